@@ -1,0 +1,42 @@
+"""What the decisions need from the world outside, as Protocols. Adapters fulfil them; tests have fakes."""
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from schemas.cloudevents import KafkaHeaders
+from schemas.frameworks import CodingFramework
+
+
+@dataclass(frozen=True, slots=True)
+class OutboundMessage:
+    """A message to be sent: topic, key, value and headers as they will stand on Kafka."""
+
+    topic: str
+    key: bytes | None = field(repr=False)
+    value: bytes | None = field(repr=False)
+    headers: KafkaHeaders = field(repr=False, default=())
+
+
+class EventPublisher(Protocol):
+    """Sends messages durably."""
+
+    async def publish(self, message: OutboundMessage) -> None:
+        """Return once the broker has acknowledged the message (all in-sync replicas).
+
+        Raises:
+            TooLargeError: the broker or the client refuses the message for its size.
+            BrokerUnavailableError: it was not acknowledged in time; it may or may not have arrived.
+        """
+        ...
+
+
+class FrameworkCatalogue(Protocol):
+    """The coding frameworks that are known now."""
+
+    def find(self, tenant_id: str, framework_id: str) -> CodingFramework | None:
+        """The newest version of a tenant's framework, or None."""
+        ...
+
+    async def changed(self) -> None:
+        """Return when the catalogue has changed after this call was made."""
+        ...

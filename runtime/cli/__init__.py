@@ -1,0 +1,1 @@
+"""The command `feedback`: one module per sub-command, each imported only when it is asked for."""

@@ -1,0 +1,83 @@
+"""`feedback`: finds the sub-command and turns what goes wrong into one line and an exit code.
+
+Exit codes: 0 done, 1 a bug or an unanswered record, 2 something that the user can mend, 3 a worker that halted itself.
+"""
+
+import importlib
+import sys
+from typing import Any
+
+import click
+
+COMMANDS = {
+    "up": "Start the whole system and keep it running.",
+    "run": "Answer the records of a JSON Lines file and write the results.",
+    "demo": "Run the whole system on the sample records and show what comes out.",
+    "worker": "Stream worker: feedback records in, results out.",
+    "consumer": "Consumer: LLM-call events into the database.",
+    "api": "Read API over the usage of LLM calls.",
+    "migrate": "Bring the database to the newest schema.",
+    "topics": "List, create or describe the topics.",
+    "keys": "Create, list and revoke API keys.",
+}
+
+EXIT_BUG, EXIT_USER, EXIT_HALTED, EXIT_INTERRUPTED = 1, 2, 3, 130
+
+
+class LazyCommands(click.Group):
+    """Knows every sub-command's name and summary without importing it, so that `--help` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
+        """The names, in the order of the help page."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import the sub-command's module and return its `command`."""
+        if cmd_name not in COMMANDS:
+            return None
+        command = importlib.import_module(f"runtime.cli.{cmd_name}").command
+        assert isinstance(command, click.Command)  # noqa: S101  # a slip of ours, not of a user
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the list of sub-commands from their summaries."""
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.command(cls=LazyCommands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="feedback-streams")
+def feedback() -> None:
+    """Understand what communities tell you: feedback records in, codes and summaries out, every LLM call counted.
+
+    Settings come from the environment or a .env file; .env.example lists them.
+    """
+
+
+def main(arguments: list[str] | None = None) -> Any:
+    """Run the command line; ends the process with one of the exit codes above."""
+    from domain.errors import FeedbackError, UserError, WorkerHaltedError  # late: `--help` needs none of it
+
+    try:
+        code = feedback.main(arguments, standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except click.exceptions.Abort:
+        sys.exit(EXIT_INTERRUPTED)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except UserError as error:
+        click.echo(f"feedback: {error.message} {error.remedy}", err=True)
+        sys.exit(EXIT_USER)
+    except WorkerHaltedError as error:
+        click.echo(f"feedback: halted: {error.message}", err=True)
+        sys.exit(EXIT_HALTED)
+    except FeedbackError as error:
+        click.echo(f"feedback: {error.message}", err=True)
+        sys.exit(EXIT_BUG)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,52 @@
+"""A person's own coding framework as JSON: with or without the fields that only the event needs."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from domain.errors import UserError
+from schemas.frameworks import CodingFramework
+
+
+def read_frameworks(paths: Sequence[Path], tenants: Sequence[str]) -> list[CodingFramework]:
+    """The frameworks to publish: a file that names no tenant counts for every tenant.
+
+    Raises:
+        UserError: a file cannot be read, is no coding framework, or two files serve one tenant.
+    """
+    frameworks: dict[str, CodingFramework] = {}
+    for path in paths:
+        for framework in _read(path, tenants):
+            if framework.tenant_id in frameworks:
+                raise UserError(
+                    f"Two frameworks are given for the tenant {framework.tenant_id}.", "Give one framework per tenant."
+                )
+            frameworks[framework.tenant_id] = framework
+    return list(frameworks.values())
+
+
+def _read(path: Path, tenants: Sequence[str]) -> list[CodingFramework]:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.", "Check the path and your rights to it.") from None
+    try:
+        value = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise UserError(f"{path} is not JSON.", "Give a coding framework as one JSON object.") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path} is not a JSON object.", "Give a coding framework as one JSON object.")
+    defaults = {"framework_id": path.stem[:255], "version": hashlib.sha256(raw).hexdigest()[:12]}
+    owners = [value["tenant_id"]] if "tenant_id" in value else list(tenants)
+    try:
+        return [CodingFramework.model_validate({**defaults, **value, "tenant_id": owner}) for owner in owners]
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the whole"
+        raise UserError(
+            f"{path} is not a coding framework: {where}: {first['msg']}.",
+            "It needs root_codes, a list of codes with id, name and children.",
+        ) from None

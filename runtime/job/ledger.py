@@ -1,0 +1,136 @@
+"""What a job waits for: every record's outcome, counted by the ids that the results will carry.
+
+The ids of results and dead letters follow from the id of the input event, which the job itself gives: so the job can
+tell its own results from everything else on shared topics, and counts a repeat once.
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from uuid import UUID
+
+from runtime.job.records_file import FileRecord
+from schemas.cloudevents import deterministic_id, identify
+from schemas.operations import RecordOperation
+from schemas.topics import RECORDS
+
+
+class Seen(StrEnum):
+    """What an event on an output topic is to this job."""
+
+    NEW = "new"
+    REPEAT = "repeat"
+    FOREIGN = "foreign"
+
+
+@dataclass(slots=True)
+class _Expected:
+    record: FileRecord
+    open_operations: set[str]
+
+
+@dataclass(slots=True)
+class Ledger:
+    """The records of one job and what has come for them.
+
+    Attributes:
+        published, coded, summarised: how many records were published, and results of each kind came.
+        dead_letters: distinct dead letters for these records.
+        calls: distinct ids of LLM calls that were made for these records.
+    """
+
+    run_id: str
+    published: int = 0
+    coded: int = 0
+    summarised: int = 0
+    other_results: int = 0
+    dead_letters: int = 0
+    calls: set[UUID] = field(default_factory=set)
+    _expected: dict[int, _Expected] = field(default_factory=dict)
+    _by_id: dict[UUID, tuple[int, str | None]] = field(default_factory=dict)
+    _by_trace: set[str] = field(default_factory=set)
+    _seen: set[UUID] = field(default_factory=set)
+
+    def event_id(self, record: FileRecord) -> str:
+        """The `ce_id` that a record of this job is published with."""
+        return f"{self.run_id}-{record.line}"
+
+    def expect(self, record: FileRecord, source: str) -> str:
+        """Wait for a record's outcome; returns the trace id (32 hex digits) to publish it with."""
+        headers = (("ce_source", source.encode()), ("ce_id", self.event_id(record).encode()))
+        identity = identify(RECORDS.name, None, None, headers)
+        self._expected[record.line] = _Expected(record, {operation.value for operation in record.operations})
+        for operation in record.operations:
+            self._by_id[deterministic_id(identity.event_id, operation.value)] = (record.line, operation.value)
+            self._by_id[deterministic_id(identity.event_id, "dead_letter", operation.value)] = (
+                record.line,
+                operation.value,
+            )
+        self._by_id[deterministic_id(identity.event_id, "dead_letter", "")] = (record.line, None)
+        self._by_trace.add(identity.trace_id)
+        return identity.trace_id
+
+    def result(self, result_id: UUID) -> Seen:
+        """A result came; it counts once."""
+        seen = self._outcome(result_id)
+        if seen is Seen.NEW:
+            operation = self._by_id[result_id][1]
+            if operation == RecordOperation.ASSIGN_CODES:
+                self.coded += 1
+            elif operation == RecordOperation.SUMMARIZE:
+                self.summarised += 1
+            else:
+                self.other_results += 1
+        return seen
+
+    def dead_letter(self, dead_letter_id: UUID) -> Seen:
+        """A dead letter came; it counts once."""
+        seen = self._outcome(dead_letter_id)
+        self.dead_letters += seen is Seen.NEW
+        return seen
+
+    def llm_call(self, call_id: UUID, trace_id: str | None) -> Seen:
+        """An LLM call was recorded; it counts once."""
+        if trace_id not in self._by_trace:
+            return Seen.FOREIGN
+        if call_id in self.calls:
+            return Seen.REPEAT
+        self.calls.add(call_id)
+        return Seen.NEW
+
+    @property
+    def records(self) -> int:
+        """How many records the job has."""
+        return len(self._expected)
+
+    @property
+    def outcomes(self) -> int:
+        """How many records have an outcome for everything that was asked of them."""
+        return sum(1 for expected in self._expected.values() if not expected.open_operations)
+
+    @property
+    def operations(self) -> dict[str, int]:
+        """How many records asked for each operation."""
+        counts: dict[str, int] = {}
+        for expected in self._expected.values():
+            for operation in expected.record.operations:
+                counts[operation.value] = counts.get(operation.value, 0) + 1
+        return counts
+
+    def open_records(self) -> list[FileRecord]:
+        """The records that still lack an outcome."""
+        return [expected.record for expected in self._expected.values() if expected.open_operations]
+
+    def _outcome(self, outcome_id: UUID) -> Seen:
+        found = self._by_id.get(outcome_id)
+        if found is None:
+            return Seen.FOREIGN
+        if outcome_id in self._seen:
+            return Seen.REPEAT
+        self._seen.add(outcome_id)
+        line, operation = found
+        open_operations = self._expected[line].open_operations
+        if operation is None:
+            open_operations.clear()
+        else:
+            open_operations.discard(operation)
+        return Seen.NEW

@@ -1,0 +1,145 @@
+"""A person's own JSON Lines file as feedback records.
+
+A line is an object with `id` and `content`, optional `metadata`, `tenant_id`, `created`, `language` and
+`framework_id`; all other keys stay in the file. What a record's content is worth is not judged here: a blank one is
+published like any other and becomes a dead letter, as it would from a CRM.
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from pathlib import Path
+from typing import Any
+
+from domain.errors import UserError
+from schemas.operations import RecordOperation
+
+MAX_RECORD_BYTES = 1_000_000
+"""Below Kafka's default limit of 1 MiB for one batch, with room for headers."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileRecord:
+    """One line of the file: who it is, and the payload to publish (FeedbackRecordSubmitted as JSON values)."""
+
+    line: int
+    record_id: str
+    tenant_id: str
+    operations: tuple[RecordOperation, ...]
+    payload: dict[str, Any]
+
+
+def read_records(
+    path: Path, default_tenant: str, framework_ids: dict[str, str], operations: Sequence[RecordOperation] | None
+) -> list[FileRecord]:
+    """Read the whole file before anything is published.
+
+    Args:
+        path: the JSON Lines file, UTF-8.
+        default_tenant: the tenant of records that name none.
+        framework_ids: tenant to the framework that its records are coded with.
+        operations: what to ask of every record; by default assign_codes and summarize, or summarize alone where the
+            record's tenant has no framework.
+
+    Raises:
+        UserError: the file cannot be read, has no record, or a line is not a record.
+    """
+    records = [_record(line, value, default_tenant, framework_ids, operations) for line, value in _objects(path)]
+    if not records:
+        raise UserError(f"{path} holds no records.", "Give a file with one JSON object per line.")
+    return records
+
+
+def tenants_in(path: Path, default_tenant: str) -> list[str]:
+    """The tenants that the file's records name, in order of appearance.
+
+    Raises:
+        UserError: as `read_records`.
+    """
+    return list(dict.fromkeys(_text(line, value, "tenant_id", default_tenant) for line, value in _objects(path)))
+
+
+def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        with path.open(encoding="utf-8-sig") as file:
+            for line, text in enumerate(file, start=1):
+                if text.strip():
+                    yield line, _object(path, line, text)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.", "Check the path and your rights to it.") from None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is not UTF-8 text.", "Save it as UTF-8, one JSON object per line.") from None
+
+
+def _object(path: Path, line: int, text: str) -> dict[str, Any]:
+    if len(text.encode("utf-8", "surrogatepass")) > MAX_RECORD_BYTES:
+        raise UserError(
+            f"Line {line} of {path} is over {MAX_RECORD_BYTES:,} bytes, more than Kafka takes.", "Shorten or split it."
+        )
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        raise UserError(f"Line {line} of {path} is not JSON.", "Mend the line: one JSON object per line.") from None
+    if not isinstance(value, dict):
+        raise UserError(f"Line {line} of {path} is not a JSON object.", "Mend the line: one JSON object per line.")
+    return value
+
+
+def _record(
+    line: int,
+    value: dict[str, Any],
+    default_tenant: str,
+    framework_ids: dict[str, str],
+    operations: Sequence[RecordOperation] | None,
+) -> FileRecord:
+    record_id = _text(line, value, "id", None)
+    tenant_id = _text(line, value, "tenant_id", default_tenant)
+    content = value.get("content")
+    if not isinstance(content, str):
+        raise UserError(f"Line {line} has no text under `content`.", "Give each record an `id` and a `content`.")
+    framework_id = value.get("framework_id") or framework_ids.get(tenant_id)
+    asked = tuple(operations or _default_operations(framework_id))
+    payload: dict[str, Any] = {
+        "schema_version": 1,
+        "tenant_id": tenant_id,
+        "record_id": record_id,
+        "content": content,
+        "operations": [operation.value for operation in asked],
+    }
+    optional = {
+        "framework_id": framework_id,
+        "created_at": _moment(value.get("created")),
+        "language": value.get("language"),
+        "metadata": value.get("metadata"),
+    }
+    payload.update({name: found for name, found in optional.items() if found is not None})
+    return FileRecord(line, record_id, tenant_id, asked, payload)
+
+
+def _default_operations(framework_id: str | None) -> tuple[RecordOperation, ...]:
+    if framework_id is None:
+        return (RecordOperation.SUMMARIZE,)
+    return (RecordOperation.ASSIGN_CODES, RecordOperation.SUMMARIZE)
+
+
+def _text(line: int, value: dict[str, Any], name: str, default: str | None) -> str:
+    found = value.get(name, default)
+    if isinstance(found, int) and not isinstance(found, bool):
+        found = str(found)
+    if not isinstance(found, str) or not 1 <= len(found) <= 255:
+        raise UserError(f"Line {line} has no usable `{name}`.", f"Give `{name}` as 1 to 255 characters.")
+    return found
+
+
+def _moment(created: object) -> str | None:
+    """A date or time as RFC 3339 with an offset (UTC where it names none); None for what is neither."""
+    if not isinstance(created, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(created)
+    except ValueError:
+        return None
+    if len(created) <= len("2026-01-31"):
+        moment = datetime.combine(date.fromisoformat(created), time(), UTC)
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()

@@ -1,0 +1,103 @@
+"""Every setting, read from the environment (and a `.env` file) in this one place.
+
+`Settings()` is called by the commands, never at import. A wrong value ends as one sentence that names the variable.
+"""
+
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from domain.errors import UserError
+
+PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+Port = Annotated[int, Field(ge=1, le=65_535)]
+
+
+class Settings(BaseSettings):
+    """What can be set from outside. The variable's name is the field's, in capitals; an empty one counts as absent."""
+
+    model_config = SettingsConfigDict(env_file=".env", env_ignore_empty=True, extra="ignore", frozen=True)
+
+    feedback_home: Path = Field(default=Path(".feedback"), description="Where embedded servers keep data and logs.")
+    feedback_cache_dir: Path | None = Field(default=None, description="Where Kafka's jars are kept between runs.")
+    feedback_maven_repository: str | None = Field(default=None, description="A mirror of the Maven repository.")
+    kafka_home: Path | None = Field(default=None, description="An unpacked Kafka distribution to use when embedding.")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(default="INFO", description="How much is logged.")
+
+    kafka_bootstrap_servers: str | None = Field(
+        default=None, description="host:port[,host:port...]; embedded if absent."
+    )
+    kafka_topic_partitions: int = Field(default=6, ge=1, le=1000, description="Partitions of topics that we create.")
+    kafka_replication_factor: int = Field(default=1, ge=1, le=10, description="Replicas of topics that we create.")
+    kafka_delivery_timeout_seconds: PositiveSeconds = Field(default=300, description="How long a send is tried again.")
+    worker_group: str = Field(default="feedback-streams", min_length=1, description="Consumer group of the workers.")
+    worker_instance_id: str | None = Field(
+        default=None, description="A name for this worker that stays over restarts: it is then back in seconds."
+    )
+    consumer_group: str = Field(default="feedback-llm-calls", min_length=1, description="Group of the consumers.")
+
+    database_url: SecretStr | None = Field(default=None, description="postgresql://...; embedded if absent.")
+    database_host: str | None = Field(default=None, description="Instead of a URL: host,")
+    database_port: Port = Field(default=5432, description="port,")
+    database_user: str | None = Field(default=None, description="user,")
+    database_name: str | None = Field(default=None, description="database,")
+    database_password: SecretStr | None = Field(default=None, description="and password.")
+    database_auth: Literal["password", "entra"] = Field(
+        default="password", description="entra: a Microsoft Entra access token instead of a password."
+    )
+
+    llm_model: str = Field(default="offline/semantic", min_length=1, description="provider/model, as LiteLLM names it.")
+    llm_api_key: SecretStr | None = Field(default=None, description="The provider's key.")
+    llm_api_base: str | None = Field(default=None, description="The provider's address, where it is not the usual one.")
+    llm_attempt_timeout_seconds: PositiveSeconds = Field(default=60, description="The time for one LLM call.")
+    llm_max_output_tokens: int = Field(default=1024, ge=16, le=200_000, description="Where an answer is cut.")
+    llm_input_cost_per_token: Decimal | None = Field(default=None, ge=0, description="US dollars, for unknown models.")
+    llm_output_cost_per_token: Decimal | None = Field(default=None, ge=0, description="US dollars, for unknown models.")
+
+    max_in_flight: int = Field(default=256, ge=1, le=10_000, description="Inputs that one worker works on at a time.")
+    invocation_deadline_seconds: PositiveSeconds = Field(default=300, description="The time for one operation.")
+    framework_wait_seconds: PositiveSeconds = Field(
+        default=30, description="How long a record waits for its framework."
+    )
+    framework_token_budget: int = Field(default=16_000, ge=100, description="Tokens that a framework may take.")
+    drain_seconds: PositiveSeconds = Field(default=20, description="The time to finish in, after SIGTERM.")
+    dead_letter_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="A worker halts when more of its latest outcomes are dead letters; 1: never.",
+    )
+
+    api_host: str = Field(default="127.0.0.1", min_length=1, description="Where the API listens.")
+    api_port: Port = Field(default=8080, description="The API's port.")
+
+    @field_validator("kafka_bootstrap_servers")
+    @classmethod
+    def _bootstrap_has_ports(cls, value: str | None) -> str | None:
+        for server in (value or "x:1").split(","):
+            host, _, port = server.strip().rpartition(":")
+            if not host or not port.isdigit():
+                raise ValueError("must be host:port, or several with commas between")
+        return value
+
+
+def load_settings(**overrides: object) -> Settings:
+    """Read the settings; `overrides` (by field name) come first, None ones do not count.
+
+    Raises:
+        UserError: a value that does not fit, naming the variable but never a secret's value.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]  # checked by pydantic
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}" for problem in error.errors()
+        )
+        raise UserError(
+            f"A setting does not fit: {problems}.",
+            "Correct the variable in the environment or in .env; see .env.example.",
+        ) from None

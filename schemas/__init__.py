@@ -1,0 +1,1 @@
+"""WHAT TRAVELS: the events on every topic, as frozen pydantic models, and the registry of topics."""

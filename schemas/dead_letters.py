@@ -1,0 +1,45 @@
+"""An input that could not be answered, with all that is needed to look into it and to send it again."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from schemas.base import Event, Frozen, Identifier, Timestamp
+
+
+class Source(Frozen):
+    """Where the input was read."""
+
+    topic: str = Field(description="Topic of the input.")
+    partition: int = Field(ge=0, description="Its partition.")
+    offset: int = Field(ge=0, description="Its offset.")
+    timestamp: Timestamp | None = Field(default=None, description="The broker's timestamp of the input.")
+
+
+class Header(Frozen):
+    """One Kafka header of the input, as it came."""
+
+    key: str = Field(description="The header's name.")
+    value_base64: str | None = Field(default=None, description="The header's bytes.")
+
+
+class DeadLetter(Event):
+    """An input without a result, and why. As confidential as the input: it carries the original bytes."""
+
+    ce_type: ClassVar[str] = "feedback.dead-letter"
+
+    dead_letter_id: UUID = Field(description="The same for every delivery of the same dead letter.")
+    tenant_id: Identifier | None = Field(default=None, description="The owner of the input, where it could be read.")
+    operation: str | None = Field(
+        default=None, description="The operation that has no result; null when the whole input has none."
+    )
+    reason: str = Field(description="Why, as a stable code: see the README's list.")
+    error_class: str = Field(description="The kind of error behind the reason.")
+    message: str = Field(description="One sentence for a person; never any text of the input.")
+    attempts: int = Field(ge=0, description="How many LLM calls were tried.")
+    source: Source = Field(description="Where the input was read.")
+    key_base64: str | None = Field(default=None, description="The original key's bytes.")
+    value_base64: str | None = Field(default=None, description="The original value's bytes; null where it was null.")
+    headers: tuple[Header, ...] = Field(default=(), description="The original headers, in their order.")
+    failed_at: Timestamp = Field(description="When it was given up.")

@@ -1,0 +1,74 @@
+"""One attempt against a provider, as it is counted and billed."""
+
+from decimal import Decimal
+from typing import Annotated, ClassVar, Literal
+from uuid import UUID
+
+from pydantic import Field
+
+from schemas.base import Event, Identifier, Timestamp
+
+MAX_BIGINT = 2**63 - 1
+MAX_DURATION_MS = 10.0**12
+
+Tokens = Annotated[int, Field(ge=0, le=MAX_BIGINT)]
+Money = Annotated[Decimal, Field(ge=0, lt=Decimal(1_000_000), allow_inf_nan=False, decimal_places=12)]
+"""US dollars, exactly: up to 6 digits before the point and 12 after it."""
+
+
+class LLMCall(Event):
+    """One attempt against a provider, whether it answered or not. Key on its topic: the invocation id.
+
+    Any service may publish it. It never holds feedback text, prompts, model output or keys.
+    """
+
+    ce_type: ClassVar[str] = "llm.call.recorded"
+
+    call_id: UUID = Field(description="Unique for each attempt: a repeated event with the same id counts once.")
+    tenant_id: Identifier = Field(description="Who the call was made for.")
+    operation: Annotated[str, Field(min_length=1, max_length=100)] = Field(
+        description="What the call was for; our own operations or any other service's."
+    )
+    invocation_id: UUID = Field(description="The invocation that the attempt belongs to.")
+    invocation_started_at: Timestamp = Field(description="When that invocation began; equal on all of its calls.")
+    timestamp: Timestamp = Field(description="Start of the attempt.")
+    call_duration_ms: Annotated[float, Field(ge=0, le=MAX_DURATION_MS, allow_inf_nan=False)] = Field(
+        description="Length of the attempt in milliseconds."
+    )
+    provider: Annotated[str, Field(min_length=1, max_length=100)] = Field(description="Who was called, e.g. openai.")
+    request_model: Annotated[str, Field(min_length=1, max_length=255)] = Field(
+        description="The model that was asked for."
+    )
+    model: Annotated[str, Field(min_length=1, max_length=255)] | None = Field(
+        default=None, description="The model that answered, as the provider named it."
+    )
+    input_tokens: Tokens | None = Field(default=None, description="Tokens read, cached ones included; null = not told.")
+    output_tokens: Tokens | None = Field(
+        default=None, description="Tokens written, reasoning included; null = not told."
+    )
+    cache_read_input_tokens: Tokens | None = Field(
+        default=None, description="The part of input_tokens read from a cache."
+    )
+    reasoning_output_tokens: Tokens | None = Field(
+        default=None, description="The part of output_tokens spent on reasoning."
+    )
+    cost_usd: Money | None = Field(default=None, description="Cost in US dollars; null = unknown, never 0 for unknown.")
+    cost_source: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        default=None, description="Where the cost comes from, or why it is unknown."
+    )
+    status: Literal["ok", "error"] = Field(description="Whether the attempt gave a usable answer.")
+    error_class: Annotated[str, Field(min_length=1, max_length=255)] | None = Field(
+        default=None, description="What went wrong, where something did."
+    )
+    attempt: Annotated[int, Field(ge=1, le=32_767)] = Field(description="1 for the invocation's first attempt.")
+    http_status: Annotated[int, Field(ge=100, le=999)] | None = Field(
+        default=None, description="The provider's HTTP status."
+    )
+    prompt_version: Annotated[str, Field(min_length=1, max_length=100)] | None = Field(
+        default=None, description="The version of the prompt."
+    )
+    record_id: Identifier | None = Field(default=None, description="The record that the call was about.")
+    request_id: Identifier | None = Field(default=None, description="The request that the call was about.")
+    trace_id: Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")] | None = Field(
+        default=None, description="W3C trace id of the input event."
+    )

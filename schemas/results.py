@@ -1,0 +1,128 @@
+"""What the agents found: one model per result topic's event."""
+
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from schemas.base import Confidence, Event, Frozen, Identifier, Timestamp
+from schemas.frameworks import CodeId
+
+
+class Result(Event):
+    """What every result carries: whose it is and how it came about."""
+
+    result_id: UUID = Field(
+        description="The same for every delivery of the same answer: keep the first, drop the rest."
+    )
+    tenant_id: Identifier = Field(description="The organisation that owns the input.")
+    model: str = Field(description="The model that answered, as the provider named it.")
+    prompt_version: str = Field(description="The version of the prompt that was used.")
+    invocation_id: UUID = Field(description="The invocation that made the result: find its LLM calls by it.")
+    completed_at: Timestamp = Field(description="When the answer was complete.")
+
+
+class PathStep(Frozen):
+    """One level of an assigned code, from the root down."""
+
+    id: CodeId = Field(description="The code's id at this level.")
+    name: str = Field(description="The code's name at this level.")
+    confidence: Confidence = Field(description="How sure the model is of this level.")
+
+
+class AssignedCode(Frozen):
+    """A code that fits the record."""
+
+    code_id: CodeId = Field(description="The id of the deepest code assigned.")
+    path: tuple[PathStep, ...] = Field(min_length=1, description="From the root to the code.")
+    confidence: Confidence = Field(description="The least confidence of the levels.")
+    reason: str = Field(description="Why the code fits, in the model's words.")
+
+
+class CodesAssigned(Result):
+    """The codes of one record, best first; none means an abstention, with its reason."""
+
+    ce_type: ClassVar[str] = "feedback.codes.assigned"
+
+    record_id: Identifier = Field(description="The coded record.")
+    framework_id: Identifier = Field(description="The framework that the codes belong to.")
+    framework_version: Identifier = Field(description="The version of the framework that was used.")
+    codes: tuple[AssignedCode, ...] = Field(description="The assigned codes, most confident first.")
+    abstained_because: str | None = Field(default=None, description="Why no code was assigned, where none was.")
+
+
+class RecordSummarized(Result):
+    """A short summary of one record."""
+
+    ce_type: ClassVar[str] = "feedback.record.summarized"
+
+    record_id: Identifier = Field(description="The summarised record.")
+    title: str = Field(description="The record in a few words.")
+    bullets: tuple[str, ...] = Field(description="Its points, in the order of their weight.")
+
+
+class Theme(Frozen):
+    """Something that several records speak of."""
+
+    title: str = Field(description="The theme in a few words.")
+    summary: str = Field(description="What the records say about it.")
+    record_ids: tuple[Identifier, ...] = Field(description="The records behind the theme, so that a reader can check.")
+
+
+class RecordsSummarized(Result):
+    """A summary over many records."""
+
+    ce_type: ClassVar[str] = "feedback.records.summarized"
+
+    request_id: Identifier = Field(description="The request that this answers.")
+    title: str = Field(description="The records in a few words.")
+    themes: tuple[Theme, ...] = Field(description="What they speak of, most frequent first.")
+
+
+class SensitiveFinding(Frozen):
+    """A kind of sensitive content found in a record."""
+
+    type: str = Field(description="The kind of sensitive content.")
+    confidence: Confidence = Field(description="How sure the model is.")
+    reason: str = Field(description="Why, in the model's words.")
+
+
+class SensitivityDetected(Result):
+    """Whether one record needs protection, and why."""
+
+    ce_type: ClassVar[str] = "feedback.sensitivity.detected"
+
+    record_id: Identifier = Field(description="The screened record.")
+    sensitive: bool = Field(description="Whether anything sensitive was found.")
+    findings: tuple[SensitiveFinding, ...] = Field(description="What was found.")
+
+
+class AnalysisCompleted(Result):
+    """The answer to a question over many records."""
+
+    ce_type: ClassVar[str] = "feedback.analysis.completed"
+
+    request_id: Identifier = Field(description="The request that this answers.")
+    answer: str = Field(description="The answer, as plain text.")
+    confidence: Confidence = Field(description="How sure the model is of its answer.")
+    disclaimer: str = Field(description="What a reader must know before relying on the answer.")
+    records_given: int = Field(ge=0, description="How many records the request held.")
+    records_used: int = Field(ge=0, description="How many of them the model read.")
+
+
+class ResultJudged(Event):
+    """A second opinion on a result."""
+
+    ce_type: ClassVar[str] = "feedback.result.judged"
+
+    judgement_id: UUID = Field(description="The same for every delivery of the same judgement.")
+    result_id: UUID = Field(description="The judged result.")
+    tenant_id: Identifier = Field(description="The organisation that owns the result.")
+    faithfulness: Confidence = Field(description="Whether the result says only what the input says.")
+    coverage: Confidence = Field(description="Whether it says all of what matters.")
+    clarity: Confidence = Field(description="Whether it is easy to read.")
+    score: Confidence = Field(description="The three as one number.")
+    model: str = Field(description="The judging model.")
+    prompt_version: str = Field(description="The version of the judging prompt.")
+    invocation_id: UUID = Field(description="The invocation that judged.")
+    completed_at: Timestamp = Field(description="When the judgement was complete.")

@@ -1,0 +1,70 @@
+"""The one registry of topics: name, what travels there, how it is keyed and kept."""
+
+from dataclasses import dataclass, field
+
+from schemas.base import Event
+from schemas.dead_letters import DeadLetter
+from schemas.frameworks import CodingFramework
+from schemas.llm_calls import LLMCall
+from schemas.records import FeedbackRecordSubmitted
+from schemas.requests import AnalysisRequested, SummaryRequested
+from schemas.results import (
+    AnalysisCompleted,
+    CodesAssigned,
+    RecordsSummarized,
+    RecordSummarized,
+    ResultJudged,
+    SensitivityDetected,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A Kafka topic of ours.
+
+    Attributes:
+        name: the topic's name.
+        events: the models of the payloads that may travel on it.
+        key: what its keys hold, in words.
+        written_by, read_by: who is at its two ends.
+        compacted: whether Kafka keeps only the newest value of each key.
+        config: further topic settings, by Kafka's own names.
+    """
+
+    name: str
+    events: tuple[type[Event], ...]
+    key: str
+    written_by: str
+    read_by: str
+    compacted: bool = False
+    config: tuple[tuple[str, str], ...] = field(default=())
+
+
+RECORDS = Topic("feedback.records", (FeedbackRecordSubmitted,), "record id", "CRM", "streams")
+FRAMEWORKS = Topic(
+    "feedback.frameworks", (CodingFramework,), "tenant id/framework id", "CRM", "streams", compacted=True
+)
+REQUESTS = Topic("feedback.requests", (AnalysisRequested, SummaryRequested), "request id", "CRM", "streams")
+CODE_ASSIGNMENTS = Topic("feedback.code-assignments", (CodesAssigned,), "record id", "streams", "dashboards")
+SUMMARIES = Topic(
+    "feedback.summaries", (RecordSummarized, RecordsSummarized), "record or request id", "streams", "dashboards"
+)
+SENSITIVITY = Topic("feedback.sensitivity", (SensitivityDetected,), "record id", "streams", "dashboards")
+ANALYSES = Topic("feedback.analyses", (AnalysisCompleted,), "request id", "streams", "dashboards")
+JUDGEMENTS = Topic("feedback.judgements", (ResultJudged,), "result id", "streams", "dashboards")
+LLM_CALLS = Topic("llm.calls", (LLMCall,), "invocation id", "streams, or any other service", "consumers")
+DEAD_LETTERS = Topic("feedback.dead-letters", (DeadLetter,), "original key", "everyone", "operators")
+
+TOPICS: tuple[Topic, ...] = (
+    RECORDS,
+    FRAMEWORKS,
+    REQUESTS,
+    CODE_ASSIGNMENTS,
+    SUMMARIES,
+    SENSITIVITY,
+    ANALYSES,
+    JUDGEMENTS,
+    LLM_CALLS,
+    DEAD_LETTERS,
+)
+"""Every topic, in the order of the flow."""
