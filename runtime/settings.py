@@ -3,6 +3,7 @@
 `Settings()` is called by the commands, never at import. A wrong value ends as one sentence that names the variable.
 """
 
+import os
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
@@ -72,7 +73,7 @@ class Settings(BaseSettings):
     )
 
     api_host: str = Field(default="127.0.0.1", min_length=1, description="Where the API listens.")
-    api_port: Port = Field(default=8080, description="The API's port.")
+    api_port: Port | None = Field(default=None, description="The API's port; 8080 by default.")
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod
@@ -82,6 +83,17 @@ class Settings(BaseSettings):
             if not host or not port.isdigit():
                 raise ValueError("must be host:port, or several with commas between")
         return value
+
+
+def as_environment(settings: Settings, **overrides: object) -> dict[str, str]:
+    """The environment for a child process that shall have exactly these settings, secrets included."""
+    values = {**settings.model_dump(), **overrides}
+    environment = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
+    for name, value in values.items():
+        if value is not None:
+            plain = value.get_secret_value() if isinstance(value, SecretStr) else value
+            environment[name.upper()] = str(plain)
+    return environment
 
 
 def load_settings(**overrides: object) -> Settings:

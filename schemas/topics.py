@@ -53,7 +53,15 @@ SENSITIVITY = Topic("feedback.sensitivity", (SensitivityDetected,), "record id",
 ANALYSES = Topic("feedback.analyses", (AnalysisCompleted,), "request id", "streams", "dashboards")
 JUDGEMENTS = Topic("feedback.judgements", (ResultJudged,), "result id", "streams", "dashboards")
 LLM_CALLS = Topic("llm.calls", (LLMCall,), "invocation id", "streams, or any other service", "consumers")
-DEAD_LETTERS = Topic("feedback.dead-letters", (DeadLetter,), "original key", "everyone", "operators")
+# A dead letter carries the original bytes in base64, 4/3 of an input that may be close to Kafka's limit of 1 MiB.
+DEAD_LETTERS = Topic(
+    "feedback.dead-letters",
+    (DeadLetter,),
+    "original key",
+    "everyone",
+    "operators",
+    config=(("max.message.bytes", str(2 * 1024 * 1024)),),
+)
 
 TOPICS: tuple[Topic, ...] = (
     RECORDS,

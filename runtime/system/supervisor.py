@@ -98,7 +98,7 @@ class Command:
 
 
 class Supervisor:
-    """Processes by name, started in order and ended in the opposite order.
+    """Processes by name: our own commands, and the servers that they use.
 
     Args:
         announce: told of every death and new start, one line each.
@@ -134,17 +134,21 @@ class Supervisor:
         await asyncio.shield(self._failure)
 
     async def stop(self) -> None:
-        """End all, the last started first; returns when none is left."""
+        """End all, our own commands before the servers; returns when none is left."""
         for watcher in self._watchers.values():
             watcher.cancel()
         await asyncio.gather(*self._watchers.values(), return_exceptions=True)
         if self._failure.done() and not self._failure.cancelled():
             self._failure.exception()
-        for name, ward in reversed(self._wards.items()):
-            try:
-                await ward.stop()
-            except FeedbackError as error:
-                self._announce(f"{name}: {error.message}")
+        # Servers last: whoever uses them may still have something to say to them.
+        for tier in ([w for w in self._wards.items() if isinstance(w[1], Command)], list(self._wards.items())):
+            await asyncio.gather(*(self._stop_one(name, ward) for name, ward in tier))
+
+    async def _stop_one(self, name: str, ward: Ward) -> None:
+        try:
+            await ward.stop()
+        except FeedbackError as error:
+            self._announce(f"{name}: {error.message}")
 
     async def _watch(self, name: str, ward: Ward) -> None:
         clock = asyncio.get_running_loop().time

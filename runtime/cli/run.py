@@ -1,0 +1,93 @@
+"""`feedback run`."""
+
+import asyncio
+from pathlib import Path
+
+import click
+
+from runtime.cli.options import begin, say, serve
+from runtime.settings import Settings
+from schemas.operations import RecordOperation
+
+_FILE = click.Path(dir_okay=False, path_type=Path)
+_SHOWN = 12
+
+
+class Operations(click.ParamType):
+    """Names of operations with commas between them."""
+
+    name = "op[,op...]"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[RecordOperation, ...]:
+        """Each name as an operation, in the order given."""
+        try:
+            return tuple(RecordOperation(name.strip()) for name in str(value).split(","))
+        except ValueError:
+            choices = ", ".join(operation.value for operation in RecordOperation)
+            self.fail(f"{value} is not among the operations: {choices}.", param, ctx)
+
+
+@click.command(short_help="Answer the records of a JSON Lines file and write the results.")
+@click.option("--records", type=_FILE, required=True, help="JSON Lines: id, content, optional metadata, tenant_id, ...")
+@click.option("--framework", "frameworks", type=_FILE, multiple=True, help="Coding framework as JSON; once per tenant.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results.")
+@click.option("--operations", type=Operations(), help="What to ask of each record.  [default: what fits]")
+@click.option("--model", help="provider/model instead of LLM_MODEL.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many stream workers.")
+@click.option("--tenant", default="default", show_default=True, help="The tenant of records that name none.")
+@click.pass_context
+def command(
+    ctx: click.Context,
+    records: Path,
+    frameworks: tuple[Path, ...],
+    out: Path,
+    operations: tuple[RecordOperation, ...] | None,
+    model: str | None,
+    workers: int,
+    tenant: str,
+) -> None:
+    """Answer the records of a JSON Lines file and write the results, one JSON Lines file per result topic.
+
+    Runs the real system for it: on the Kafka and PostgreSQL of the environment, else on embedded ones that go when
+    the job is done. Ends with exit code 1 if any record has no outcome.
+    """
+    settings = begin(llm_model=model)
+    from runtime.job.command import Task
+
+    task = Task(records, frameworks, operations, tenant, workers)
+    complete = serve(lambda stop: _run(settings, task, out, stop))
+    ctx.exit(0 if complete else 1)
+
+
+async def _run(settings: Settings, task: object, out: Path, stop: asyncio.Event) -> bool:
+    from rich.console import Console
+
+    from runtime.job.command import Task, read_inputs, run_job, temporary_system
+    from runtime.job.outputs import ResultFiles
+    from runtime.job.report import Findings, as_json, print_dead_letters
+    from runtime.job.usage import usage_from_database
+    from runtime.process import until_stopped
+
+    assert isinstance(task, Task)  # noqa: S101  # imported late, so that --help is quick
+    console = Console()
+    inputs = read_inputs(task)
+    findings = Findings(inputs.records, _SHOWN)
+
+    async def work() -> bool:
+        with ResultFiles(out) as files:
+            async with temporary_system(settings, task, console) as system:
+                report = await run_job(system, inputs, console, files, findings)
+                usage = await usage_from_database(system.settings, report.started_at, report.ended_at)
+        (out / "usage.json").write_text(as_json(usage), encoding="utf-8")
+        console.print(findings.table())
+        print_dead_letters(console, findings.dead_letters)
+        console.print(f"Results: {out}", highlight=False, markup=False)
+        say(report.last_line("run"))
+        return report.complete
+
+    complete = await until_stopped(work(), stop)
+    if complete is None:
+        say("Broken off; the results so far are in the folder.")
+    return bool(complete)

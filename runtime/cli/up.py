@@ -1,0 +1,51 @@
+"""`feedback up`."""
+
+import asyncio
+import contextlib
+from pathlib import Path
+
+import click
+
+from runtime.cli.options import begin, say, serve
+from runtime.settings import Settings
+
+
+@click.command(short_help="Start the whole system and keep it running.")
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many stream workers.")
+@click.option(
+    "--directory",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where data, logs, `env` and `processes.json` live.  [default: FEEDBACK_HOME, .feedback]",
+)
+def command(workers: int, directory: Path | None) -> None:
+    """Start the whole system and keep it running until Ctrl-C or SIGTERM.
+
+    Kafka and PostgreSQL are those of the environment, else embedded ones. A process that dies is started again.
+    DIRECTORY/env holds the addresses and an API key, to be sourced; DIRECTORY/processes.json the process ids.
+    """
+    settings = begin(feedback_home=directory)
+    serve(lambda stop: _up(settings, workers, stop))
+
+
+async def _up(settings: Settings, workers: int, stop: asyncio.Event) -> None:
+    from runtime.process import until_stopped
+
+    await until_stopped(_keep_running(settings, workers), stop)
+
+
+async def _keep_running(settings: Settings, workers: int) -> None:
+    from domain.errors import WorkerHaltedError
+    from runtime.system.env_file import env_file
+    from runtime.system.system import Shape, running_system
+
+    shape = Shape(settings.feedback_home, workers)
+    async with running_system(settings, shape, say, lambda what: say(f"Starting {what} ...")) as system:
+        with env_file(shape.directory, system):
+            say(f"\nRunning. API: {system.api_url} (its page: {system.api_url}/docs)")
+            say(f"Addresses and a key:  source {shape.directory / 'env'}")
+            say(f"Process ids: {shape.directory / 'processes.json'}   Logs: {shape.directory / 'logs'}")
+            say("Ctrl-C ends it.")
+            # A worker that halted itself has said why; the rest of the system goes on serving.
+            with contextlib.suppress(WorkerHaltedError):
+                await system.supervisor.failed()
+            await asyncio.Event().wait()

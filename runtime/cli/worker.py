@@ -1,0 +1,18 @@
+"""`feedback worker`."""
+
+import click
+
+from runtime.cli.options import begin, serve
+
+
+@click.command(short_help="Stream worker: feedback records in, results out.")
+def command() -> None:
+    """Stream worker: reads feedback records and requests, calls the model, publishes results.
+
+    Start as many as you like; they share the work. SIGTERM drains: what is in flight is finished within
+    DRAIN_SECONDS, the rest is redelivered.
+    """
+    settings = begin()
+    from runtime.wiring import run_worker
+
+    serve(lambda stop: run_worker(settings, stop))

@@ -1,0 +1,134 @@
+"""`feedback run` and `feedback demo` from the files to the report: a system of their own, and one job on it."""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from adapters.postgres.llm_calls import find_stored
+from runtime import wiring
+from runtime.job.framework_files import read_frameworks
+from runtime.job.job import Job, JobReport
+from runtime.job.ledger import Ledger
+from runtime.job.outputs import ResultFiles
+from runtime.job.progress import JobProgress
+from runtime.job.records_file import FileRecord, read_records, tenants_in
+from runtime.job.report import Findings
+from runtime.settings import Settings
+from runtime.system.system import Shape, System, running_system
+from schemas.frameworks import CodingFramework
+from schemas.operations import RecordOperation
+
+_EMBEDDED_DRAIN_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a person asked for.
+
+    Attributes:
+        records: the JSON Lines file.
+        frameworks: coding frameworks; none = summaries only.
+        operations: what to ask of every record; None = what fits.
+        tenant: the tenant of records that name none.
+        workers: how many stream workers.
+        api: whether to start the read API as well.
+    """
+
+    records: Path
+    frameworks: tuple[Path, ...]
+    operations: tuple[RecordOperation, ...] | None
+    tenant: str
+    workers: int
+    api: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the files hold."""
+
+    records: list[FileRecord]
+    frameworks: list[CodingFramework]
+
+
+def read_inputs(task: Task) -> Inputs:
+    """Read all files before anything is started.
+
+    Raises:
+        UserError: a file cannot be used.
+    """
+    frameworks = read_frameworks(task.frameworks, tenants_in(task.records, task.tenant))
+    ids = {framework.tenant_id: framework.framework_id for framework in frameworks}
+    return Inputs(read_records(task.records, task.tenant, ids, task.operations), frameworks)
+
+
+@asynccontextmanager
+async def temporary_system(settings: Settings, task: Task, console: Console) -> AsyncIterator[System]:
+    """A system for one job. Embedded servers get a fresh directory, which goes with them; its logs stay.
+
+    Raises:
+        UserError: it cannot start.
+    """
+    home = settings.feedback_home
+    home.mkdir(parents=True, exist_ok=True)
+    directory = Path(tempfile.mkdtemp(prefix="job-", dir=home))
+    embedded = not (settings.kafka_bootstrap_servers and wiring.database_url(settings))
+    changes: dict[str, object] = {"dead_letter_share": 1.0}
+    if embedded:
+        # What would be left after a job that was broken off goes with the directory.
+        changes["drain_seconds"] = min(settings.drain_seconds, _EMBEDDED_DRAIN_SECONDS)
+    try:
+        async with running_system(
+            settings.model_copy(update=changes),
+            Shape(directory, task.workers, task.api),
+            lambda line: console.print(line, highlight=False, markup=False),
+            lambda what: console.print(f"Starting {what} ...", highlight=False, markup=False),
+        ) as system:
+            yield system
+    finally:
+        logs = home / "last-job-logs"
+        shutil.rmtree(logs, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            shutil.move(directory / "logs", logs)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+async def run_job(
+    system: System, inputs: Inputs, console: Console, files: ResultFiles | None, findings: Findings
+) -> JobReport:
+    """Publish, follow, wait; also when broken off, the report tells how far it came.
+
+    Raises:
+        UserError, WorkerHaltedError: a process of the system cannot go on.
+    """
+
+    def keep(topic: str, value: bytes) -> None:
+        findings.keep(topic, value)
+        if files is not None:
+            files.write(topic, value)
+
+    async with wiring.database_engine(system.settings) as engine:
+        with JobProgress(console) as progress:
+            update: Callable[[Ledger, int], None] = progress.update
+            job = Job(wiring.kafka_connection(system.settings), lambda calls: find_stored(engine, calls), keep, update)
+            await _first(job.run(inputs.frameworks, inputs.records), system.supervisor.failed())
+        return await job.report()
+
+
+async def _first(*coroutines: object) -> None:
+    """Run all until one of them ends; raise what it raised; leave none running."""
+    tasks: Sequence[asyncio.Task[None]] = [asyncio.ensure_future(one) for one in coroutines]  # type: ignore[arg-type]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            await task
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,154 @@
+"""One job from its first record to its last outcome."""
+
+import asyncio
+import json
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID, uuid4
+
+from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.publisher import KafkaPublisher
+from domain.ports import OutboundMessage
+from runtime.job.follow import Follower, OnNew
+from runtime.job.ledger import Ledger
+from runtime.job.records_file import FileRecord
+from schemas.cloudevents import headers_for
+from schemas.frameworks import CodingFramework
+from schemas.records import FeedbackRecordSubmitted
+from schemas.topics import FRAMEWORKS, RECORDS
+
+logger = logging.getLogger(__name__)
+
+SOURCE = "feedback-run"
+_PUBLISHES_AT_ONCE = 500
+_ASKED_AT_ONCE = 5000
+_LOOK_EVERY_SECONDS = 0.3
+
+FindStored = Callable[[Sequence[UUID]], Awaitable[set[UUID]]]
+"""Which of these LLM calls are in the database."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """How a job ended. `started_at` to `ended_at` is the window of its usage."""
+
+    records: int
+    outcomes: int
+    dead_letters: int
+    llm_calls: int
+    rows: int
+    started_at: datetime
+    ended_at: datetime
+
+    def last_line(self, name: str) -> str:
+        """The line for scripts."""
+        return (
+            f"{name}: records={self.records} outcomes={self.outcomes} lost={self.records - self.outcomes} "
+            f"dead_letters={self.dead_letters} llm_calls={self.llm_calls} rows={self.rows}"
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether every record has its outcome and every LLM call its row."""
+        return self.outcomes == self.records and self.rows == self.llm_calls
+
+
+class Job:
+    """Publishes frameworks and records, and waits until each has its outcome and each LLM call its row.
+
+    Args:
+        connection: the Kafka to publish to and to read from.
+        find_stored: asks the database.
+        on_new: told of each outcome.
+        on_progress: told of the ledger and the number of stored calls, a few times a second.
+    """
+
+    def __init__(
+        self,
+        connection: KafkaConnection,
+        find_stored: FindStored,
+        on_new: OnNew,
+        on_progress: Callable[[Ledger, int], None],
+    ) -> None:
+        self._connection = connection
+        self._find_stored = find_stored
+        self._on_new = on_new
+        self._on_progress = on_progress
+        self._ledger = Ledger(run_id=str(uuid4()))
+        self._started_at = datetime.now(UTC)
+        self._stored: set[UUID] = set()
+
+    async def run(self, frameworks: Sequence[CodingFramework], records: Sequence[FileRecord]) -> None:
+        """Return when nothing is open any more; `report` tells how far it came, also after a cancellation.
+
+        Raises:
+            BrokerUnavailableError: Kafka did not take a record, or cannot be read.
+        """
+        traces = {record.line: self._ledger.expect(record, SOURCE) for record in records}
+        follower = Follower(self._connection, self._ledger, self._on_new)
+        try:
+            await follower.start()
+            async with asyncio.TaskGroup() as group:
+                reading = group.create_task(follower.run())
+                await self._publish(frameworks, records, traces)
+                await self._until_complete(follower)
+                reading.cancel()
+        finally:
+            await follower.stop()
+
+    async def report(self) -> JobReport:
+        """Where the job stands now; the rows are counted anew."""
+        calls = list(self._ledger.calls)
+        rows = [
+            await self._find_stored(calls[start : start + _ASKED_AT_ONCE])
+            for start in range(0, len(calls), _ASKED_AT_ONCE)
+        ]
+        return JobReport(
+            records=self._ledger.records,
+            outcomes=self._ledger.outcomes,
+            dead_letters=self._ledger.dead_letters,
+            llm_calls=len(calls),
+            rows=sum(map(len, rows)),
+            started_at=self._started_at,
+            ended_at=datetime.now(UTC),
+        )
+
+    async def _publish(
+        self, frameworks: Sequence[CodingFramework], records: Sequence[FileRecord], traces: dict[int, str]
+    ) -> None:
+        async with KafkaPublisher(self._connection) as publisher:
+            for framework in frameworks:
+                headers = headers_for(framework, str(uuid4()), uuid4().hex, source=SOURCE)
+                message = OutboundMessage(FRAMEWORKS.name, framework.key.encode(), framework.to_bytes(), headers)
+                await publisher.publish(message)
+            for start in range(0, len(records), _PUBLISHES_AT_ONCE):
+                part = records[start : start + _PUBLISHES_AT_ONCE]
+                await asyncio.gather(
+                    *(publisher.publish(self._message(record, traces[record.line])) for record in part)
+                )
+                self._ledger.published += len(part)
+                self._on_progress(self._ledger, len(self._stored))
+
+    def _message(self, record: FileRecord, trace_id: str) -> OutboundMessage:
+        headers = headers_for(FeedbackRecordSubmitted, self._ledger.event_id(record), trace_id, source=SOURCE)
+        value = json.dumps(record.payload, ensure_ascii=False).encode("utf-8", "surrogatepass")
+        return OutboundMessage(RECORDS.name, record.record_id.encode("utf-8", "surrogatepass"), value, headers)
+
+    async def _until_complete(self, follower: Follower) -> None:
+        """Wait for the outcomes, then for all of their calls, then for the rows."""
+        while self._ledger.outcomes < self._ledger.records:
+            await self._look()
+        await follower.caught_up()
+        while len(self._stored) < len(self._ledger.calls):
+            await self._look()
+
+    async def _look(self) -> None:
+        """Ask for rows, show the progress, give the rest time to go on."""
+        missing = list(self._ledger.calls - self._stored)[:_ASKED_AT_ONCE]
+        if missing:
+            self._stored |= await self._find_stored(missing)
+        self._on_progress(self._ledger, len(self._stored))
+        if len(missing) < _ASKED_AT_ONCE:
+            await asyncio.sleep(_LOOK_EVERY_SECONDS)  # rows appear in the database without an event for us

@@ -1,0 +1,127 @@
+"""What a job found, as tables for a person."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from runtime.job.records_file import FileRecord
+from schemas.dead_letters import DeadLetter
+from schemas.results import CodesAssigned, RecordSummarized
+from schemas.topics import CODE_ASSIGNMENTS, DEAD_LETTERS, SUMMARIES
+
+
+class Findings:
+    """The results of a job, kept for the table: at most `limit` records of them."""
+
+    def __init__(self, records: Sequence[FileRecord], limit: int) -> None:
+        self._shown = _spread(records, limit)
+        self._wanted = {(record.tenant_id, record.record_id) for record in self._shown}
+        self._codings: dict[tuple[str, str], CodesAssigned] = {}
+        self._summaries: dict[tuple[str, str], RecordSummarized] = {}
+        self.dead_letters: dict[str, int] = {}
+
+    def keep(self, topic: str, value: bytes) -> None:
+        """Take note of one outcome."""
+        if topic == CODE_ASSIGNMENTS.name:
+            coding = CodesAssigned.model_validate_json(value)
+            if (coding.tenant_id, coding.record_id) in self._wanted:
+                self._codings[coding.tenant_id, coding.record_id] = coding
+        elif topic == SUMMARIES.name and b'"record_id"' in value:
+            summary = RecordSummarized.model_validate_json(value)
+            if (summary.tenant_id, summary.record_id) in self._wanted:
+                self._summaries[summary.tenant_id, summary.record_id] = summary
+        elif topic == DEAD_LETTERS.name:
+            reason = DeadLetter.model_validate_json(value).reason
+            self.dead_letters[reason] = self.dead_letters.get(reason, 0) + 1
+
+    def table(self) -> Table:
+        """Record, what it says, code path, confidence and summary title."""
+        table = Table(title="Results", title_justify="left", show_lines=False, pad_edge=False)
+        table.add_column("record", no_wrap=True)
+        table.add_column("feedback", max_width=38, no_wrap=True, overflow="ellipsis")
+        table.add_column("code path", ratio=2)
+        table.add_column("confidence", justify="right")
+        table.add_column("summary title", ratio=1)
+        for record in self._shown:
+            key = (record.tenant_id, record.record_id)
+            path, confidence = _coding_cells(self._codings.get(key))
+            summary = self._summaries.get(key)
+            table.add_row(
+                _plain(record.record_id),
+                _plain(record.payload["content"]),
+                path,
+                confidence,
+                _plain(summary.title) if summary else "-",
+            )
+        return table
+
+
+def usage_table(title: str, name: str, entries: Iterable[Mapping[str, Any]]) -> Table:
+    """The usage per tenant or per operation as the read API reports it; the grand total comes last."""
+    table = Table(title=title, title_justify="left", pad_edge=False)
+    for column in (
+        name,
+        "invocations",
+        "LLM calls",
+        "failed",
+        "input tokens",
+        "output tokens",
+        "cost USD",
+        "p50 ms",
+        "p95 ms",
+    ):
+        table.add_column(column, justify="left" if column == name else "right")
+    for entry in entries:
+        calls, invocations = entry["llm_calls"], entry["invocations"]
+        table.add_row(
+            _plain(str(entry.get(name) or "total")),
+            _number(invocations["total"]),
+            _number(calls["total"]),
+            _number(calls["failed"]),
+            _number(calls["input_tokens"]["total"]),
+            _number(calls["output_tokens"]["total"]),
+            str(calls["cost_usd"]) + ("+" if calls["unpriced"] else ""),
+            _number(calls["duration_ms"]["p50"]),
+            _number(calls["duration_ms"]["p95"]),
+        )
+    return table
+
+
+def print_dead_letters(console: Console, reasons: Mapping[str, int]) -> None:
+    """A line per reason, where there is any."""
+    for reason, count in sorted(reasons.items()):
+        console.print(f"dead letters: {count} x {reason}", highlight=False)
+
+
+def as_json(value: object) -> str:
+    """Readable JSON for a file."""
+    return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
+
+
+def _coding_cells(coding: CodesAssigned | None) -> tuple[str, str]:
+    if coding is None:
+        return "-", "-"
+    if not coding.codes:
+        return f"[dim]none: {_plain(coding.abstained_because or '')}[/dim]", "-"
+    best = coding.codes[0]
+    return _plain(" > ".join(step.name for step in best.path)), f"{best.confidence:.2f}"
+
+
+def _plain(text: str) -> str:
+    """One line that a terminal shows as it stands: no control characters, no markup."""
+    return escape("".join(character if character.isprintable() else " " for character in text).strip())
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:,.0f}"
+
+
+def _spread(records: Sequence[FileRecord], limit: int) -> list[FileRecord]:
+    """At most `limit` records, spread evenly over the file."""
+    if len(records) <= limit:
+        return list(records)
+    return [records[position * len(records) // limit] for position in range(limit)]

@@ -1,0 +1,169 @@
+"""The running system: servers, topics, schema, then worker, consumer and API, each a supervised process.
+
+Used by `feedback up`, `feedback demo` and `feedback run`; they differ in what they do with it.
+"""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from adapters.kafka.admin import ensure_topics
+from adapters.postgres.migrate import migrate
+from runtime import wiring
+from runtime.embedded import ports
+from runtime.embedded.server import EmbeddedServer
+from runtime.embedded.services import services
+from runtime.settings import Settings, as_environment, load_settings
+from runtime.system.api_probe import until_ready
+from runtime.system.supervisor import Command, Supervisor
+
+logger = logging.getLogger(__name__)
+
+DEFAULT_API_PORT = 8080
+PROCESSES_FILE = "processes.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What a system consists of, beyond the servers and one consumer."""
+
+    directory: Path
+    workers: int = 1
+    api: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """A running system.
+
+    Attributes:
+        settings: with the addresses of the servers in use filled in.
+        supervisor: keeps its processes alive.
+        api_url: where the read API answers; empty where there is none.
+        api_key: a superuser's key for it; empty where there is none.
+    """
+
+    settings: Settings = field(repr=False)
+    supervisor: Supervisor
+    api_url: str
+    api_key: str = field(repr=False)
+
+
+@dataclass(slots=True)
+class ServerWard:
+    """An embedded server under the supervisor's care (fulfils `Ward`)."""
+
+    server: EmbeddedServer
+
+    @property
+    def pid(self) -> int:
+        """See `Ward`."""
+        return self.server.pid
+
+    async def start(self) -> None:
+        """See `Ward`."""
+        await self.server.restart()
+
+    async def wait(self) -> int:
+        """See `Ward`."""
+        return await self.server.wait()
+
+    async def stop(self) -> None:
+        """See `Ward`."""
+        await self.server.stop()
+
+    def last_words(self) -> str:
+        """See `Ward`."""
+        return ""
+
+
+@asynccontextmanager
+async def running_system(
+    settings: Settings, shape: Shape, announce: Callable[[str], None], starting: Callable[[str], None]
+) -> AsyncIterator[System]:
+    """Start everything; the end of the context stops everything and leaves no process behind.
+
+    Args:
+        settings: as the person gave them.
+        shape: what to start.
+        announce: told of deaths and new starts.
+        starting: told what is being started, for a person who waits.
+
+    Raises:
+        UserError: something that the person can mend keeps it from starting.
+    """
+    async with _servers(settings, shape, starting) as (settings, servers):  # noqa: PLR1704  # the addresses are now known
+        starting("topics and database schema")
+        await ensure_topics(
+            wiring.kafka_connection(settings), settings.kafka_topic_partitions, settings.kafka_replication_factor
+        )
+        await migrate(wiring.database_settings(settings))
+        supervisor = Supervisor(announce, lambda pids: _write_processes(shape.directory, pids))
+        try:
+            for name, server in servers.items():
+                await supervisor.add(name, ServerWard(server), running=True)
+            yield await _start_processes(settings, shape, supervisor, starting)
+        finally:
+            await supervisor.stop()
+            (shape.directory / PROCESSES_FILE).unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def _servers(
+    settings: Settings, shape: Shape, starting: Callable[[str], None]
+) -> AsyncIterator[tuple[Settings, dict[str, EmbeddedServer]]]:
+    kafka, database = settings.kafka_bootstrap_servers, wiring.database_url(settings)
+    wanted = [name for name, given in (("Apache Kafka", kafka), ("PostgreSQL", database)) if not given]
+    starting(f"embedded {' and '.join(wanted)}" if wanted else "connections to Kafka and PostgreSQL")
+    async with services(
+        kafka_bootstrap_servers=kafka,
+        database_url=database,
+        directory=shape.directory,
+        maven_repository=settings.feedback_maven_repository,
+        kafka_home=settings.kafka_home,
+        cache_directory=settings.feedback_cache_dir,
+    ) as found:
+        resolved = load_settings(
+            **settings.model_dump(exclude={"kafka_bootstrap_servers", "database_url"}),
+            kafka_bootstrap_servers=found.kafka_bootstrap_servers,
+            database_url=found.database_url if not database else settings.database_url,
+        )
+        yield resolved, found.servers
+
+
+async def _start_processes(
+    settings: Settings, shape: Shape, supervisor: Supervisor, starting: Callable[[str], None]
+) -> System:
+    logs = shape.directory / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+
+    async def add(name: str, command: str, **overrides: object) -> None:
+        environment = as_environment(settings, **overrides)
+        ward = Command((command,), logs / f"{name}.log", environment, settings.drain_seconds + 15)
+        await supervisor.add(name, ward)
+
+    starting("worker, consumer" + (" and API" if shape.api else ""))
+    await add("consumer", "consumer")
+    for number in range(1, shape.workers + 1):
+        name = "worker" if shape.workers == 1 else f"worker-{number}"
+        await add(name, "worker", worker_instance_id=f"{shape.directory.absolute().name}-{name}")
+    if not shape.api:
+        return System(settings, supervisor, "", "")
+    port = settings.api_port or (DEFAULT_API_PORT if ports.is_free(DEFAULT_API_PORT) else ports.choose(set()))
+    await add("api", "api", api_port=port)
+    url = f"http://{settings.api_host}:{port}"
+    await until_ready(url, supervisor)
+    async with wiring.key_store(settings) as keys:
+        key = await keys.create("feedback-up", superuser=True, label="made by feedback up")
+    return System(settings, supervisor, url, key.text)
+
+
+def _write_processes(directory: Path, pids: dict[str, int]) -> None:
+    """Replace the file at once, so that a reader never sees half of it."""
+    file = directory / PROCESSES_FILE
+    draft = file.with_suffix(".tmp")
+    draft.write_text(json.dumps(pids, indent=2) + "\n")
+    draft.replace(file)

@@ -1,0 +1,76 @@
+"""A person's own file: what is taken from it, and the sentence for what cannot be."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from domain.errors import UserError
+from runtime.job.records_file import read_records, tenants_in
+from schemas.operations import RecordOperation
+from schemas.records import FeedbackRecordSubmitted
+
+
+def write(path: Path, *lines: object) -> Path:
+    file = path / "records.jsonl"
+    file.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines))
+    return file
+
+
+def test_a_record_takes_the_known_keys_and_leaves_the_rest(tmp_path: Path):
+    line = {"id": "r1", "content": "No water.", "created": "2020-10-17", "metadata": {"a": 1}, "eval": {"label": "x"}}
+    (record,) = read_records(write(tmp_path, line), "acme", {"acme": "f"}, None)
+    event = FeedbackRecordSubmitted.model_validate(record.payload)
+    assert (event.tenant_id, event.record_id, event.framework_id) == ("acme", "r1", "f")
+    assert event.created_at is not None
+    assert event.created_at.isoformat() == "2020-10-17T00:00:00+00:00"
+    assert event.requested_operations == (RecordOperation.ASSIGN_CODES, RecordOperation.SUMMARIZE)
+    assert "eval" not in record.payload
+
+
+def test_without_a_framework_a_record_is_summarised(tmp_path: Path):
+    (record,) = read_records(write(tmp_path, {"id": 7, "content": "c"}), "acme", {"other": "f"}, None)
+    assert record.operations == (RecordOperation.SUMMARIZE,)
+    assert record.record_id == "7"
+
+
+def test_a_blank_content_is_published_like_any_other(tmp_path: Path):
+    (record,) = read_records(write(tmp_path, {"id": "r", "content": "  "}), "acme", {}, None)
+    assert record.payload["content"] == "  "
+
+
+def test_two_records_may_share_an_id(tmp_path: Path):
+    line = {"id": "r", "content": "c"}
+    assert [record.line for record in read_records(write(tmp_path, line, "", line), "acme", {}, None)] == [1, 3]
+
+
+def test_tenants_come_in_order_of_appearance(tmp_path: Path):
+    lines = [{"id": "1", "tenant_id": "b"}, {"id": "2"}, {"id": "3", "tenant_id": "b"}]
+    assert tenants_in(write(tmp_path, *lines), "a") == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("{not json", "Line 1 of .* is not JSON"),
+        ("[1]", "Line 1 of .* is not a JSON object"),
+        ({"content": "c"}, "Line 1 has no usable `id`"),
+        ({"id": "", "content": "c"}, "Line 1 has no usable `id`"),
+        ({"id": "r"}, "Line 1 has no text under `content`"),
+        ({"id": "r", "content": "c", "tenant_id": ["x"]}, "Line 1 has no usable `tenant_id`"),
+        ({"id": "r", "content": "x" * 1_000_001}, "Line 1 of .* is over 1,000,000 bytes"),
+        ("", "holds no records"),
+    ],
+)
+def test_what_cannot_be_used_is_one_sentence(tmp_path: Path, line: object, said: str):
+    with pytest.raises(UserError, match=said) as caught:
+        read_records(write(tmp_path, line), "acme", {}, None)
+    assert caught.value.remedy
+
+
+def test_a_missing_file_and_one_that_is_no_text(tmp_path: Path):
+    with pytest.raises(UserError, match="cannot be read"):
+        read_records(tmp_path / "none.jsonl", "acme", {}, None)
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(UserError, match="not UTF-8"):
+        read_records(tmp_path / "binary", "acme", {}, None)
