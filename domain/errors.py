@@ -3,7 +3,8 @@
 FeedbackError
 ├── UserError               a person's mistake or a missing prerequisite: one line, exit code 2
 ├── InputError              a bad input event: a dead letter with `reason`
-│   ├── NotJSONError, EmptyPayloadError, WrongSchemaError, UnknownVersionError, TooLargeError
+│   ├── NotJSONError, EmptyPayloadError, WrongSchemaError, BlankContentError, UnknownVersionError, TooLargeError
+│   ├── NotStorableError
 │   ├── UnknownFrameworkError
 │   ├── OperationUnavailableError
 │   └── DeadlineExceededError
@@ -14,6 +15,8 @@ FeedbackError
 │       └── ProviderRefusedError, ProviderMisconfiguredError
 ├── InvalidOutputError      the model answered, but not with what was asked
 ├── BrokerUnavailableError  Kafka did not acknowledge a message in time
+├── SinkUnavailableError    the database cannot take rows now; no row is to blame
+├── UsageUnavailableError   the database cannot answer a usage question now
 └── WorkerHaltedError       going on would do harm: the worker stops, nothing is acknowledged
     └── TooManyDeadLettersError, ProviderUnusableError
 
@@ -67,6 +70,12 @@ class WrongSchemaError(InputError):
     reason = "wrong_schema"
 
 
+class BlankContentError(InputError):
+    """The content is empty, or holds only white space."""
+
+    reason = "blank_content"
+
+
 class UnknownVersionError(InputError):
     """The event names a schema version that this release does not know."""
 
@@ -77,6 +86,12 @@ class TooLargeError(InputError):
     """The content, or the result, is larger than what may travel."""
 
     reason = "too_large"
+
+
+class NotStorableError(InputError):
+    """The event is as its schema asks, but the database refuses its row: a NUL character in a text, say."""
+
+    reason = "not_storable"
 
 
 class UnknownFrameworkError(InputError):
@@ -158,6 +173,18 @@ class BrokerUnavailableError(FeedbackError):
     """Kafka did not acknowledge a message in time; it may or may not have arrived."""
 
     reason: ClassVar[str] = "broker_unavailable"
+
+
+class SinkUnavailableError(FeedbackError):
+    """The database cannot take rows now: no row is to blame, and the same batch may be written later."""
+
+    reason: ClassVar[str] = "sink_unavailable"
+
+
+class UsageUnavailableError(FeedbackError):
+    """The database cannot answer a question of the API now; the same question may be answered later."""
+
+    reason: ClassVar[str] = "usage_backend_unavailable"
 
 
 class WorkerHaltedError(FeedbackError):

@@ -1,10 +1,12 @@
 """What the decisions need from the world outside, as Protocols. Adapters fulfil them; tests have fakes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from schemas.cloudevents import KafkaHeaders
 from schemas.frameworks import CodingFramework
+from schemas.llm_calls import LLMCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,4 +41,29 @@ class FrameworkCatalogue(Protocol):
 
     async def changed(self) -> None:
         """Return when the catalogue has changed after this call was made."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BatchOutcome:
+    """What became of a batch of LLM calls.
+
+    Attributes:
+        inserted: how many rows are new; repeats of a known `call_id` are not.
+        refused: positions in the batch, ascending, of the calls whose rows the store can never take.
+    """
+
+    inserted: int
+    refused: tuple[int, ...] = ()
+
+
+class LLMCallSink(Protocol):
+    """Stores LLM calls, each `call_id` once."""
+
+    async def write(self, batch: Sequence[LLMCall]) -> BatchOutcome:
+        """Return once every call of the batch is stored for good, was stored before, or is named as refused.
+
+        Raises:
+            SinkUnavailableError: the store cannot take rows now; part of the batch may be stored. Write it again.
+        """
         ...

@@ -58,3 +58,16 @@ async def until_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T 
         stopped.cancel()
         task.cancel()
         await asyncio.gather(task, stopped, return_exceptions=True)
+
+
+async def first(*work: Coroutine[Any, Any, None]) -> None:
+    """Run all until one of them ends; raise what it raised; leave none running."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            await task
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

@@ -14,6 +14,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from domain.errors import UserError
 
 PositiveSeconds = Annotated[float, Field(gt=0, le=86_400, allow_inf_nan=False)]
+DEFAULT_API_PORT = 8080
+
 Port = Annotated[int, Field(ge=1, le=65_535)]
 
 
@@ -54,7 +56,6 @@ class Settings(BaseSettings):
     llm_api_key: SecretStr | None = Field(default=None, description="The provider's key.")
     llm_api_base: str | None = Field(default=None, description="The provider's address, where it is not the usual one.")
     llm_attempt_timeout_seconds: PositiveSeconds = Field(default=60, description="The time for one LLM call.")
-    llm_max_output_tokens: int = Field(default=1024, ge=16, le=200_000, description="Where an answer is cut.")
     llm_input_cost_per_token: Decimal | None = Field(default=None, ge=0, description="US dollars, for unknown models.")
     llm_output_cost_per_token: Decimal | None = Field(default=None, ge=0, description="US dollars, for unknown models.")
 

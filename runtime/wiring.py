@@ -1,13 +1,29 @@
-"""The composition root: what each process is made of. One context manager per process; nothing is wired elsewhere."""
+"""The composition root: what each process is made of. Nothing is wired elsewhere."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.kafka.connection import KafkaConnection
-from adapters.postgres.engine import DatabaseSettings, create_engine
+from adapters.kafka.frameworks import KafkaFrameworkCatalogue
+from adapters.kafka.publisher import KafkaPublisher
+from adapters.llm.factory import open_model
+from adapters.llm.recording import RecordingModel
+from adapters.llm.settings import LLMSettings
+from adapters.postgres.engine import DatabaseSettings, check, create_engine
 from adapters.postgres.keys import PostgresKeyStore
+from adapters.postgres.llm_calls import PostgresLLMCallSink
+from adapters.postgres.migrate import is_current
+from adapters.postgres.usage import PostgresUsageReader
+from domain.delivery.delivery import Delivery
+from domain.delivery.settings import DeliverySettings
 from domain.errors import UserError
-from runtime.settings import Settings
+from domain.llm.breaker import CircuitBreaker
+from runtime.process import first
+from runtime.settings import DEFAULT_API_PORT, Settings
 
 
 def kafka_connection(settings: Settings) -> KafkaConnection:
@@ -56,10 +72,133 @@ def database_settings(settings: Settings) -> DatabaseSettings:
 
 
 @asynccontextmanager
+async def database_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+    """Connections to PostgreSQL, closed in the end.
+
+    Raises:
+        UserError: the database is not set, or cannot be reached.
+    """
+    database = database_settings(settings)
+    await check(database)
+    engine = create_engine(database)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
 async def key_store(settings: Settings) -> AsyncIterator[PostgresKeyStore]:
     """The API keys."""
+    async with database_engine(settings) as engine:
+        yield PostgresKeyStore(engine)
+
+
+def llm_settings(settings: Settings) -> LLMSettings:
+    """The model and how to reach it.
+
+    Raises:
+        UserError: values that do not go together.
+    """
+    return LLMSettings(
+        model=settings.llm_model,
+        api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else None,
+        api_base=settings.llm_api_base,
+        attempt_timeout_seconds=settings.llm_attempt_timeout_seconds,
+        # Two operations of a record may be at their calls at once.
+        max_connections=2 * settings.max_in_flight,
+        input_cost_per_token=settings.llm_input_cost_per_token,
+        output_cost_per_token=settings.llm_output_cost_per_token,
+    )
+
+
+def delivery_settings(settings: Settings) -> DeliverySettings:
+    """How much at once, how long, and when to stop."""
+    return DeliverySettings(
+        max_in_flight=settings.max_in_flight,
+        max_waiting=_waiting(settings),
+        framework_wait_seconds=settings.framework_wait_seconds,
+        framework_token_budget=settings.framework_token_budget,
+        deadline_seconds=settings.invocation_deadline_seconds,
+        dead_letter_share=settings.dead_letter_share,
+    )
+
+
+def _waiting(settings: Settings) -> int:
+    """How many inputs may wait for a framework: with those at work, no more than the window holds."""
+    return 2 * settings.max_in_flight
+
+
+@asynccontextmanager
+async def delivery(settings: Settings) -> AsyncIterator[tuple[Delivery, KafkaFrameworkCatalogue]]:
+    """What answers one input, with all that it needs; and the catalogue, which must be watched.
+
+    Raises:
+        UserError: Kafka cannot be reached, or the model cannot be used as it is set.
+    """
+    connection = kafka_connection(settings)
+    async with AsyncExitStack() as stack:
+        publisher = await stack.enter_async_context(KafkaPublisher(connection, settings.kafka_delivery_timeout_seconds))
+        chosen = await stack.enter_async_context(open_model(llm_settings(settings)))
+        model = RecordingModel(chosen, publisher, settings.llm_attempt_timeout_seconds)
+        stack.push_async_callback(model.aclose)
+        catalogue = await stack.enter_async_context(KafkaFrameworkCatalogue(connection, publisher))
+        yield Delivery(model, publisher, catalogue, CircuitBreaker(), delivery_settings(settings)), catalogue
+
+
+async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
+    """A stream worker, until `stop` is set and it has drained.
+
+    Raises:
+        UserError: it cannot start as it is set.
+        WorkerHaltedError: going on would do harm.
+        BrokerUnavailableError: Kafka was away for too long.
+    """
+    from streams.settings import WorkerSettings
+    from streams.worker import run_worker as run_stream_worker
+
+    async with delivery(settings) as (handler, catalogue):
+        worker = WorkerSettings(
+            bootstrap_servers=kafka_connection(settings).bootstrap_servers,
+            group_id=settings.worker_group,
+            instance_id=settings.worker_instance_id,
+            window=_waiting(settings) + 4 * settings.max_in_flight,
+            drain_seconds=settings.drain_seconds,
+        )
+        await first(run_stream_worker(worker, handler, stop), catalogue.failed())
+
+
+async def run_consumer(settings: Settings, stop: asyncio.Event) -> None:
+    """The consumer of LLM-call events, until `stop` is set.
+
+    Raises:
+        UserError: Kafka or PostgreSQL cannot be reached at the start.
+        BrokerUnavailableError: Kafka failed in a way that trying again does not mend.
+    """
+    from consumers.llm_calls import LLMCallConsumerSettings, consume_llm_calls
+
+    connection = kafka_connection(settings)
+    consumer = LLMCallConsumerSettings(
+        kafka=connection.client_options(), group_id=settings.consumer_group, drain_seconds=settings.drain_seconds
+    )
+    async with (
+        KafkaPublisher(connection, settings.kafka_delivery_timeout_seconds) as publisher,
+        database_engine(settings) as engine,
+    ):
+        await consume_llm_calls(consumer, PostgresLLMCallSink(engine), publisher, stop)
+
+
+async def run_api(settings: Settings, stop: asyncio.Event) -> None:
+    """The read API, until `stop` is set. It starts, and says 503, while the database is away.
+
+    Raises:
+        UserError: the address cannot be listened on, or the database is not set.
+    """
+    from api.app import create_app, serve
+
     engine = create_engine(database_settings(settings))
     try:
-        yield PostgresKeyStore(engine)
+        app = create_app(PostgresUsageReader(engine), PostgresKeyStore(engine), partial(is_current, engine))
+        await serve(app, settings.api_host, settings.api_port or DEFAULT_API_PORT, stop)
     finally:
         await engine.dispose()

@@ -48,7 +48,7 @@ async def _demo(settings: Settings, samples: Path, stop: asyncio.Event) -> bool:
             url = f"{system.api_url}/v1/usage/all"
             by_tenant = await get_json(f"{url}/by-tenant", system.api_key, **window)
             by_operation = await get_json(f"{url}/by-operation", system.api_key, **window)
-        console.print(findings.table())
+        console.print(findings.table(console.width))
         print_dead_letters(console, findings.dead_letters)
         console.print(usage_table("Usage by tenant, from the read API", "tenant_id", by_tenant))
         console.print(usage_table("Usage by operation, from the read API", "operation", by_operation))

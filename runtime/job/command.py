@@ -1,25 +1,25 @@
 """`feedback run` and `feedback demo` from the files to the report: a system of their own, and one job on it."""
 
-import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
-from adapters.postgres.llm_calls import find_stored
+from adapters.postgres.stored_calls import find_stored
 from runtime import wiring
 from runtime.job.framework_files import read_frameworks
 from runtime.job.job import Job, JobReport
-from runtime.job.ledger import Ledger
 from runtime.job.outputs import ResultFiles
 from runtime.job.progress import JobProgress
 from runtime.job.records_file import FileRecord, read_records, tenants_in
 from runtime.job.report import Findings
+from runtime.process import first
 from runtime.settings import Settings
 from runtime.system.system import Shape, System, running_system
 from schemas.frameworks import CodingFramework
@@ -115,20 +115,7 @@ async def run_job(
 
     async with wiring.database_engine(system.settings) as engine:
         with JobProgress(console) as progress:
-            update: Callable[[Ledger, int], None] = progress.update
-            job = Job(wiring.kafka_connection(system.settings), lambda calls: find_stored(engine, calls), keep, update)
-            await _first(job.run(inputs.frameworks, inputs.records), system.supervisor.failed())
+            connection = wiring.kafka_connection(system.settings)
+            job = Job(connection, partial(find_stored, engine), keep, progress.update)
+            await first(job.run(inputs.frameworks, inputs.records), system.supervisor.failed())
         return await job.report()
-
-
-async def _first(*coroutines: object) -> None:
-    """Run all until one of them ends; raise what it raised; leave none running."""
-    tasks: Sequence[asyncio.Task[None]] = [asyncio.ensure_future(one) for one in coroutines]  # type: ignore[arg-type]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            await task
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -12,6 +13,8 @@ from runtime.job.records_file import FileRecord
 from schemas.dead_letters import DeadLetter
 from schemas.results import CodesAssigned, RecordSummarized
 from schemas.topics import CODE_ASSIGNMENTS, DEAD_LETTERS, SUMMARIES
+
+_WIDE = 120
 
 
 class Findings:
@@ -38,43 +41,32 @@ class Findings:
             reason = DeadLetter.model_validate_json(value).reason
             self.dead_letters[reason] = self.dead_letters.get(reason, 0) + 1
 
-    def table(self) -> Table:
-        """Record, what it says, code path, confidence and summary title."""
-        table = Table(title="Results", title_justify="left", show_lines=False, pad_edge=False)
+    def table(self, width: int) -> Table:
+        """Record, code path, confidence and summary title; also what the record says, where `width` has room for it."""
+        wide = width >= _WIDE
+        table = Table(title="Results", title_justify="left", box=SIMPLE_HEAD, pad_edge=False, expand=True)
         table.add_column("record", no_wrap=True)
-        table.add_column("feedback", max_width=38, no_wrap=True, overflow="ellipsis")
-        table.add_column("code path", ratio=2)
-        table.add_column("confidence", justify="right")
-        table.add_column("summary title", ratio=1)
+        if wide:
+            table.add_column("feedback", ratio=3, no_wrap=True, overflow="ellipsis")
+        table.add_column("code path", ratio=5)
+        table.add_column("conf.", justify="right", no_wrap=True)
+        table.add_column("summary title", ratio=3)
         for record in self._shown:
             key = (record.tenant_id, record.record_id)
             path, confidence = _coding_cells(self._codings.get(key))
             summary = self._summaries.get(key)
-            table.add_row(
-                _plain(record.record_id),
-                _plain(record.payload["content"]),
-                path,
-                confidence,
-                _plain(summary.title) if summary else "-",
-            )
+            said = (_plain(record.payload["content"]),) if wide else ()
+            title = _plain(summary.title) if summary else "-"
+            table.add_row(_plain(record.record_id), *said, path, confidence, title)
         return table
 
 
 def usage_table(title: str, name: str, entries: Iterable[Mapping[str, Any]]) -> Table:
     """The usage per tenant or per operation as the read API reports it; the grand total comes last."""
-    table = Table(title=title, title_justify="left", pad_edge=False)
-    for column in (
-        name,
-        "invocations",
-        "LLM calls",
-        "failed",
-        "input tokens",
-        "output tokens",
-        "cost USD",
-        "p50 ms",
-        "p95 ms",
-    ):
-        table.add_column(column, justify="left" if column == name else "right")
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column(name.removesuffix("_id"), no_wrap=True)
+    for column in ("invoc.", "calls", "failed", "tokens in", "out", "cost USD", "p50 ms", "p95 ms"):
+        table.add_column(column, justify="right", no_wrap=True)
     for entry in entries:
         calls, invocations = entry["llm_calls"], entry["invocations"]
         table.add_row(

@@ -16,13 +16,12 @@ from runtime import wiring
 from runtime.embedded import ports
 from runtime.embedded.server import EmbeddedServer
 from runtime.embedded.services import services
-from runtime.settings import Settings, as_environment, load_settings
+from runtime.settings import DEFAULT_API_PORT, Settings, as_environment, load_settings
 from runtime.system.api_probe import until_ready
 from runtime.system.supervisor import Command, Supervisor
 
 logger = logging.getLogger(__name__)
 
-DEFAULT_API_PORT = 8080
 PROCESSES_FILE = "processes.json"
 
 

@@ -60,3 +60,11 @@ def test_a_child_gets_exactly_these_settings(monkeypatch: pytest.MonkeyPatch):
     again = load_settings()
     assert again.database_url == settings.database_url
     assert again == settings.model_copy(update={"api_port": 1234})
+
+
+def test_the_example_file_lists_every_setting_with_its_default():
+    lines = (Path(__file__).parents[3] / ".env.example").read_text().splitlines()
+    listed = dict(line.removeprefix("#").split("=", 1) for line in lines if line.startswith("#") and "=" in line)
+    listed = {name: value for name, value in listed.items() if " " not in name}
+    fields = {name.upper(): field.default for name, field in Settings.model_fields.items()}
+    assert listed == {name: "" if default is None else str(default) for name, default in fields.items()}

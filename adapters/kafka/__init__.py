@@ -1,0 +1,1 @@
+"""Kafka: publishing, topics, the catalogue of coding frameworks."""

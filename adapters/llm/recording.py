@@ -1,0 +1,191 @@
+"""Every attempt becomes an LLM-call event, however it ends: an answer, a refusal, a timeout, a cancellation, a bug."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TypeVar
+from uuid import uuid4
+
+from adapters.llm.answers import MAX_NAME, name_of
+from adapters.llm.pricing import NO_COST
+from domain.errors import InvalidOutputError, LLMError, LLMTimeoutError, ProviderRefusedError
+from domain.llm.calls import Attempt, ChatModel, Completion, Prompt, Usage
+from domain.llm.conversation import Answer
+from domain.ports import EventPublisher, OutboundMessage
+from schemas.cloudevents import headers_for
+from schemas.llm_calls import LLMCall
+from schemas.topics import LLM_CALLS
+
+logger = logging.getLogger(__name__)
+T = TypeVar("T")
+
+_FILTERED = "content_filter"
+_CUT_OFF = "length"
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """When an attempt began (UTC) and how long it took (a monotonic clock, seconds)."""
+
+    wall: Callable[[], datetime] = utc_now
+    monotonic: Callable[[], float] = time.perf_counter
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What is known of an attempt when it ends."""
+
+    completion: Completion | None = None
+    error: BaseException | None = None
+
+
+class RecordingModel:
+    """A RecordedModel (domain.llm.conversation): one attempt within its time, its answer parsed, an event published.
+
+    Args:
+        inner: the model that is asked.
+        publisher: where the events go.
+        attempt_timeout_seconds: the time for one attempt, from the request to the last byte of the answer.
+        clocks: for tests.
+    """
+
+    def __init__(
+        self,
+        inner: ChatModel,
+        publisher: EventPublisher,
+        attempt_timeout_seconds: float,
+        clocks: Clocks | None = None,
+    ) -> None:
+        self._inner, self._publisher, self._timeout = inner, publisher, attempt_timeout_seconds
+        self._clocks = clocks or Clocks()
+        self._pending: set[asyncio.Task[None]] = set()
+        self._provider = inner.name.partition("/")[0][:100] or "unknown"
+
+    @property
+    def name(self) -> str:
+        """The requested model's full name, `provider/model`."""
+        return self._inner.name
+
+    async def ask(self, prompt: Prompt, attempt: Attempt, parse: Callable[[str], T]) -> Answer[T]:
+        """Ask once, and parse the answer; the attempt's event is on its way when this returns or raises.
+
+        The event's acknowledgement is added to `attempt.invocation.receipts`.
+
+        Raises:
+            InvalidOutputError: there was no text, or `parse` refused it; billed all the same.
+            LLMTimeoutError: the time was up.
+            ProviderRefusedError: the provider's content filter kept the answer back; billed all the same.
+            RetryableLLMError, PermanentLLMError: what the model raised.
+        """
+        outcome = _Outcome()
+        started_at, started = self._clocks.wall(), self._clocks.monotonic()
+        try:
+            return await self._ask(prompt, attempt, parse, outcome)
+        except BaseException as error:
+            outcome.error = error
+            raise
+        finally:
+            seconds = max(0.0, self._clocks.monotonic() - started)
+            if not isinstance(outcome.error, GeneratorExit):  # thrown away with its loop: nobody is left to send it
+                self._publish(_event(self, attempt, outcome, started_at, seconds), attempt)
+
+    async def aclose(self) -> None:
+        """Return when all events so far were acknowledged, or their publishing failed."""
+        while self._pending:
+            await asyncio.gather(*self._pending, return_exceptions=True)
+
+    @property
+    def provider(self) -> str:
+        """Who is asked: what stands before the first slash of the name."""
+        return self._provider
+
+    async def _ask(self, prompt: Prompt, attempt: Attempt, parse: Callable[[str], T], outcome: _Outcome) -> Answer[T]:
+        completion = outcome.completion = await self._complete(prompt, attempt)
+        if completion.finish_reason == _FILTERED:
+            raise ProviderRefusedError(
+                "The provider's content filter kept the answer back.", http_status=completion.http_status
+            )
+        if completion.text is None or not completion.text.strip():
+            raise InvalidOutputError("The answer was empty.")
+        try:
+            return Answer(parse(completion.text), completion)
+        except InvalidOutputError:
+            if completion.finish_reason != _CUT_OFF:
+                raise
+            raise InvalidOutputError(
+                f"The answer was cut off after {prompt.max_output_tokens} tokens. Answer in fewer words."
+            ) from None
+
+    async def _complete(self, prompt: Prompt, attempt: Attempt) -> Completion:
+        """One attempt within its time; a library that makes an error of its own of the timeout is seen through."""
+        try:
+            async with asyncio.timeout(self._timeout) as limit:
+                return await self._inner.complete(prompt, attempt)
+        except TimeoutError:
+            if not limit.expired():
+                raise LLMTimeoutError("The provider did not answer in time.") from None
+        except LLMError:
+            if not limit.expired():
+                raise
+        raise LLMTimeoutError(f"The provider did not answer within {self._timeout:g} s.")
+
+    def _publish(self, event: LLMCall, attempt: Attempt) -> None:
+        """Send the event in a task of its own, so that it is sent though the attempt is being cancelled."""
+        headers = headers_for(
+            event, event_id=str(event.call_id), trace_id=event.trace_id or event.invocation_id.hex, time=event.timestamp
+        )
+        key = str(event.invocation_id).encode()
+        message = OutboundMessage(LLM_CALLS.name, key=key, value=event.to_bytes(), headers=headers)
+        task = asyncio.create_task(self._publisher.publish(message), name=f"llm-call {event.call_id}")
+        self._pending.add(task)
+        task.add_done_callback(self._published)
+        attempt.invocation.receipts.append(task)
+
+    def _published(self, task: asyncio.Task[None]) -> None:
+        self._pending.discard(task)
+        if task.cancelled():
+            logger.error("An LLM-call event was cancelled before its acknowledgement: %s", task.get_name())
+        elif (error := task.exception()) is not None:
+            logger.error("An LLM-call event was not acknowledged (%s): %s", type(error).__name__, task.get_name())
+
+
+def _event(model: RecordingModel, attempt: Attempt, outcome: _Outcome, started_at: datetime, seconds: float) -> LLMCall:
+    """The event of one attempt: figures and names only, no text of anyone's."""
+    invocation, completion, error = attempt.invocation, outcome.completion, outcome.error
+    usage = completion.usage if completion is not None else Usage()
+    cost = completion.cost if completion is not None else NO_COST
+    status = completion.http_status if completion is not None else getattr(error, "http_status", None)
+    return LLMCall(
+        call_id=uuid4(),
+        tenant_id=invocation.tenant_id,
+        operation=invocation.operation,
+        invocation_id=invocation.invocation_id,
+        invocation_started_at=invocation.started_at,
+        timestamp=started_at,
+        call_duration_ms=round(seconds * 1000, 3),
+        provider=model.provider,
+        request_model=model.name[:MAX_NAME],
+        model=name_of(completion.model) if completion is not None else None,
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        cache_read_input_tokens=usage.cache_read_input_tokens,
+        reasoning_output_tokens=usage.reasoning_output_tokens,
+        cost_usd=cost.usd,
+        cost_source=cost.source,
+        status="ok" if error is None else "error",
+        error_class=None if error is None else type(error).__name__[:MAX_NAME],
+        attempt=min(attempt.number, 32_767),
+        http_status=status if status is not None and 100 <= status <= 999 else None,
+        prompt_version=attempt.prompt_version,
+        record_id=invocation.record_id,
+        request_id=invocation.request_id,
+        trace_id=invocation.trace_id,
+    )

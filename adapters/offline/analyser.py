@@ -1,0 +1,88 @@
+"""Analyses by extraction: the records' themes, how many records each has, and its most typical sentence."""
+
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.offline.embeddings import Embedder, Vectors
+from adapters.offline.summariser import glue_words
+from adapters.offline.texts import sentences, words
+
+MAX_RECORDS = 400
+MAX_SENTENCES = 3
+MAX_THEMES = 5
+SAME_THEME = 0.45
+QUOTE_CHARACTERS = 240
+NUMBERS_SHOWN = 12
+THEME_WORDS = 3
+MOST_CONFIDENCE = 0.5
+"""It groups and counts, it does not answer: it never claims to be surer."""
+
+
+def analyse(instruction: str, records: tuple[str, ...], embedder: Embedder) -> dict[str, Any]:
+    """The answer's JSON. At most 400 records are read, evenly spread over those given."""
+    step = max(1, -(-len(records) // MAX_RECORDS))
+    read = list(range(0, len(records), step))
+    openings = [" ".join(sentences(records[n], MAX_SENTENCES)) or records[n][:200] for n in read]
+    vectors = embedder.encode(openings)
+    themes = _themes(vectors)[:MAX_THEMES]
+    relevance = np.asarray(vectors @ embedder.encode([instruction[:600]])[0], dtype=np.float64)
+    rare = Counter(word for opening in openings for word in _content_words(opening))
+    lines = [
+        _line(rank, theme, openings, vectors, relevance, rare, [n + 1 for n in read])
+        for rank, theme in enumerate(themes, 1)
+    ]
+    covered = sum(map(len, themes))
+    sampled = "" if step == 1 else f" ({len(read)} of them were read, evenly spread)"
+    head = (
+        "offline/semantic is not an LLM: this groups and quotes the records; it does not answer the question itself.\n"
+        f"{len(records)} records{sampled}; the largest {len(themes)} themes hold {covered} of them:"
+    )
+    confidence = round(MOST_CONFIDENCE * covered / len(read) * max(0.0, min(1.0, float(relevance.max()))), 2)
+    return {"answer": "\n".join([head, *lines]), "confidence": confidence}
+
+
+def _themes(vectors: Vectors) -> list[list[int]]:
+    """Groups of records, largest first. Each record joins the nearest group, or founds one where none is near."""
+    groups: list[list[int]] = []
+    centres: list[npt.NDArray[np.float32]] = []
+    for number, vector in enumerate(vectors):
+        nearness = [float(vector @ centre) / (float(np.linalg.norm(centre)) or 1.0) for centre in centres]
+        if nearness and max(nearness) >= SAME_THEME:
+            nearest = int(np.argmax(nearness))
+            groups[nearest].append(number)
+            centres[nearest] = centres[nearest] + vector
+        else:
+            groups.append([number])
+            centres.append(vector)
+    return sorted(groups, key=lambda group: (-len(group), group[0]))
+
+
+def _line(
+    rank: int,
+    theme: list[int],
+    openings: list[str],
+    vectors: Vectors,
+    relevance: npt.NDArray[np.float64],
+    everywhere: Counter[str],
+    numbers: list[int],
+) -> str:
+    centre = vectors[theme].mean(axis=0)
+    typical = max(theme, key=lambda n: (round(float(vectors[n] @ centre) + float(relevance[n]), 6), -n))
+    counts = Counter(word for n in theme for word in _content_words(openings[n]))
+    names = sorted(counts, key=lambda word: (-(counts[word] ** 2) / everywhere[word], -len(word), word))[:THEME_WORDS]
+    shown = ", ".join(str(numbers[n]) for n in theme[:NUMBERS_SHOWN]) + (", …" if len(theme) > NUMBERS_SHOWN else "")
+    quote = openings[typical]
+    quote = quote if len(quote) <= QUOTE_CHARACTERS else f"{quote[:QUOTE_CHARACTERS].rstrip()}…"
+    plural = "records" if len(theme) > 1 else "record"
+    return f"{rank}. {', '.join(names) or '…'} ({len(theme)} {plural}: {shown}), e.g. «{quote}»"
+
+
+def _content_words(text: str) -> set[str]:
+    return {
+        word
+        for each in words(text)
+        if len(word := each.casefold()) > 2 and word not in glue_words() and not word.isdigit()
+    }

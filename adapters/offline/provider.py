@@ -1,0 +1,48 @@
+"""`offline/semantic` as a ChatModel: no network, no key, no cost."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
+
+from adapters.offline.engine import Engine, shared_engine
+from domain.llm.calls import Attempt, Completion, Cost, Prompt, Usage
+
+MODEL_NAME = "offline/semantic"
+CHARACTERS_PER_TOKEN = 4
+COST = Cost(Decimal(0), "offline")
+
+
+def tokens(*texts: str) -> int:
+    """About how many tokens a language model would count: one for four characters, rounded up over all texts."""
+    return -(-sum(map(len, texts)) // CHARACTERS_PER_TOKEN)
+
+
+class OfflineModel:
+    """Answers prompts in a thread of its own, one after the other, so that the event loop stays free."""
+
+    name = MODEL_NAME
+
+    def __init__(self, engine: Engine | None = None) -> None:
+        self._engine = engine
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="offline-semantic")
+
+    async def complete(self, prompt: Prompt, attempt: Attempt) -> Completion:  # noqa: ARG002  (the port's shape)
+        """Answer a prompt; the same prompt always gives the same answer, whatever was wrong with it before.
+
+        Raises:
+            UnreadablePromptError: the prompt is not one of the product's.
+        """
+        text = await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, prompt)
+        usage = Usage(
+            input_tokens=tokens(*(message["content"] for message in prompt.messages())),
+            output_tokens=tokens(text),
+        )
+        return Completion(text=text, model=self.name, usage=usage, cost=COST, finish_reason="stop")
+
+    async def aclose(self) -> None:
+        """Let the thread end; what is still queued is dropped."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    def _answer(self, prompt: Prompt) -> str:
+        engine = self._engine = self._engine or shared_engine()
+        return engine.answer(prompt.system, prompt.user)

@@ -1,0 +1,91 @@
+"""Whose fault a database error is: the row's, the moment's, or the settings'.
+
+SQLSTATE classes are PostgreSQL's (appendix "PostgreSQL Error Codes" of its manual).
+"""
+
+from collections.abc import Iterator
+
+import asyncpg
+from sqlalchemy.exc import SQLAlchemyError
+
+from domain.errors import UserError
+
+_ROW_CLASSES = ("22", "23", "54")
+"""Data exceptions, broken constraints, a row beyond the server's limits."""
+
+_SETTINGS_CLASSES = ("28", "3D")
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """The error and what caused it, through SQLAlchemy's wrappers."""
+    seen: set[int] = set()
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = getattr(current, "orig", None) or current.__cause__
+
+
+def sqlstate(error: BaseException) -> str | None:
+    """The server's code for the error, where it gave one."""
+    for link in chain(error):
+        code = getattr(link, "sqlstate", None)
+        if isinstance(code, str):
+            return code
+    return None
+
+
+def is_rows_fault(error: BaseException) -> bool:
+    """Whether the statement failed for what its rows hold: it fails again, however often it is tried."""
+    code = sqlstate(error)
+    if code is not None:
+        return code[:2] in _ROW_CLASSES
+    # The driver's own refusal to encode a value; asyncpg's DataError is a ValueError, too.
+    return isinstance(error, ValueError | OverflowError)
+
+
+def is_databases_fault(error: BaseException) -> bool:
+    """Whether the error comes from the database, the way to it, or its settings; else it is a bug of ours."""
+    expected = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError, UserError)
+    return any(isinstance(link, expected) for link in chain(error))
+
+
+def summary(error: BaseException) -> str:
+    """The error for a log: its kind and code, never its text, which may quote a value."""
+    code = sqlstate(error)
+    innermost = list(chain(error))[-1]
+    return type(innermost).__name__ + (f" {code}" if code else "")
+
+
+def explain(error: BaseException, address: str) -> UserError | None:
+    """A failed log-in as a person reads it, or None where it is no such failure."""
+    for link in chain(error):
+        if isinstance(link, UserError):
+            return link
+    code = sqlstate(error)
+    if code is not None and code[:2] in _SETTINGS_CLASSES:
+        return _refused(code, address)
+    if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
+        return UserError(
+            "The database settings cannot be understood.",
+            "Write DATABASE_URL as postgresql://user:password@host:5432/name; escape odd characters as %40.",
+        )
+    if code is not None or isinstance(error, OSError | TimeoutError | asyncpg.PostgresError | asyncpg.InterfaceError):
+        return UserError(
+            f"The database at {address} cannot be reached ({summary(error)}).",
+            "Check that PostgreSQL runs there and that DATABASE_URL names its host and port.",
+        )
+    return None
+
+
+def _refused(code: str, address: str) -> UserError:
+    if code.startswith("3D"):
+        name = address.rpartition("/")[2]
+        return UserError(
+            f"The database server has no database named {name}.",
+            f"Create it (`createdb {name}`), or name another in DATABASE_URL.",
+        )
+    return UserError(
+        f"The database at {address} refused the user name or the password.",
+        "Check the user and the password in DATABASE_URL, or DATABASE_USER and DATABASE_PASSWORD.",
+    )

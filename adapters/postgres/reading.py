@@ -1,0 +1,36 @@
+"""A connection for one question: had quickly, or the asker is told that the database is not there."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from adapters.postgres.failures import is_databases_fault, summary
+from domain.errors import UsageUnavailableError
+
+CONNECTION_SECONDS = 5.0
+"""For a place in the pool, a new connection where one is needed, and the server's sign of life on it."""
+
+
+@asynccontextmanager
+async def answering(engine: AsyncEngine, patience: float = CONNECTION_SECONDS) -> AsyncIterator[AsyncConnection]:
+    """A connection to a server that has just answered; whatever the database does wrong becomes one error.
+
+    Raises:
+        UsageUnavailableError: no connection within `patience` seconds, or the statement failed or took too long.
+    """
+    try:
+        async with asyncio.timeout(patience):
+            connection = await engine.connect()
+        try:
+            yield connection
+        finally:
+            await connection.close()
+    except IntegrityError:
+        raise
+    except Exception as error:
+        if is_databases_fault(error):
+            raise UsageUnavailableError(f"The database did not answer ({summary(error)}).") from error
+        raise

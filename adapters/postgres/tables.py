@@ -1,0 +1,85 @@
+"""The tables, as they are declared. `migrations/` makes them; a test holds the two against each other."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Double,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    func,
+)
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMING)
+
+llm_calls = Table(
+    "llm_calls",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("call_id", Uuid, nullable=False),
+    Column("tenant_id", Text, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("invocation_id", Uuid, nullable=False),
+    Column("invocation_started_at", DateTime(timezone=True), nullable=False),
+    Column("timestamp", DateTime(timezone=True), nullable=False),
+    Column("call_duration_ms", Double, nullable=False),
+    Column("provider", Text, nullable=False),
+    Column("request_model", Text, nullable=False),
+    Column("model", Text),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("cache_read_input_tokens", BigInteger),
+    Column("reasoning_output_tokens", BigInteger),
+    Column("cost_usd", Numeric(18, 12)),
+    Column("cost_source", Text),
+    Column("status", Text, nullable=False),
+    Column("error_class", Text),
+    Column("attempt", Integer, nullable=False),
+    Column("http_status", Integer),
+    Column("prompt_version", Text),
+    Column("record_id", Text),
+    Column("request_id", Text),
+    Column("trace_id", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("status IN ('ok', 'error')", name="status"),
+    UniqueConstraint("call_id"),
+    # One tenant's window, by either of its two times.
+    Index(None, "tenant_id", "timestamp"),
+    Index(None, "tenant_id", "invocation_started_at"),
+    # Everyone's window: rows come in about the order of their times, so that a few pages of summary do.
+    Index("ix_llm_calls_times", "timestamp", "invocation_started_at", postgresql_using="brin"),
+)
+"""One row per LLM call (attempt); `schemas.llm_calls.LLMCall` says what the columns mean. Written by the consumer."""
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("prefix", Text, nullable=False),
+    Column("sha256", LargeBinary, nullable=False),
+    Column("tenant_id", Text, nullable=False),
+    Column("superuser", Boolean, nullable=False),
+    Column("label", Text),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("revoked_at", DateTime(timezone=True)),
+    UniqueConstraint("prefix"),
+)
+"""One row per key of the read API: the prefix that finds it and the SHA-256 of the whole; the key is nowhere."""

@@ -1,0 +1,1 @@
+"""TABLE -> HTTP, read only. The only home of FastAPI."""

@@ -1,0 +1,282 @@
+"""`llm.calls` -> the table `llm_calls`, exactly once in effect.
+
+A batch is settled (`consumers.batches`), then its offsets are committed. While the database is away the batch waits,
+the partitions are paused, and the consumer goes on polling, so that it keeps its place in the group. A crash between
+the two steps repeats the batch, and `call_id` makes the repeat count for nothing.
+"""
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from aiokafka import (
+    AIOKafkaConsumer,
+    ConsumerRebalanceListener,
+    ConsumerRecord,
+    TopicPartition,
+)
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalStateError,
+    KafkaConnectionError,
+    KafkaError,
+)
+
+from consumers.batches import BatchSettler, Progress
+from domain.delivery.messages import InboundMessage
+from domain.errors import BrokerUnavailableError, UserError
+from domain.ports import EventPublisher, LLMCallSink
+from schemas.topics import LLM_CALLS
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 0.5
+PATIENCE_SECONDS = 2.0
+"""A batch that takes longer than this waits for something: time to pause the partitions and to go on polling."""
+
+
+@dataclass(frozen=True, slots=True)
+class LLMCallConsumerSettings:
+    """How `llm.calls` is read.
+
+    Attributes:
+        kafka: how to reach Kafka, as aiokafka's client takes it: `bootstrap_servers`, security.
+        group_id: the consumer group; replicas of one group share the partitions.
+        topic: the topic.
+        max_rows: the largest batch.
+        max_wait_seconds: how long a batch may wait for more messages once it has one.
+        drain_seconds: how long the batch under way may take once `stop` is set, and before partitions are given up.
+        commit_seconds: how long Kafka may take to acknowledge offsets.
+        session_seconds: after how long without a heartbeat Kafka gives our partitions to others.
+    """
+
+    kafka: Mapping[str, Any] = field(repr=False)
+    group_id: str = "llm-calls"
+    topic: str = LLM_CALLS.name
+    max_rows: int = 5_000
+    max_wait_seconds: float = 0.2
+    drain_seconds: float = 10.0
+    commit_seconds: float = 10.0
+    session_seconds: float = 10.0
+
+
+async def consume_llm_calls(
+    settings: LLMCallConsumerSettings,
+    sink: LLMCallSink,
+    publisher: EventPublisher,
+    stop: asyncio.Event,
+    progress: Progress | None = None,
+) -> Progress:
+    """Store what comes until `stop` is set; then finish the batch under way, commit it and leave the group.
+
+    Args:
+        settings: how to read.
+        sink: where calls are stored.
+        publisher: where dead letters go.
+        stop: set by whoever runs the process, on SIGTERM say.
+        progress: counted up as it goes, for who wants to watch; the returned one otherwise.
+
+    Raises:
+        UserError: Kafka cannot be reached at the start, or refuses us.
+        BrokerUnavailableError: Kafka failed in a way that trying again does not mend.
+    """
+    progress = progress or Progress()
+    consumer = _consumer(settings)
+    try:
+        await _start(consumer, settings)
+        await _Reading(consumer, settings, BatchSettler(sink, publisher, progress), stop).run()
+    finally:
+        await _left(consumer, settings)
+    logger.info("stored %d, repeated %d, dead letters %d", progress.stored, progress.repeated, progress.dead_lettered)
+    return progress
+
+
+def _consumer(settings: LLMCallConsumerSettings) -> AIOKafkaConsumer:
+    return AIOKafkaConsumer(
+        **settings.kafka,
+        group_id=settings.group_id,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        session_timeout_ms=int(settings.session_seconds * 1000),
+        heartbeat_interval_ms=int(settings.session_seconds * 300),
+        # Whoever gives up partitions first settles and commits its batch.
+        rebalance_timeout_ms=int((settings.drain_seconds + settings.commit_seconds + 5) * 1000),
+        # A topic that is created after us is seen after this long.
+        metadata_max_age_ms=10_000,
+        max_partition_fetch_bytes=4 * 1024 * 1024,
+    )
+
+
+async def _start(consumer: AIOKafkaConsumer, settings: LLMCallConsumerSettings) -> None:
+    try:
+        await consumer.start()
+    except KafkaConnectionError as error:
+        raise UserError(
+            f"Kafka at {settings.kafka.get('bootstrap_servers')} cannot be reached.",
+            "Check that it runs there and that KAFKA_BOOTSTRAP_SERVERS names its host and port.",
+        ) from error
+    except KafkaError as error:
+        raise UserError(
+            f"Kafka at {settings.kafka.get('bootstrap_servers')} refused the consumer ({type(error).__name__}).",
+            "Check the user, the password and the rights on the topic and the group.",
+        ) from error
+
+
+async def _left(consumer: AIOKafkaConsumer, settings: LLMCallConsumerSettings) -> None:
+    try:
+        await asyncio.wait_for(consumer.stop(), settings.commit_seconds)
+    except (KafkaError, TimeoutError) as error:
+        logger.warning("Kafka did not take our leave (%s)", type(error).__name__)
+
+
+class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """The loop of one consumer: gather, settle, commit."""
+
+    def __init__(
+        self,
+        consumer: AIOKafkaConsumer,
+        settings: LLMCallConsumerSettings,
+        settler: BatchSettler,
+        stop: asyncio.Event,
+    ) -> None:
+        self._consumer = consumer
+        self._settings = settings
+        self._settler = settler
+        self._stop = stop
+        self._read_ahead: list[ConsumerRecord] = []
+        self._uncommitted: dict[TopicPartition, int] = {}
+        self._at_rest = asyncio.Event()
+        self._at_rest.set()
+
+    async def run(self) -> None:
+        """Go round until `stop` is set."""
+        self._consumer.subscribe([self._settings.topic], listener=self)
+        stopping = asyncio.create_task(self._stop.wait())
+        try:
+            while not self._stop.is_set():
+                records = await self._gather(stopping)
+                self._at_rest.clear()
+                try:
+                    if records and not await self._settle(records, stopping):
+                        return
+                    await self._commit()
+                finally:
+                    self._at_rest.set()
+        finally:
+            stopping.cancel()
+
+    async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
+        """Log it."""
+        logger.info("reading partitions %s", sorted(tp.partition for tp in assigned))
+
+    async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
+        """Let the batch under way end and be committed, if that does not take too long; others go on from there."""
+        del revoked
+        # Not settled, not committed: whoever has the partition next reads it again.
+        self._read_ahead.clear()
+        try:
+            await asyncio.wait_for(self._at_rest.wait(), self._settings.drain_seconds)
+        except TimeoutError:
+            logger.warning("partitions are given up with a batch under way; it will be repeated, and counted once")
+
+    async def _gather(self, stopping: asyncio.Task[bool]) -> list[ConsumerRecord]:
+        """The next batch: as soon as it is full, or `max_wait_seconds` after its first message."""
+        records, self._read_ahead = self._read_ahead, []
+        deadline: float | None = None
+        clock = asyncio.get_running_loop().time
+        while len(records) < self._settings.max_rows and not stopping.done():
+            if records and deadline is None:
+                deadline = clock() + self._settings.max_wait_seconds
+            patience = POLL_SECONDS if deadline is None else deadline - clock()
+            if patience <= 0:
+                break
+            poll = self._poll(patience, self._settings.max_rows - len(records))
+            await asyncio.wait({poll, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            found = await self._polled(poll)
+            records += found
+            if not found and deadline is None and self._uncommitted:
+                break
+        return records
+
+    async def _settle(self, records: list[ConsumerRecord], stopping: asyncio.Task[bool]) -> bool:
+        """Settle a batch; False where `stop` was set and it could not be done in time."""
+        settling = asyncio.create_task(self._settler.settle([_inbound(record) for record in records]))
+        try:
+            done, _ = await asyncio.wait({settling}, timeout=PATIENCE_SECONDS)
+            if not done:
+                await self._wait_polling(settling, stopping)
+            if not settling.done():
+                logger.warning("stopping with a batch of %d under way; it will be repeated", len(records))
+                return False
+            settling.result()
+        finally:
+            await _cancelled(settling)
+        for record in records:
+            self._uncommitted[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        return True
+
+    async def _wait_polling(self, settling: asyncio.Task[None], stopping: asyncio.Task[bool]) -> None:
+        """Wait for the batch with all partitions paused; what a rebalance brings meanwhile is kept for later."""
+        clock = asyncio.get_running_loop().time
+        deadline: float | None = None
+        while not settling.done():
+            if deadline is None and stopping.done():
+                deadline = clock() + self._settings.drain_seconds
+            if deadline is not None and clock() >= deadline:
+                return
+            self._consumer.pause(*self._consumer.assignment())
+            poll = self._poll(POLL_SECONDS, self._settings.max_rows)
+            await asyncio.wait({poll, settling}, return_when=asyncio.FIRST_COMPLETED, timeout=POLL_SECONDS)
+            self._read_ahead += await self._polled(poll)
+        self._consumer.resume(*(self._consumer.paused() & self._consumer.assignment()))
+
+    def _poll(self, seconds: float, at_most: int) -> asyncio.Task[dict[TopicPartition, list[ConsumerRecord]]]:
+        return asyncio.create_task(self._consumer.getmany(timeout_ms=int(seconds * 1000), max_records=at_most))
+
+    async def _polled(self, poll: asyncio.Task[dict[TopicPartition, list[ConsumerRecord]]]) -> list[ConsumerRecord]:
+        await _cancelled(poll)
+        if poll.cancelled():
+            return []
+        error = poll.exception()
+        if error is None:
+            return [record for records in poll.result().values() for record in records]
+        if not isinstance(error, KafkaError):
+            raise error
+        if not error.retriable:
+            raise BrokerUnavailableError(f"Kafka stopped serving {self._settings.topic} ({type(error).__name__}).")
+        logger.warning("Kafka does not serve %s now (%s)", self._settings.topic, type(error).__name__)
+        await asyncio.sleep(POLL_SECONDS)
+        return []
+
+    async def _commit(self) -> None:
+        """Commit what is settled, as far as it is still ours; what cannot be committed now is tried again next time."""
+        mine = self._consumer.assignment()
+        offsets = {tp: offset for tp, offset in self._uncommitted.items() if tp in mine}
+        if not offsets:
+            return
+        try:
+            async with asyncio.timeout(self._settings.commit_seconds):
+                await self._consumer.commit(offsets)
+        except (CommitFailedError, IllegalStateError):
+            logger.info("a batch was stored, but its partitions have moved on; its repeat counts for nothing")
+        except (KafkaError, TimeoutError) as error:
+            logger.warning("Kafka did not take the offsets (%s); trying again", type(error).__name__)
+            return
+        self._uncommitted.clear()
+
+
+async def _cancelled(task: asyncio.Task[Any]) -> None:
+    """Cancel a task where it is not done, and wait for its end; its result or error stays in it."""
+    task.cancel()
+    await asyncio.wait({task})
+
+
+def _inbound(record: ConsumerRecord) -> InboundMessage:
+    timestamp = datetime.fromtimestamp(record.timestamp / 1000, UTC) if record.timestamp >= 0 else None
+    return InboundMessage(
+        record.topic, record.partition, record.offset, timestamp, record.key, record.value, tuple(record.headers)
+    )

@@ -1,0 +1,152 @@
+"""From the bytes of a message to the event that they hold, or to the reason why they hold none."""
+
+from functools import cache
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, from_json
+
+from domain.delivery.messages import InboundMessage
+from domain.errors import (
+    BlankContentError,
+    EmptyPayloadError,
+    InputError,
+    NotJSONError,
+    TooLargeError,
+    UnknownVersionError,
+    WrongSchemaError,
+)
+from schemas.base import SUPPORTED_SCHEMA_VERSION, Event
+from schemas.records import MAX_CONTENT_CHARACTERS, FeedbackRecordSubmitted
+from schemas.requests import AnalysisRequested, SummaryRequested
+from schemas.topics import RECORDS, REQUESTS
+
+E = TypeVar("E", bound=Event)
+InputEvent = FeedbackRecordSubmitted | AnalysisRequested | SummaryRequested
+
+_UTF8_BOM = b"\xef\xbb\xbf"
+_MAX_PROBLEMS = 3
+_QUOTES_NOTHING = frozenset(
+    {
+        *("missing", "enum", "literal_error", "value_error", "timezone_aware", "too_short", "too_long"),
+        *("string_type", "string_too_short", "string_too_long", "tuple_type", "dict_type", "model_type"),
+        *("int_type", "int_parsing", "float_type", "float_parsing", "finite_number"),
+        *("greater_than", "greater_than_equal", "less_than", "less_than_equal"),
+    }
+)
+"""Pydantic's kinds of errors whose text is made of our own words and limits only; of the others the kind is told."""
+
+
+def decode(message: InboundMessage) -> InputEvent:
+    """The event in a message from an input topic.
+
+    On `feedback.requests` a known `ce_type` header says which event it is; without one, an `instruction` makes it an
+    analysis. The message's key is not compared with the payload: the payload rules.
+
+    Raises:
+        InputError: there is none; the subclass has the reason, the message no word of the input.
+        ValueError: nobody decodes this topic here.
+    """
+    if message.topic == RECORDS.name:
+        return read_event(message.value, FeedbackRecordSubmitted)
+    if message.topic != REQUESTS.name:
+        raise ValueError(f"not an input topic: {message.topic}")
+    payload = read_object(message.value)
+    if _is_analysis(message, payload):
+        return validate(payload, AnalysisRequested)
+    return validate(payload, SummaryRequested)
+
+
+def _is_analysis(message: InboundMessage, payload: dict[str, Any]) -> bool:
+    declared = next((value for name, value in message.headers if name == "ce_type"), None)
+    if declared == AnalysisRequested.ce_type.encode():
+        return True
+    return declared != SummaryRequested.ce_type.encode() and "instruction" in payload
+
+
+def read_event(value: bytes | None, model: type[E]) -> E:
+    """The event of one kind in a message's value.
+
+    Raises:
+        InputError: there is none; the subclass has the reason, the message no word of the input.
+    """
+    return validate(read_object(value), model)
+
+
+def read_object(value: bytes | None) -> dict[str, Any]:
+    """The JSON object in a message's value. A byte order mark is skipped; of duplicate names the last counts.
+
+    Raises:
+        EmptyPayloadError: there is nothing.
+        NotJSONError: there is something else, or it is nested deeper than about 200 levels.
+    """
+    body = (value or b"").removeprefix(_UTF8_BOM)
+    if not body.strip():
+        raise EmptyPayloadError("The message has no value." if value is None else "The message's value is empty.")
+    try:
+        payload = from_json(body, allow_inf_nan=False)
+    except ValueError:
+        payload = None
+    if payload is None:  # outside of the except clause: the parser's own error may quote the input
+        raise NotJSONError("The value is not JSON in UTF-8, or null.")
+    if not isinstance(payload, dict):
+        raise NotJSONError("The value is JSON, but not an object.")
+    return payload
+
+
+def validate(payload: dict[str, Any], model: type[E]) -> E:
+    """The payload as an event of one kind.
+
+    Raises:
+        UnknownVersionError: its schema version is another; nothing else of it is looked at.
+        WrongSchemaError, BlankContentError, TooLargeError: it is no such event.
+    """
+    version = payload.get("schema_version", SUPPORTED_SCHEMA_VERSION)
+    if type(version) is not int:
+        raise WrongSchemaError("schema_version is not an integer.")
+    if version != SUPPORTED_SCHEMA_VERSION:
+        raise UnknownVersionError(f"The schema_version is not {SUPPORTED_SCHEMA_VERSION}, the one this release knows.")
+    try:
+        return model.model_validate(payload)
+    except ValidationError as error:
+        problems = error.errors(include_url=False, include_input=False)
+    raise _problem(problems, model)
+
+
+def salvage_tenant(value: bytes | None) -> str | None:
+    """The tenant of a payload that is no valid event, where it can be told."""
+    try:
+        tenant = read_object(value).get("tenant_id")
+    except InputError:
+        return None
+    return tenant if isinstance(tenant, str) and 1 <= len(tenant) <= 255 else None
+
+
+def _problem(problems: list[ErrorDetails], model: type[Event]) -> InputError:
+    for problem in problems:
+        if problem["loc"][-1:] == ("content",):
+            if problem["type"] == "string_too_long":
+                return TooLargeError(f"The content has more than {MAX_CONTENT_CHARACTERS} characters.")
+            if problem["type"] in ("string_too_short", "value_error"):
+                return BlankContentError("The content is empty or holds only white space.")
+    told = [_sentence(problem, _field_names(model)) for problem in problems[:_MAX_PROBLEMS]]
+    more = len(problems) - len(told)
+    return WrongSchemaError(
+        f"Not a valid {model.__name__}: {'; '.join(told)}" + (f"; and {more} more." if more else ".")
+    )
+
+
+def _sentence(problem: ErrorDetails, known: frozenset[str]) -> str:
+    """Where the problem is and what kind it has. Names that are not ours may be the input's: they are not told."""
+    ours = (part if isinstance(part, int) or part in known else "?" for part in problem["loc"])
+    where = ".".join(map(str, ours)) or "the event"
+    what = problem["msg"].removeprefix("Value error, ") if problem["type"] in _QUOTES_NOTHING else problem["type"]
+    return f"{where}: {what[:200]}"
+
+
+@cache
+def _field_names(model: type[Event]) -> frozenset[str]:
+    """The names of all fields of an event and its parts."""
+    schema = model.model_json_schema()
+    parts = [schema, *schema.get("$defs", {}).values()]
+    return frozenset(name for part in parts for name in part.get("properties", ()))

@@ -1,0 +1,295 @@
+"""Everything that happens to one input between being read and being acknowledged."""
+
+import asyncio
+import logging
+import random as random_module
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from uuid import uuid4
+
+from domain.delivery import dead_letters, results
+from domain.delivery.dead_letter_limit import DeadLetterLimit
+from domain.delivery.decoding import InputEvent, decode, salvage_tenant
+from domain.delivery.messages import InboundMessage
+from domain.delivery.places import Place, Places
+from domain.delivery.settings import DeliverySettings
+from domain.delivery.tasks import acknowledged, together
+from domain.delivery.waiting import FrameworkWait
+from domain.errors import (
+    FeedbackError,
+    InputError,
+    InvalidOutputError,
+    LLMError,
+    OperationUnavailableError,
+    TooLargeError,
+)
+from domain.llm.breaker import CircuitBreaker
+from domain.llm.calls import Invocation
+from domain.llm.conversation import Conversation, RecordedModel
+from domain.operations import questions
+from domain.operations.answers import Made
+from domain.operations.outline import Outlines
+from domain.operations.questions import Question
+from domain.ports import EventPublisher, FrameworkCatalogue
+from schemas.cloudevents import InputIdentity, deterministic_id, identify
+from schemas.frameworks import CodingFramework
+from schemas.operations import Operation
+from schemas.records import FeedbackRecordSubmitted
+from schemas.requests import AnalysisRequested
+
+logger = logging.getLogger(__name__)
+
+BUGS_IN_A_ROW = 3
+_OF_THIS_INPUT = (InputError, LLMError, InvalidOutputError)
+"""What makes a dead letter; any other error of ours stops the worker."""
+
+Ask = Callable[[], Question[Any]]
+Branch = Callable[["_Job"], Coroutine[Any, Any, None]]
+
+
+@dataclass(eq=False, slots=True)
+class _Job:
+    """One input on its way.
+
+    Attributes:
+        event: what it says, once it was read.
+        receipts: acknowledgements of its LLM-call events, to be awaited.
+        attempts: LLM calls made, by operation.
+        bugged: whether it met a fault of this program, twice.
+    """
+
+    message: InboundMessage
+    identity: InputIdentity
+    place: Place
+    tenant_id: str | None = None
+    event: InputEvent | None = None
+    receipts: list[asyncio.Future[None]] = field(default_factory=list)
+    attempts: dict[Operation | None, int] = field(default_factory=dict)
+    bugged: bool = False
+
+
+class Delivery:
+    """Handles inputs, many at once; one per worker, used from one event loop."""
+
+    def __init__(
+        self,
+        model: RecordedModel,
+        publisher: EventPublisher,
+        catalogue: FrameworkCatalogue,
+        breaker: CircuitBreaker,
+        settings: DeliverySettings,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        random: Callable[[], float] = random_module.random,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._model = model
+        self._publisher = publisher
+        self._catalogue = catalogue
+        self._breaker = breaker
+        self._settings = settings
+        self._monotonic, self._now, self._random, self._sleep = monotonic, now, random, sleep
+        self._outlines = Outlines(settings.framework_token_budget)
+        self._places = Places(settings.max_in_flight, breaker)
+        self._limit = DeadLetterLimit(
+            settings.dead_letter_share, settings.dead_letter_window, settings.dead_letter_minimum
+        )
+        self._wait = FrameworkWait(
+            catalogue,
+            max_waiting=settings.max_waiting,
+            wait_seconds=settings.framework_wait_seconds,
+            grace_seconds=settings.framework_grace_seconds,
+            now=now,
+        )
+        self._bugs_in_a_row = 0
+
+    async def ready_for_more(self) -> None:
+        """Return when another input may be read: a place is free, and the provider answers.
+
+        Inputs that wait for a framework take no place. While the circuit breaker is open, inputs are let in only as
+        long as fewer than two are at work, so that a probe with another input is possible. Call it before each read,
+        from one task, and create the task that runs `handle` for what was read before calling it again.
+        """
+        await self._places.free()
+
+    async def handle(self, message: InboundMessage) -> None:
+        """Bring one input to its outcome; when this returns, the input may be acknowledged.
+
+        Raises:
+            BrokerUnavailableError: an outcome was not acknowledged; the input must be delivered again.
+            WorkerHaltedError: going on would do harm: too many dead letters, an unusable provider.
+            Exception: a bug, not tied to this input. After any of these the input must not be acknowledged.
+        """
+        with self._places.occupy() as place:
+            job = _Job(message, identify(message.topic, message.key, message.value, message.headers), place)
+            await self._outcome(job, None, lambda: self._read(job))
+            if job.event is not None:
+                await together([branch(job) for branch in self._branches(job.event)])
+            await acknowledged(job.receipts)
+        self._limit.check()
+
+    async def _read(self, job: _Job) -> None:
+        event = decode(job.message)
+        job.tenant_id, job.event = event.tenant_id, event
+
+    def _branches(self, event: InputEvent) -> list[Branch]:
+        """What is done for an input: all that can begin now at one place at work, and what has to wait."""
+        if isinstance(event, AnalysisRequested):
+            return [self._at_work({Operation.ANALYZE: lambda: questions.analysis(event)})]
+        if not isinstance(event, FeedbackRecordSubmitted):
+            return [self._at_work({Operation.SUMMARIZE_AGGREGATE: lambda: _unavailable(Operation.SUMMARIZE_AGGREGATE)})]
+        now: dict[Operation, Ask] = {}
+        branches: list[Branch] = []
+        for asked in event.requested_operations:
+            operation = Operation(asked.value)
+            if operation is Operation.ASSIGN_CODES:
+                framework = self._catalogue.find(event.tenant_id, event.framework_id or "")
+                if framework is None:
+                    branches.append(self._once_known(event))
+                else:
+                    now[operation] = partial(self._coding, event, framework)
+            elif operation is Operation.SUMMARIZE:
+                now[operation] = partial(questions.summary, event)
+            else:
+                now[operation] = partial(_unavailable, operation)
+        return [self._at_work(now), *branches] if now else branches
+
+    def _coding(self, record: FeedbackRecordSubmitted, framework: CodingFramework) -> Question[Any]:
+        return questions.coding(record, self._outlines.of(framework))
+
+    def _at_work(self, asks: dict[Operation, Ask]) -> Branch:
+        async def branch(job: _Job) -> None:
+            job.place.work()
+            try:
+                async with self._places.slots:
+                    await together(
+                        [
+                            self._outcome(job, operation, partial(self._converse, job, operation, ask))
+                            for operation, ask in asks.items()
+                        ]
+                    )
+            finally:
+                job.place.rest()
+
+        return branch
+
+    def _once_known(self, record: FeedbackRecordSubmitted) -> Branch:
+        async def wait_and_ask(job: _Job) -> None:
+            job.place.rest()
+            try:
+                framework = await self._wait.framework(
+                    record.tenant_id, record.framework_id or "", job.message.timestamp
+                )
+            finally:
+                job.place.work()
+            async with self._places.slots:
+                await self._converse(job, Operation.ASSIGN_CODES, partial(self._coding, record, framework))
+
+        async def branch(job: _Job) -> None:
+            await self._outcome(job, Operation.ASSIGN_CODES, partial(wait_and_ask, job))
+
+        return branch
+
+    async def _converse(self, job: _Job, operation: Operation, ask: Ask) -> None:
+        """Ask, and publish the result."""
+        question = ask()
+        invocation = Invocation(
+            invocation_id=uuid4(),
+            tenant_id=job.tenant_id or "",
+            operation=operation.value,
+            started_at=self._now(),
+            deadline_seconds=self._settings.deadline_seconds,
+            record_id=getattr(job.event, "record_id", None),
+            request_id=getattr(job.event, "request_id", None),
+            trace_id=job.identity.trace_id,
+        )
+        conversation = Conversation(
+            self._model,
+            invocation,
+            self._breaker,
+            self._settings.retry,
+            clock=self._monotonic,
+            random=self._random,
+            sleep=self._sleep,
+        )
+        try:
+            answer = await conversation.run(question.prompt, question.parse)
+        finally:
+            job.attempts[operation] = job.attempts.get(operation, 0) + conversation.attempts
+            job.receipts += invocation.receipts
+        made = Made(
+            result_id=deterministic_id(job.identity.event_id, operation.value),
+            invocation_id=invocation.invocation_id,
+            model=answer.completion.model or self._model.name,
+            prompt_version=question.prompt.version,
+            completed_at=self._now(),
+        )
+        await self._publisher.publish(results.outbound(question.result(answer.value, made), job.identity.trace_id))
+        self._limit.record(dead=False)
+        self._bugs_in_a_row = 0
+
+    async def _outcome(self, job: _Job, operation: Operation | None, work: Callable[[], Awaitable[None]]) -> None:
+        """Do the work, or leave a dead letter. An unknown exception gets a second try: it may have been chance."""
+        try:
+            try:
+                await work()
+            except FeedbackError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is a bug, and logged
+                _log_bug(error, job, operation)
+                await work()
+        except _OF_THIS_INPUT as error:
+            self._bugs_in_a_row = 0
+            await self._give_up(job, operation, error)
+        except FeedbackError:
+            raise
+        except Exception as error:
+            _log_bug(error, job, operation)
+            self._bugs_in_a_row += not job.bugged
+            job.bugged = True
+            if self._bugs_in_a_row >= BUGS_IN_A_ROW:
+                raise
+            await self._give_up(job, operation, error)
+
+    async def _give_up(self, job: _Job, operation: Operation | None, error: Exception) -> None:
+        """Publish the dead letter."""
+        attempts = job.attempts.get(operation, 0) if operation else 0
+        failure = dead_letters.Failure.of(error, operation and operation.value, attempts)
+        message, trace_id = job.message, job.identity.trace_id
+        letter = dead_letters.dead_letter(
+            message,
+            job.identity,
+            failure,
+            tenant_id=job.tenant_id or salvage_tenant(message.value),
+            failed_at=self._now(),
+        )
+        logger.warning("Dead letter: %s, operation %s, %s", failure.reason, operation or "none", _where(message))
+        try:
+            await self._publisher.publish(dead_letters.outbound(letter, message.key, trace_id))
+        except TooLargeError:
+            rest = dead_letters.without_original(letter)
+            await self._publisher.publish(dead_letters.outbound(rest, message.key, trace_id))
+        if not isinstance(error, OperationUnavailableError):  # foreseen, and no sign of a fault
+            self._limit.record(dead=True)
+
+
+def _unavailable(operation: Operation) -> Question[Any]:
+    raise OperationUnavailableError(f"This release does not carry out {operation.value}.")
+
+
+def _where(message: InboundMessage) -> str:
+    return f"{message.topic} partition {message.partition} offset {message.offset}"
+
+
+def _log_bug(error: Exception, job: _Job, operation: Operation | None) -> None:
+    """Say where it happened. The exception's own text is left out: it may quote the input."""
+    frames = "".join(traceback.format_tb(error.__traceback__))
+    logger.error(
+        "Unexpected %s in operation %s, %s\n%s", type(error).__name__, operation or "none", _where(job.message), frames
+    )

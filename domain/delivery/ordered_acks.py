@@ -1,0 +1,96 @@
+"""Which offsets may be acknowledged: those of the finished prefix of each partition, and nothing beyond it."""
+
+from collections import deque
+from collections.abc import Hashable
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+P = TypeVar("P", bound=Hashable)
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One partition as it was assigned once."""
+
+    generation: int
+    last: int = -1
+    waiting: deque[tuple[int, int]] = field(default_factory=deque)  # (offset, number of its arrival), oldest first
+    finished: set[int] = field(default_factory=set)
+
+
+class OrderedAcks(Generic[P]):
+    """Keeps the order of inputs per partition while they finish in any order.
+
+    A partition is known by any hashable value, e.g. (topic, number). Each assignment of it has a generation, a number
+    that only grows: what was read under an older one belongs to somebody else by now, and is never acknowledged.
+    """
+
+    def __init__(self) -> None:
+        self._lanes: dict[P, _Lane] = {}
+        self._arrivals = 0
+        self._unreleased = 0
+
+    def __len__(self) -> int:
+        """How many tracked inputs are not released yet: unfinished, or finished behind an unfinished one."""
+        return self._unreleased
+
+    def track(self, generation: int, partition: P, offset: int) -> bool:
+        """Remember an input that was read. Offsets of one generation are read in rising order.
+
+        Returns:
+            Whether it is to be handled: not if it is of an older generation, or was read before.
+        """
+        lane = self._lanes.get(partition)
+        if lane is None or generation > lane.generation:
+            self.forget(partition)
+            lane = self._lanes[partition] = _Lane(generation)
+        if generation < lane.generation or offset <= lane.last:
+            return False
+        lane.last = offset
+        lane.waiting.append((offset, self._arrivals))
+        self._arrivals += 1
+        self._unreleased += 1
+        return True
+
+    def done(self, generation: int, partition: P, offset: int) -> list[int]:
+        """Remember that an input has its outcome.
+
+        Returns:
+            The offsets that may be acknowledged now, in order; none while an older input is unfinished, or where the
+            partition was taken away meanwhile.
+        """
+        lane = self._lanes.get(partition)
+        if lane is None or lane.generation != generation or not lane.waiting:
+            return []
+        if not lane.waiting[0][0] <= offset <= lane.last:
+            return []  # released before, or never tracked
+        lane.finished.add(offset)
+        released = []
+        while lane.waiting and lane.waiting[0][0] in lane.finished:
+            head, _ = lane.waiting.popleft()
+            lane.finished.remove(head)
+            released.append(head)
+        self._unreleased -= len(released)
+        return released
+
+    def forget(self, partition: P) -> None:
+        """Drop a partition that was taken away."""
+        lane = self._lanes.pop(partition, None)
+        if lane is not None:
+            self._unreleased -= len(lane.waiting)
+
+    def oldest_unfinished(self) -> tuple[P, int] | None:
+        """The partition and offset of the input that has been unfinished for longest; None where none is."""
+        heads = [(lane.waiting[0][1], partition, lane.waiting[0][0]) for partition, lane in self._heads()]
+        if not heads:
+            return None
+        _, partition, offset = min(heads, key=lambda head: head[0])
+        return partition, offset
+
+    def window(self, partition: P) -> int:
+        """How many inputs of a partition are not released yet: what a crash would repeat of it at most."""
+        lane = self._lanes.get(partition)
+        return len(lane.waiting) if lane else 0
+
+    def _heads(self) -> list[tuple[P, _Lane]]:
+        return [(partition, lane) for partition, lane in self._lanes.items() if lane.waiting]

@@ -1,0 +1,35 @@
+"""What of a delivery can be set."""
+
+from dataclasses import dataclass, field
+
+from domain.llm.retry import RetryPolicy
+from domain.operations.outline import DEFAULT_TOKEN_BUDGET
+
+
+@dataclass(frozen=True, slots=True)
+class DeliverySettings:
+    """How much at once, how long, and when to stop.
+
+    Attributes:
+        max_in_flight: inputs that may be at their LLM calls at once.
+        max_waiting: inputs that may wait for an unknown framework at once; the oldest is given up when one more comes.
+        framework_wait_seconds: how long an input waits for its framework, counted from its broker timestamp.
+        framework_grace_seconds: the least that it waits, however old it is.
+        framework_token_budget: how long a framework may be in a prompt, at about 4 characters a token.
+        deadline_seconds: time for one invocation, all attempts and pauses included, provider outages not counted.
+            An attempt that began in time may end: it is bounded by its own timeout.
+        retry: how long to pause between attempts.
+        dead_letter_share, dead_letter_window, dead_letter_minimum: the worker halts when more than this share of the
+            latest `window` outcomes, at least `minimum` of them, were dead letters.
+    """
+
+    max_in_flight: int = 256
+    max_waiting: int = 1000
+    framework_wait_seconds: float = 60.0
+    framework_grace_seconds: float = 2.0
+    framework_token_budget: int = DEFAULT_TOKEN_BUDGET
+    deadline_seconds: float = 300.0
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    dead_letter_share: float = 0.5
+    dead_letter_window: int = 200
+    dead_letter_minimum: int = 100

@@ -1,0 +1,1 @@
+"""The questions that are asked of a model, one module each: prompt, parse, result."""

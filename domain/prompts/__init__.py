@@ -1,0 +1,1 @@
+"""The instructions that models get, versioned, and the envelopes around what others wrote."""

@@ -1,0 +1,154 @@
+"""Faust's Kafka consumer, with the parts replaced that lose data, hide failures or cost most of the time per message.
+
+What is different, and why:
+- It commits what the engine released. Faust's own bookkeeping drops what was acknowledged but not yet committed when a
+  rebalance begins, and takes any gap for a compacted one.
+- Every message carries the number of the assignment that it was fetched under (our epoch, in `generation_id`), taken
+  where the fetch returns. Kafka's generation is not enough: a static member that joins again keeps it.
+- Messages are handed over one after the other, without four tasks each to race the hand-over against a stop.
+- While the buffers are full nothing is fetched. Faust switches single partitions off instead, and sleeps a second at a
+  time when all are off; and a message that finds its buffer full costs it two tasks.
+- The event loop shows once in a while that it is alive. Without that, a worker whose buffer was full for longer than
+  the poll interval (a provider that is down) left the group and never came back.
+- Its thread is a daemon and logs where Faust prints.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+from mode import Service
+from mode.threads import WorkerThread
+
+log = logging.getLogger(__name__)
+
+Records = Mapping[TP, list[Any]]
+SHOW_LIFE_SECONDS = 5.0
+FETCH_WAIT_MS = 100
+
+
+class DaemonThread(WorkerThread):
+    """A thread that does not keep the process alive."""
+
+    def __init__(self, service: Any, **options: Any) -> None:
+        super().__init__(service, **options)
+        self.daemon = True
+
+
+class ConsumerThread(driver.AIOKafkaConsumerThread):
+    """Where aiokafka lives: a thread of its own, so that heartbeats go on whatever the event loop does."""
+
+    Worker = DaemonThread
+
+    def _create_worker_consumer(self, transport: Any) -> Any:
+        consumer = super()._create_worker_consumer(transport)
+        # Faust's 1500 cannot be configured. While aiokafka waits for an idle topic it asks that broker for nothing
+        # else: a busy topic beside an idle one came to a third of its rate.
+        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        return consumer
+
+    async def _fetch_records(self, *args: Any, **options: Any) -> Any:
+        records = await super()._fetch_records(*args, **options)
+        # No await between aiokafka's return and this line: no rebalance can begin between them.
+        return self.app.rebalancing_count, records
+
+    async def show_life(self) -> None:
+        """Tell aiokafka that the event loop still runs, whether it fetches or not."""
+        await self.call_thread(self._touch)
+
+    async def _touch(self) -> None:
+        with self._ensure_consumer()._fetcher._subscriptions.fetch_context():
+            pass
+
+    def on_crash(self, msg: str, *fmt: Any, **_: Any) -> None:
+        log.debug(msg.format(*fmt), exc_info=True)
+
+
+class Consumer(driver.Consumer):
+    """One member of the group; see the module's docstring."""
+
+    app: Any
+    _thread: ConsumerThread
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self._committing = asyncio.Lock()
+        self._safe: dict[Any, int] = {}
+        super().__init__(*args, **options)
+
+    def _new_consumer_thread(self) -> ConsumerThread:
+        return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
+
+    async def commit(self, *_: Any, **__: Any) -> bool:
+        """Commit what the engine has released since the last time."""
+        async with self._committing:
+            held = self.assignment()
+            released = self.app.engine.released.items()
+            offsets = {TP(*tp): at for tp, at in released if tp in held and self._safe.get(tp) != at}
+            if not offsets or not await self._commit(offsets):
+                return False
+            self._safe.update(offsets)
+            self.app.status.committed.update({f"{tp.topic}/{tp.partition}": at for tp, at in offsets.items()})
+            return True
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """The app finishes and commits what it can, then nothing is known of these partitions any more."""
+        await super().on_partitions_revoked(revoked)
+        self._safe.clear()
+
+    def on_buffer_full(self, tp: TP) -> None:
+        """Nothing: `Backlog` bounds what is fetched."""
+
+    def on_buffer_drop(self, tp: TP) -> None:
+        """Nothing, as above."""
+
+    async def verify_all_partitions_active(self) -> None:
+        """Nothing: Faust's guesses rest on its own bookkeeping; `WorkerStatus` tells the truth."""
+
+    @Service.task
+    async def _show_life(self) -> None:
+        while not self.should_stop:
+            await self.sleep(SHOW_LIFE_SECONDS)
+            await self._thread.show_life()
+
+    async def _drain_messages(self, fetcher: Any) -> None:
+        """The pump: from aiokafka to the agents' buffers, until it is stopped."""
+        while not (self.should_stop or fetcher.should_stop):
+            await self.app.backlog.low()
+            fetched: Any = (await self._wait_next_records(timeout=1.0))[0]
+            if not fetched:  # nothing was asked for
+                await asyncio.sleep(0)
+                continue
+            epoch, records = fetched
+            if records and not self.flow_active:
+                await self.can_resume_flow.wait()
+            await self._hand_over(epoch, records)
+
+    async def _hand_over(self, epoch: int, records: Records) -> None:
+        for tp, record in in_turn(records):
+            # Those of an earlier assignment may be dropped: the new one begins at what was committed.
+            if epoch != self.app.rebalancing_count:
+                return
+            message = self._to_message(tp, record)
+            message.generation_id = epoch
+            await self.callback(message)
+
+
+def in_turn(records: Records) -> Iterator[tuple[TP, Any]]:
+    """The records of all partitions, one of each in turn, so that a full partition does not starve the others."""
+    lines = {tp: iter(batch) for tp, batch in records.items()}
+    while lines:
+        for tp in list(lines):
+            record = next(lines[tp], None)
+            if record is None:
+                del lines[tp]
+            else:
+                yield tp, record
+
+
+class Transport(driver.Transport):
+    """Faust's Kafka transport with our consumer."""
+
+    Consumer = Consumer

@@ -1,0 +1,21 @@
+"""What a worker needs of the part that answers inputs."""
+
+from typing import Protocol
+
+from domain.delivery.messages import InboundMessage
+
+
+class Handler(Protocol):
+    """Answers inputs, many at a time."""
+
+    async def handle(self, message: InboundMessage) -> None:
+        """Return when the outcome of the input is durable, so that its offset may be committed.
+
+        Raises:
+            Exception: whatever must stop the worker; nothing else may come out of here.
+        """
+        ...
+
+    async def ready_for_more(self) -> None:
+        """Return when another input may be taken: at once, or when a provider that is down answers again."""
+        ...

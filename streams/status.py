@@ -1,0 +1,38 @@
+"""Live figures of a worker, for logs and metrics."""
+
+from collections.abc import Callable
+
+
+class WorkerStatus:
+    """What a worker is doing now. Read it at any time; only the worker writes it.
+
+    Attributes:
+        finished: inputs answered since the start, repeats included.
+        cancelled: inputs that were given up unfinished, to be delivered again.
+        assigned: the partitions held, as `topic/number`, in order.
+        rebalances: how often partitions were assigned.
+        committed: the offsets committed, by `topic/number`.
+    """
+
+    def __init__(self) -> None:
+        self.finished = 0
+        self.cancelled = 0
+        self.assigned: tuple[str, ...] = ()
+        self.rebalances = 0
+        self.committed: dict[str, int] = {}
+        self._in_flight: Callable[[], int] = lambda: 0
+        self._oldest: Callable[[], float | None] = lambda: None
+
+    def watch(self, in_flight: Callable[[], int], oldest: Callable[[], float | None]) -> None:
+        """Take the figures that are asked for, not kept."""
+        self._in_flight, self._oldest = in_flight, oldest
+
+    @property
+    def in_flight(self) -> int:
+        """Inputs that are being answered."""
+        return self._in_flight()
+
+    @property
+    def oldest_unfinished_seconds(self) -> float | None:
+        """Age of the oldest input in flight; None where there is none."""
+        return self._oldest()

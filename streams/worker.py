@@ -1,0 +1,114 @@
+"""The life of a worker inside our own event loop: start, run, stop in order.
+
+Faust's command line and its `Worker` own the process, its signals and its logging; here they are the caller's.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from aiokafka.errors import KafkaError
+
+from domain.errors import BrokerUnavailableError
+from streams import records, requests
+from streams.app import WorkerApp, create_app
+from streams.handler import Handler
+from streams.settings import WorkerSettings
+from streams.status import WorkerStatus
+
+log = logging.getLogger(__name__)
+
+COMMIT_SECONDS = 5.0
+CLOSE_SECONDS = 10.0
+
+
+async def run_worker(
+    settings: WorkerSettings,
+    handler: Handler,
+    stop: asyncio.Event,
+    ready: Callable[[], None] | None = None,
+    status: WorkerStatus | None = None,
+) -> None:
+    """Answer inputs until `stop` is set, then drain and return.
+
+    Args:
+        settings: this worker's.
+        handler: answers one input.
+        stop: set it to stop; the worker drains within `drain_seconds` and a few seconds for Kafka.
+        ready: called once, when partitions were assigned for the first time.
+        status: filled with live figures.
+
+    Raises:
+        BrokerUnavailableError: Kafka cannot be reached, or refuses this worker.
+        Exception: what the handler raised. Nothing that was not finished is committed, here as above.
+    """
+    app = create_app(settings, handler, status or WorkerStatus())
+    records.add_to(app, settings.records_topic)
+    requests.add_to(app, settings.requests_topic)
+    starting = asyncio.create_task(app.start())
+    try:
+        error = await _until_over(app, starting, stop, ready)
+        app.engine.stop_pulling()
+        await app.engine.settle(0 if error else settings.drain_seconds)
+        await _commit(app)
+    finally:
+        await _close(app, starting)
+    if error is not None:
+        raise error
+
+
+async def _until_over(
+    app: WorkerApp, starting: asyncio.Task[None], stop: asyncio.Event, ready: Callable[[], None] | None
+) -> BaseException | None:
+    """Wait until the worker must stop; return the error that it must stop for, if there is one."""
+    stopped = asyncio.create_task(stop.wait())
+    crashed = asyncio.create_task(app._crashed.wait())
+    over: set[asyncio.Future[Any]] = {stopped, crashed, app.engine.failed}
+    try:
+        await asyncio.wait({starting, *over}, return_when=asyncio.FIRST_COMPLETED)
+        if starting.done() and starting.exception() is None and not any(task.done() for task in over):
+            if ready is not None:
+                ready()
+            await asyncio.wait(over, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        stopped.cancel()
+        crashed.cancel()
+    if app.engine.failed.done():
+        return app.engine.failed.result()
+    if starting.done() and (error := starting.exception()) is not None:
+        return _named(error)
+    if app._crashed.is_set():
+        return _named(app.crash_reason or RuntimeError("the Faust app crashed"))
+    return None
+
+
+def _named(error: BaseException) -> BaseException:
+    """Kafka's own errors as one of ours."""
+    if not isinstance(error, KafkaError):
+        return error
+    named = BrokerUnavailableError(f"Kafka cannot be used by this worker: {type(error).__name__}.")
+    named.__cause__ = error
+    return named
+
+
+async def _commit(app: WorkerApp) -> None:
+    """The last commit; what it cannot bring to Kafka in time is delivered again."""
+    if app.status.assigned:
+        try:
+            async with asyncio.timeout(COMMIT_SECONDS):
+                await app.consumer.commit()
+        except TimeoutError:
+            log.warning("Kafka did not take the last commit: what finished since the one before will be repeated")
+
+
+async def _close(app: WorkerApp, starting: asyncio.Task[None]) -> None:
+    try:
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await app.stop()
+    except TimeoutError:
+        log.warning("the Kafka client did not close in time")
+    starting.cancel()
+    with contextlib.suppress(asyncio.CancelledError, Exception):
+        await starting

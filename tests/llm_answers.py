@@ -1,0 +1,80 @@
+"""What the local provider answers: the prompts' own format read back, with an answer that fits, made by no model."""
+
+import html
+import json
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from hashlib import blake2b
+
+_CODE_LINE = re.compile(r"^(\d+(?:\.\d+)*) ([^:\n]+)", re.MULTILINE)
+_FRAMEWORK = re.compile(r"^<framework>$\n(.*?)^</framework>$", re.MULTILINE | re.DOTALL)
+_MAX_CODES = re.compile(r"^max_codes: (\d+)$", re.MULTILINE)
+_RECORD = re.compile(r"<feedback_record[^>]*>\n(.*?)\n</feedback_record>", re.DOTALL)
+_WORD = re.compile(r"\w{4,}")
+_REASON = "The words of the record are near to the code's name."
+
+
+@dataclass(frozen=True)
+class Question:
+    """The stable part of a prompt, as far as an answer needs it: the task and the codes (id and words of its name)."""
+
+    task: str
+    codes: tuple[tuple[str, frozenset[str]], ...]
+    max_codes: int
+
+
+@lru_cache(maxsize=256)
+def read_system(system: str) -> Question:
+    """Read a system message: `Task: ...` first, then the framework's lines and `max_codes`, where there are any."""
+    first = system.partition("\n")[0]
+    task = first.removeprefix("Task:").strip() if first.startswith("Task:") else ""
+    frameworks = _FRAMEWORK.findall(system)
+    lines = _CODE_LINE.findall(frameworks[-1]) if frameworks else []
+    codes = tuple((code, frozenset(_WORD.findall(name.lower()))) for code, name in lines)
+    limit = _MAX_CODES.findall(system)
+    return Question(task, codes, int(limit[-1]) if limit else 1)
+
+
+def records(user: str) -> list[str]:
+    """The texts in their envelopes, as the community wrote them; the whole message where there is no envelope."""
+    return [html.unescape(text) for text in _RECORD.findall(user)] or [user]
+
+
+def answer(question: Question, user: str) -> str:
+    """The JSON text that answers a prompt of ours, the same for the same prompt."""
+    if question.task == "assign_codes":
+        return json.dumps(_codes(question, user))
+    if question.task == "summarize":
+        words = records(user)[0].split()
+        return json.dumps(
+            {"title": "A community member speaks", "bullets": [" ".join(words[:12]) or "Nothing was said."]},
+            ensure_ascii=False,
+        )
+    if question.task == "analyze":
+        return json.dumps({"answer": f"{len(records(user))} records were read.", "confidence": 0.7})
+    return json.dumps({"answer": "What was asked is none of the known tasks."})
+
+
+def unknown_id_answer() -> str:
+    """An answer of the right shape that names a code which does not exist."""
+    code = {"id": "999.999", "confidence": [0.9, 0.9], "reason": _REASON}
+    return json.dumps({"codes": [code], "abstained_because": None})
+
+
+def tokens(text: str) -> int:
+    """How many tokens the provider bills for a text: about one for each four characters."""
+    return len(text) // 4 + 1
+
+
+def _codes(question: Question, user: str) -> dict[str, object]:
+    if not question.codes:
+        return {"codes": [], "abstained_because": "There is no code to choose from."}
+    words = set(_WORD.findall(records(user)[0].lower()))
+    seed = int.from_bytes(blake2b(user.encode(), digest_size=4).digest(), "big")
+    fallback = question.codes[seed % len(question.codes)]
+    best = max(question.codes, key=lambda code: len(words & code[1]))
+    chosen = best[0] if words & best[1] else fallback[0]
+    levels = chosen.count(".") + 1
+    code = {"id": chosen, "confidence": [round(0.9 - 0.1 * min(n, 5), 2) for n in range(levels)], "reason": _REASON}
+    return {"codes": [code], "abstained_because": None}

@@ -1,0 +1,252 @@
+"""Every attempt leaves exactly one LLM-call event, however it ends, and the event holds no text of anyone's."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+
+from adapters.llm.recording import Clocks, RecordingModel
+from domain.errors import (
+    BrokerUnavailableError,
+    InvalidOutputError,
+    LLMTimeoutError,
+    ProviderRefusedError,
+    RateLimitedError,
+)
+from domain.llm.calls import Attempt, Completion, Cost, Invocation, Prompt, Usage
+from domain.ports import OutboundMessage
+from schemas.llm_calls import LLMCall
+
+SECRET = "the water point at the old mosque"
+PROMPT = Prompt("summarize", "summarize.v1", f"system {SECRET}", f"user {SECRET}", 100)
+STARTED = datetime(2026, 11, 22, 10, 0, tzinfo=UTC)
+
+
+class Publisher:
+    """Keeps what is published; `broken` makes it fail, `gate` holds it back."""
+
+    def __init__(self) -> None:
+        self.messages: list[OutboundMessage] = []
+        self.broken: Exception | None = None
+        self.gate = asyncio.Event()
+        self.gate.set()
+
+    async def publish(self, message: OutboundMessage) -> None:
+        await self.gate.wait()
+        if self.broken is not None:
+            raise self.broken
+        self.messages.append(message)
+
+    def events(self) -> list[LLMCall]:
+        return [LLMCall.model_validate_json(message.value or b"") for message in self.messages]
+
+
+class Model:
+    """Answers with what a function does."""
+
+    name = "openai/gpt-4o-mini"
+
+    def __init__(self, act: Callable[[], Awaitable[Completion]]) -> None:
+        self._act = act
+
+    async def complete(self, prompt: Prompt, attempt: Attempt) -> Completion:
+        return await self._act()
+
+
+def answer(text: str | None = SECRET, finish_reason: str = "stop", model: str | None = "gpt-4o-mini-2024-07-18"):
+    usage = Usage(100, 20, 60, 5)
+    return Completion(text, model, usage, Cost(Decimal("0.000012"), "price_map"), 200, finish_reason)
+
+
+def answering(completion: Completion) -> Model:
+    async def act() -> Completion:
+        return completion
+
+    return Model(act)
+
+
+def raising(error: BaseException) -> Model:
+    async def act() -> Completion:
+        raise error
+
+    return Model(act)
+
+
+def attempt(number: int = 2) -> Attempt:
+    invocation = Invocation(uuid4(), "tenant-a", "summarize", STARTED, 60.0, record_id="r-1", trace_id="a" * 32)
+    return Attempt(invocation, number, "summarize.v1")
+
+
+def refuse(text: str) -> str:
+    raise InvalidOutputError("This is not JSON.")
+
+
+async def ended(model: Model, expected: type[BaseException], parse=str, timeout: float = 5.0) -> LLMCall:
+    """The one event of an attempt that ends with an error."""
+    publisher, about = Publisher(), attempt()
+    recorder = RecordingModel(model, publisher, timeout)
+    with pytest.raises(expected):
+        await recorder.ask(PROMPT, about, parse)
+    await asyncio.gather(*about.invocation.receipts)
+    (event,) = publisher.events()
+    assert SECRET not in (publisher.messages[0].value or b"").decode()
+    assert event.status == "error"
+    return event
+
+
+async def test_a_good_answer_is_parsed_and_recorded_with_everything_known() -> None:
+    publisher, about = Publisher(), attempt()
+    ticks = iter([10.0, 10.25])
+    clocks = Clocks(wall=lambda: STARTED, monotonic=lambda: next(ticks))
+    recorder = RecordingModel(answering(answer()), publisher, 5.0, clocks)
+
+    given = await recorder.ask(PROMPT, about, lambda text: text.upper())
+    await asyncio.gather(*about.invocation.receipts)
+
+    assert given.value == SECRET.upper()
+    assert given.completion == answer()
+    (message,), (event,) = publisher.messages, publisher.events()
+    assert event.model_dump(exclude={"call_id"}) == {
+        "schema_version": 1,
+        "tenant_id": "tenant-a",
+        "operation": "summarize",
+        "invocation_id": about.invocation.invocation_id,
+        "invocation_started_at": STARTED,
+        "timestamp": STARTED,
+        "call_duration_ms": 250.0,
+        "provider": "openai",
+        "request_model": "openai/gpt-4o-mini",
+        "model": "gpt-4o-mini-2024-07-18",
+        "input_tokens": 100,
+        "output_tokens": 20,
+        "cache_read_input_tokens": 60,
+        "reasoning_output_tokens": 5,
+        "cost_usd": Decimal("0.000012"),
+        "cost_source": "price_map",
+        "status": "ok",
+        "error_class": None,
+        "attempt": 2,
+        "http_status": 200,
+        "prompt_version": "summarize.v1",
+        "record_id": "r-1",
+        "request_id": None,
+        "trace_id": "a" * 32,
+    }
+    headers = dict(message.headers)
+    assert message.topic == "llm.calls"
+    assert message.key == str(about.invocation.invocation_id).encode()
+    assert headers["ce_id"] == str(event.call_id).encode()
+    assert headers["ce_type"] == b"llm.call.recorded"
+    assert headers["traceparent"].split(b"-")[1] == b"a" * 32
+
+
+@pytest.mark.parametrize(
+    ("completion", "parse", "expected"),
+    [
+        (answer(None), str, InvalidOutputError),
+        (answer(" \n"), str, InvalidOutputError),
+        (answer(), refuse, InvalidOutputError),
+        (answer(finish_reason="length"), refuse, InvalidOutputError),
+        (answer(None, "content_filter"), str, ProviderRefusedError),
+    ],
+    ids=["no-text", "blank", "refused-by-the-parser", "cut-off", "content-filter"],
+)
+async def test_a_useless_answer_is_an_error_with_its_tokens_and_cost(completion, parse, expected) -> None:
+    event = await ended(answering(completion), expected, parse)
+    assert event.error_class == expected.__name__
+    assert (event.input_tokens, event.output_tokens, event.cost_usd) == (100, 20, Decimal("0.000012"))
+    assert event.http_status == 200
+
+
+async def test_an_answer_that_was_cut_off_says_so_in_the_complaint() -> None:
+    recorder = RecordingModel(answering(answer(finish_reason="length")), Publisher(), 5.0)
+    with pytest.raises(InvalidOutputError, match="cut off after 100 tokens"):
+        await recorder.ask(PROMPT, attempt(), refuse)
+
+
+async def test_a_failed_attempt_has_no_tokens_and_an_unknown_cost() -> None:
+    event = await ended(raising(RateLimitedError("Slow down.", http_status=429, retry_after=1.0)), RateLimitedError)
+    assert (event.error_class, event.http_status) == ("RateLimitedError", 429)
+    assert (event.input_tokens, event.cost_usd, event.cost_source, event.model) == (None, None, "no_answer", None)
+
+
+async def test_an_unknown_exception_passes_and_leaves_its_class_only() -> None:
+    event = await ended(raising(ZeroDivisionError(SECRET)), ZeroDivisionError)
+    assert event.error_class == "ZeroDivisionError"
+
+
+async def test_an_attempt_is_bounded_in_time() -> None:
+    event = await ended(Model(lambda: asyncio.sleep(60, answer())), LLMTimeoutError, timeout=0.02)
+    assert event.error_class == "LLMTimeoutError"
+    assert event.call_duration_ms >= 20
+
+
+async def test_a_library_that_hides_the_timeout_does_not_fool_the_recorder() -> None:
+    async def act() -> Completion:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            raise RateLimitedError("Something else.") from None
+        return answer()
+
+    await ended(Model(act), LLMTimeoutError, timeout=0.02)
+
+
+async def test_a_timeout_of_the_librarys_own_is_a_timeout_too() -> None:
+    await ended(raising(TimeoutError()), LLMTimeoutError)
+
+
+async def test_a_cancelled_attempt_is_recorded_and_its_event_sent_all_the_same() -> None:
+    publisher, about, begun = Publisher(), attempt(), asyncio.Event()
+    publisher.gate.clear()
+
+    async def act() -> Completion:
+        begun.set()
+        await asyncio.sleep(60)
+        return answer()
+
+    recorder = RecordingModel(Model(act), publisher, 5.0)
+    asking = asyncio.create_task(recorder.ask(PROMPT, about, str))
+    await begun.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    assert len(about.invocation.receipts) == 1
+    assert publisher.messages == []
+    publisher.gate.set()
+    await recorder.aclose()
+    (event,) = publisher.events()
+    assert (event.status, event.error_class) == ("error", "CancelledError")
+
+
+async def test_an_event_without_acknowledgement_shows_in_the_receipt_not_in_the_answer(caplog) -> None:
+    publisher, about = Publisher(), attempt()
+    publisher.broken = BrokerUnavailableError("Kafka is gone.")
+    recorder = RecordingModel(answering(answer()), publisher, 5.0)
+    await recorder.ask(PROMPT, about, str)
+    await recorder.aclose()
+    with pytest.raises(BrokerUnavailableError):
+        await about.invocation.receipts[0]
+    assert "BrokerUnavailableError" in caplog.text
+    assert SECRET not in caplog.text
+
+
+async def test_a_strange_model_name_is_made_fit_to_be_stored() -> None:
+    publisher, about = Publisher(), attempt()
+    recorder = RecordingModel(answering(answer(model="x\x00" + "y" * 1000)), publisher, 5.0)
+    await recorder.ask(PROMPT, about, str)
+    await recorder.aclose()
+    assert publisher.events()[0].model == "x" + "y" * 254
+
+
+async def test_each_attempt_has_an_id_of_its_own() -> None:
+    publisher, about = Publisher(), attempt()
+    recorder = RecordingModel(answering(answer()), publisher, 5.0)
+    for _ in range(3):
+        await recorder.ask(PROMPT, about, str)
+    await recorder.aclose()
+    assert len({event.call_id for event in publisher.events()}) == 3
+    assert len(about.invocation.receipts) == 3

@@ -1,0 +1,113 @@
+"""The usage routes: who may ask what, and how a window is written."""
+
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from domain.errors import UsageUnavailableError
+from domain.usage import Window
+from tests.unit.api.support import NOVEMBER, WINDOW, Rig, told
+
+ALL = ("/v1/usage/all/by-tenant", "/v1/usage/all/by-operation")
+
+
+@pytest.fixture
+async def rig():
+    rig = Rig()
+    rig.tenant = (await rig.keys.create("red-cross")).text
+    rig.superuser = (await rig.keys.create("headquarters", superuser=True)).text
+    async with rig.client:
+        yield rig
+
+
+async def test_a_caller_is_told_the_usage_of_the_tenant_of_the_key(rig):
+    answer = await rig.get("/v1/usage", rig.tenant, params=WINDOW | {"tenant_id": "somebody-else"})
+
+    assert answer.status_code == 200
+    assert rig.usage.asked == [("red-cross", NOVEMBER)]
+    body = answer.json()
+    assert list(body) == ["tenant_id", "from", "to", "llm_calls", "invocations"]
+    assert (body["tenant_id"], body["from"], body["to"]) == ("red-cross", WINDOW["from"], WINDOW["to"])
+    assert (body["llm_calls"]["total"], body["llm_calls"]["cost_usd"]) == (1, "0")
+    assert body["llm_calls"]["duration_ms"]["p95"] is None
+
+
+async def test_a_superuser_reads_the_lists_with_the_grand_total_last(rig):
+    by_tenant, by_operation = [await rig.get(path, rig.superuser, params=WINDOW) for path in ALL]
+
+    assert [one["tenant_id"] for one in by_tenant.json()] == ["a", None]
+    assert [one["operation"] for one in by_operation.json()] == ["x y", None]
+    assert rig.usage.asked == [("by_tenant", NOVEMBER), ("by_operation", NOVEMBER)]
+
+
+@pytest.mark.parametrize("path", ALL)
+async def test_the_lists_are_for_superusers(rig, path):
+    assert told(await rig.get(path, rig.tenant, params=WINDOW)) == (403, "superuser_required")
+    assert told(await rig.get(path, params=WINDOW)) == (401, "missing_key")
+    assert rig.usage.asked == []
+
+
+async def test_keys_that_do_not_open(rig):
+    other = (await rig.keys.create("other")).text
+    await rig.keys.revoke(other.split("_")[1])
+    mixed = "_".join([*rig.tenant.split("_", 2)[:2], other.split("_", 2)[2]])
+
+    cases = {"nonsense": "invalid_key", mixed: "invalid_key", other: "revoked_key", rig.tenant + "a": "invalid_key"}
+    for key, code in cases.items():
+        answer = await rig.get("/v1/usage", key, params=WINDOW)
+        assert told(answer) == (401, code)
+        assert answer.headers["WWW-Authenticate"] == "Bearer"
+    for header in ("Basic abc", "Bearer", rig.tenant):
+        answer = await rig.get("/v1/usage", headers={"Authorization": header}, params=WINDOW)
+        assert told(answer) == (401, "missing_key")
+    assert rig.usage.asked == []
+
+
+@pytest.mark.parametrize(
+    ("window", "code"),
+    [
+        ({}, "missing_parameter"),
+        ({"from": WINDOW["from"]}, "missing_parameter"),
+        (WINDOW | {"to": ""}, "invalid_timestamp"),
+        (WINDOW | {"from": "yesterday"}, "invalid_timestamp"),
+        (WINDOW | {"from": "2026-13-01T00:00:00Z"}, "invalid_timestamp"),
+        (WINDOW | {"from": "0001-01-01T00:00:00+14:00"}, "invalid_timestamp"),
+        (WINDOW | {"from": "2026-11-01T00:00:00"}, "naive_timestamp"),
+        (WINDOW | {"from": "2026-11-01"}, "naive_timestamp"),
+        (WINDOW | {"from": "2026-11-01 02:00"}, "naive_timestamp"),
+        (WINDOW | {"to": WINDOW["from"]}, "reversed_window"),
+        ({"from": WINDOW["to"], "to": WINDOW["from"]}, "reversed_window"),
+        ({"from": "2026-11-01T00:00:00Z", "to": "2026-11-01T01:00:00+02:00"}, "reversed_window"),
+    ],
+)
+async def test_windows_that_cannot_be_answered(rig, window, code):
+    assert told(await rig.get("/v1/usage", rig.tenant, params=window)) == (422, code)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        "2026-11-01T00:00:00+02:00",
+        "2026-11-01T00:00:00%2B02:00",
+        "2026-11-01T00:00+0200",
+        "2026-11-01+00:00+02:00",
+        "2026-11-01T00:00:00.000+02:00",
+        "2026-10-31T22:00:00Z",
+        "2026-10-31T18:00:00-04:00",
+    ],
+)
+async def test_offsets_work_escaped_or_not(rig, written):
+    answer = await rig.get(f"/v1/usage?from={written}&to={WINDOW['to']}", rig.tenant)
+
+    assert answer.status_code == 200, answer.text
+    east = timezone(timedelta(hours=2))
+    assert rig.usage.asked == [("red-cross", Window(datetime(2026, 11, 1, tzinfo=east), NOVEMBER.end))]
+
+
+async def test_a_database_that_is_away_is_503(rig):
+    rig.usage.error = UsageUnavailableError("The database did not answer.")
+
+    answer = await rig.get("/v1/usage", rig.tenant, params=WINDOW)
+
+    assert told(answer) == (503, "usage_backend_unavailable")
+    assert int(answer.headers["Retry-After"]) > 0

@@ -1,0 +1,180 @@
+"""The breaker opens for a provider that is down, probes in turn, and closes at the first answer."""
+
+import asyncio
+
+import pytest
+
+from domain.errors import ProviderMisconfiguredError, ProviderUnavailableError, RateLimitedError
+from domain.llm.breaker import BreakerPolicy, CircuitBreaker
+from tests.fakes import FakeClock, until
+
+DOWN = ProviderUnavailableError("down", http_status=503)
+
+
+class OpenBreaker:
+    """A breaker on a clock, with small real pauses between probes."""
+
+    def __init__(self, **policy):
+        self.clock = FakeClock()
+        self.breaker = CircuitBreaker(BreakerPolicy(**policy), clock=self.clock)
+
+    async def fail(self, times=1, error=DOWN, seconds=1.0, alone=False):
+        for _ in range(times):
+            self.breaker.failed(await self.breaker.admit(), error, alone=alone)
+            self.clock.advance(seconds)
+        return self.breaker
+
+
+async def test_it_opens_at_the_fifth_failure_in_a_row():
+    setup = OpenBreaker()
+    assert not (await setup.fail(4)).is_open
+    assert (await setup.fail()).is_open
+
+
+async def test_failures_within_a_moment_do_not_open_it():
+    setup = OpenBreaker()
+    assert not (await setup.fail(50, seconds=0.01)).is_open
+    setup.clock.advance(2)
+    assert (await setup.fail()).is_open
+
+
+async def test_an_answer_to_anyone_starts_the_count_anew():
+    setup = OpenBreaker()
+    breaker = await setup.fail(4)
+    breaker.answered(await breaker.admit())
+    assert not (await setup.fail(4)).is_open
+
+
+async def test_failures_of_one_invocation_alone_do_not_count():
+    assert not (await OpenBreaker().fail(50, alone=True)).is_open
+
+
+async def test_rate_limits_count_only_without_a_date_to_come_back():
+    assert not (await OpenBreaker().fail(20, RateLimitedError("slow", retry_after=1))).is_open
+    assert (await OpenBreaker().fail(5, RateLimitedError("slow"))).is_open
+
+
+async def test_while_open_fewer_than_two_inputs_are_pulled():
+    setup = OpenBreaker()
+    assert setup.breaker.may_pull(10_000)
+    breaker = await setup.fail(5)
+    assert [breaker.may_pull(n) for n in (0, 1, 2, 3)] == [True, True, False, False]
+
+
+async def test_one_probe_at_a_time_in_turn_after_growing_pauses():
+    setup = OpenBreaker(first_probe_seconds=0.01, last_probe_seconds=0.04)
+    breaker = await setup.fail(5, seconds=0.6)
+    setup.clock.advance(-0.6)  # the first probe's time has not come
+    turns = []
+
+    async def caller(name, probes):
+        for _ in range(probes):
+            ticket = await breaker.admit()
+            assert ticket.probe
+            turns.append((name, breaker._pause))
+            assert breaker._probing
+            setup.clock.advance(1)
+            breaker.failed(ticket, DOWN)
+            setup.clock.advance(1)
+
+    await asyncio.gather(caller("a", 3), caller("b", 3))
+
+    assert [name for name, _ in turns] == ["a", "b", "a", "b", "a", "b"]
+    assert [pause for _, pause in turns] == [0.01, 0.02, 0.04, 0.04, 0.04, 0.04]
+
+
+async def test_an_answer_closes_it_and_lets_everyone_go():
+    setup = OpenBreaker(first_probe_seconds=0.0, last_probe_seconds=0.0)
+    breaker = await setup.fail(5)
+    probe = await breaker.admit()
+    held = [asyncio.create_task(breaker.admit()) for _ in range(10)]
+    await until(lambda: len(breaker._waiting) == 10)
+    changes = []
+    breaker.watch(lambda: changes.append(breaker.is_open))
+
+    breaker.answered(probe)
+
+    assert not breaker.is_open
+    assert changes == [False]
+    assert all(ticket.held and not ticket.probe for ticket in await asyncio.gather(*held))
+    assert not (await breaker.admit()).held
+
+
+async def test_an_answer_to_a_call_made_before_it_opened_closes_it_too():
+    setup = OpenBreaker()
+    early = await setup.breaker.admit()
+    breaker = await setup.fail(5)
+    breaker.answered(early)
+    assert not breaker.is_open
+
+
+@pytest.mark.parametrize("when", ["in line", "as its turn comes"])
+async def test_a_cancelled_caller_loses_its_turn_to_the_next(when):
+    setup = OpenBreaker(first_probe_seconds=0.0 if when == "as its turn comes" else 60.0)
+    breaker = await setup.fail(5)
+    if when == "in line":
+        setup.clock.advance(-10)
+    first = asyncio.create_task(breaker.admit())
+    second = asyncio.create_task(breaker.admit())
+    await until(lambda: first.done() or len(breaker._waiting) == 2 or breaker._probing)
+    first.cancel()
+    if when == "in line":
+        await asyncio.gather(first, return_exceptions=True)
+        setup.clock.advance(100)
+        breaker._plan()
+    else:
+        (outcome,) = await asyncio.gather(first, return_exceptions=True)
+        if not isinstance(outcome, asyncio.CancelledError):
+            breaker.abandoned(outcome)
+
+    assert (await second).probe
+
+
+async def test_an_abandoned_probe_makes_room_for_the_next_at_once():
+    setup = OpenBreaker(first_probe_seconds=0.0)
+    breaker = await setup.fail(5)
+    probe = await breaker.admit()
+    waiting = asyncio.create_task(breaker.admit())
+    await until(lambda: breaker._waiting)
+    breaker.abandoned(probe)
+    assert (await waiting).probe
+    assert breaker.is_open
+
+
+async def test_downtime_counts_from_the_first_failure_and_never_falls():
+    setup = OpenBreaker(first_probe_seconds=0.0)
+    breaker = await setup.fail(4, seconds=10.0)
+    assert breaker.downtime() == 0
+    await setup.fail(seconds=0)
+    assert breaker.downtime() == 40
+    setup.clock.advance(60)
+    assert breaker.downtime() == 100
+    breaker.answered(await breaker.admit())
+    setup.clock.advance(1000)
+    assert breaker.downtime() == 100
+
+
+async def test_a_probe_is_not_made_before_the_time_that_the_provider_asked_for():
+    setup = OpenBreaker(first_probe_seconds=0.0)
+    setup.breaker.trip(RateLimitedError("slow", retry_after=100))
+    assert setup.breaker._next_probe == 100
+    setup.breaker = OpenBreaker().breaker
+    setup.breaker.trip(RateLimitedError("slow", retry_after=1e9))
+    assert setup.breaker._next_probe == 300, "nobody waits for ever"
+
+
+async def test_only_wrong_keys_make_a_provider_unusable():
+    wrong_key = ProviderMisconfiguredError("The key is refused.")
+    setup = OpenBreaker(first_probe_seconds=0.0, last_probe_seconds=0.0)
+    breaker = await setup.fail(4, wrong_key)
+    assert breaker.unusable is None, "not before it opens"
+    await setup.fail(1, wrong_key)
+    assert breaker.unusable is wrong_key
+
+    mixed = OpenBreaker(first_probe_seconds=0.0, last_probe_seconds=0.0)
+    breaker = await mixed.fail(4, wrong_key)
+    await mixed.fail(1)
+    assert breaker.is_open
+    assert breaker.unusable is None
+    await mixed.fail(5, wrong_key)
+    assert breaker.unusable is wrong_key, "an outage that ends in refused keys is one of keys"

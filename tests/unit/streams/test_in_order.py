@@ -1,0 +1,189 @@
+"""The engine, with messages made by hand."""
+
+import asyncio
+from types import SimpleNamespace
+
+import pytest
+
+from streams.drain import settle
+from streams.in_order import InOrder
+from streams.status import WorkerStatus
+
+
+class Handler:
+    """Answers when the test says so."""
+
+    def __init__(self):
+        self.running = {}
+        self.open = asyncio.Event()
+        self.open.set()
+
+    async def ready_for_more(self):
+        await self.open.wait()
+
+    async def handle(self, message):
+        end = self.running[message.offset] = asyncio.get_running_loop().create_future()
+        await end
+
+
+class Rig:
+    """An engine whose source is a queue."""
+
+    def __init__(self, window=10):
+        self.handler, self.status, self.queue, self.epoch = Handler(), WorkerStatus(), asyncio.Queue(), 1
+        self.engine = InOrder(self.handler, window, lambda: self.epoch, self.status)
+        self.consuming = asyncio.create_task(self.engine.consume(self.queue.get))
+
+    def put(self, *offsets, epoch=1):
+        for offset in offsets:
+            self.queue.put_nowait(
+                SimpleNamespace(
+                    topic="t", partition=0, offset=offset, timestamp=1.0, key=None, value=b"", headers=[],
+                    generation_id=epoch,
+                )
+            )  # fmt: skip
+
+    async def finish(self, *offsets):
+        for offset in offsets:
+            self.handler.running[offset].set_result(None)
+        await turns()
+
+    @property
+    def released(self):
+        return self.engine.released.get(("t", 0))
+
+
+async def turns():
+    for _ in range(30):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def rig():
+    rigs = []
+
+    def make(**options):
+        rigs.append(Rig(**options))
+        return rigs[-1]
+
+    yield make
+    for made in rigs:
+        made.consuming.cancel()
+        await made.engine.settle(0)
+
+
+async def test_only_the_finished_prefix_is_released(rig):
+    it = rig()
+    it.put(5, 6, 8)
+    await turns()
+    await it.finish(6, 8)
+    assert it.released is None
+    assert it.status.in_flight == 1
+    assert it.status.oldest_unfinished_seconds >= 0
+    await it.finish(5)
+    assert it.released == 9
+    assert it.status.oldest_unfinished_seconds is None
+
+
+async def test_window_counts_what_is_not_released(rig):
+    it = rig(window=3)
+    it.put(0, 1, 2, 3)
+    await turns()
+    await it.finish(1, 2)
+    assert set(it.handler.running) == {0, 1, 2}
+    await it.finish(0)
+    assert 3 in it.handler.running
+
+
+async def test_closed_gate_starts_nothing(rig):
+    it = rig()
+    it.handler.open.clear()
+    it.put(0)
+    await turns()
+    assert not it.handler.running
+    it.handler.open.set()
+    await turns()
+    assert 0 in it.handler.running
+
+
+async def test_old_epochs_and_repeated_offsets_are_dropped_and_take_no_place(rig):
+    it = rig(window=2)
+    it.put(3, epoch=0)
+    it.put(4, 4, 3)
+    it.put(5)
+    await turns()
+    assert set(it.handler.running) == {4, 5}
+
+
+async def test_forgotten_partitions_begin_anew_and_late_ends_change_nothing(rig):
+    it = rig(window=2)
+    it.put(0, 1)
+    await turns()
+    late = dict(it.handler.running)
+    it.engine.forget()
+    it.epoch = 2
+    it.put(0, 1, epoch=2)
+    await turns()
+    late[0].set_result(None)
+    late[1].set_result(None)
+    await turns()
+    assert it.released is None
+    await it.finish(0, 1)
+    assert it.released == 2
+
+
+async def test_an_error_of_the_handler_stops_the_pulling_and_releases_nothing(rig):
+    it = rig()
+    it.put(0, 1)
+    await turns()
+    it.handler.running[0].set_exception(ZeroDivisionError())
+    await turns()
+    assert isinstance(it.engine.failed.result(), ZeroDivisionError)
+    await it.finish(1)
+    it.put(2)
+    await turns()
+    assert it.released is None
+    assert 2 not in it.handler.running
+
+
+async def test_an_error_of_the_gate_is_told_too(rig):
+    it = rig()
+
+    async def broken():
+        raise ZeroDivisionError
+
+    it.handler.ready_for_more = broken
+    it.put(0)
+    await turns()
+    assert isinstance(it.engine.failed.result(), ZeroDivisionError)
+
+
+async def test_settling_waits_then_cancels(rig):
+    it = rig()
+    it.put(0, 1)
+    await turns()
+    settling = asyncio.create_task(it.engine.settle(0.05))
+    await turns()
+    it.handler.running[0].set_result(None)
+    await settling
+    assert it.released == 1
+    assert (it.status.finished, it.status.cancelled, it.status.in_flight) == (1, 1, 0)
+
+
+async def test_a_task_deaf_to_its_cancellation_is_left_behind(monkeypatch):
+    monkeypatch.setattr("streams.drain.DEAF_SECONDS", 0.01)
+    end = asyncio.Event()
+
+    async def deaf():
+        while not end.is_set():
+            try:
+                await end.wait()
+            except asyncio.CancelledError:
+                continue
+
+    task = asyncio.create_task(deaf())
+    await asyncio.sleep(0)
+    assert await settle({task}, 0) == 1
+    assert not task.done()
+    end.set()
+    await task
