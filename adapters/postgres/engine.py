@@ -149,7 +149,7 @@ async def check(settings: DatabaseSettings, tokens: TokenProvider | None = None)
         connection = await connector(settings, tokens)()
     except Exception as error:
         explained = explain(error, settings.address)
-        if explained is None:
+        if explained is None or explained is error:
             raise
         raise explained from error
     await connection.close()

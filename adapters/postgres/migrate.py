@@ -67,18 +67,21 @@ async def migrate(
 
 
 async def is_current(engine: AsyncEngine) -> bool:
-    """Whether the database has the schema of this release.
+    """Whether the database has the schema of this release, or of a newer one: steps only add, while releases overlap.
 
     Raises:
         UsageUnavailableError: the database does not answer.
     """
     async with answering(engine) as connection:
-        return await connection.run_sync(_revision) == _head()
+        revision = await connection.run_sync(_revision)
+    return revision is not None and revision not in _older()
 
 
 @cache
-def _head() -> str | None:
-    return ScriptDirectory.from_config(alembic_config()).get_current_head()
+def _older() -> frozenset[str]:
+    """Every revision before this release's own."""
+    scripts = ScriptDirectory.from_config(alembic_config())
+    return frozenset(step.revision for step in scripts.walk_revisions()) - set(scripts.get_heads())
 
 
 async def _run(connection: AsyncConnection, revision: str) -> MigrationReport:

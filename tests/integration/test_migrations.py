@@ -88,6 +88,7 @@ async def test_a_database_of_a_newer_release_is_left_alone(fresh_database, engin
 
     with pytest.raises(UserError, match="9999"):
         await migrate(settings)
+    assert await is_current(engine)
 
 
 async def test_wrong_settings_are_told_in_one_sentence_with_a_remedy(fresh_database):

@@ -1,0 +1,297 @@
+"""The fast path held to `litellm.acompletion`: same request, answer, tokens, cost and errors, from one local server."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+
+from adapters.llm.factory import open_model
+from adapters.llm.fast_path import COVERED, FastPathModel
+from adapters.llm.litellm_model import LiteLLMModel
+from adapters.llm.recording import RecordingModel
+from adapters.llm.settings import LLMSettings
+from domain.errors import (
+    LLMError,
+    LLMTimeoutError,
+    ProviderMisconfiguredError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+    RateLimitedError,
+)
+from domain.llm.calls import Attempt, Completion, Cost, Invocation, Prompt, Usage
+from domain.ports import OutboundMessage
+from tests.llm_server import LLMServer, Seen, running_llm_server
+
+SYSTEM = """Task: assign_codes
+Answer with one JSON object.
+<framework>
+1 Health: clinics & medicine
+1.1 Clinic opening hours
+2 Water
+</framework>
+<options>
+max_codes: 2
+</options>"""
+UNAVAILABLE, REFUSED, MISCONFIGURED = ProviderUnavailableError, ProviderRefusedError, ProviderMisconfiguredError
+
+
+def prompt(marker: str = "", complaint: str | None = None) -> Prompt:
+    user = f"<feedback_record>\nL'eau\u200b est loin — الماء 💧 {marker}\n</feedback_record>"
+    return Prompt("assign_codes", "assign_codes.v1", SYSTEM, user, 400, complaint)
+
+
+def attempt() -> Attempt:
+    return Attempt(Invocation(uuid4(), "t", "assign_codes", datetime.now(UTC), 60.0), 1, "assign_codes.v1")
+
+
+@dataclass
+class Pair:
+    """The two ways to one model at one server."""
+
+    fast: FastPathModel
+    slow: LiteLLMModel
+    server: LLMServer
+
+    async def both(self, asked: Prompt) -> tuple[Completion | LLMError, Completion | LLMError]:
+        """What each way comes to, each with exactly one request, the two alike."""
+        self.server.requests.clear()
+        ends = await end(self.fast, asked), await end(self.slow, asked)
+        first, second = self.server.requests
+        assert first.path == second.path
+        assert first.body == second.body
+        assert told(first) == told(second)
+        return ends
+
+
+def told(seen: Seen) -> dict[str, str]:
+    """The headers that say something to a provider."""
+    names = ("Authorization", "Content-Type", "Accept", "Api-Key", "OpenAI-Organization")
+    return {name: seen.headers[name] for name in names if name in seen.headers}
+
+
+async def end(model: FastPathModel | LiteLLMModel, asked: Prompt) -> Completion | LLMError:
+    try:
+        return await asyncio.wait_for(model.complete(asked, attempt()), 20)
+    except LLMError as error:
+        return error
+
+
+@pytest.fixture(scope="module")
+async def server() -> AsyncIterator[LLMServer]:
+    async with running_llm_server() as running:
+        yield running
+
+
+class Nowhere:
+    """A publisher that forgets."""
+
+    async def publish(self, message: OutboundMessage) -> None:
+        assert b"L'eau" not in (message.value or b"")
+
+
+@pytest.fixture(scope="module")
+async def pair(server) -> AsyncIterator[Pair]:
+    settings = LLMSettings("openai/gpt-4o-mini", "sk-local", server.base_url, max_body_bytes=2**20)
+    async with open_model(settings) as fast, open_model(settings, fast=False) as slow:
+        assert isinstance(fast, FastPathModel)
+        assert isinstance(slow, LiteLLMModel)
+        yield Pair(fast, slow, server)
+
+
+@pytest.mark.parametrize(
+    "marker",
+    [
+        "",
+        "[[cached:20]]",
+        "[[reasoning:9]]",
+        "[[input:150000]][[cached:149000]][[output:9000]][[reasoning:8000]]",
+        "[[no-usage]]",
+        "[[absurd-usage:negative]]",
+        "[[absurd-usage:huge]]",
+        "[[absurd-usage:cached]]",
+        "[[empty-choices]]",
+        "[[null-content]]",
+        "[[content-filter]]",
+        "[[length]]",
+        "[[fenced]]",
+        "[[thinking]]",
+        "[[invalid-json]]",
+        "[[gzip]]",
+        "[[model:gpt-4o-2024-08-06]]",
+        "[[model:a-strange-model]]",
+        "[[tier:default]]",
+        "[[tier:priority]]",
+        "[[tier:flex]]",
+    ],
+)
+async def test_the_same_answer(pair: Pair, marker: str) -> None:
+    fast, slow = await pair.both(prompt(marker))
+    assert isinstance(fast, Completion)
+    assert fast == slow
+    assert fast.http_status == 200
+
+
+@pytest.mark.parametrize(
+    ("marker", "expected", "status"),
+    [
+        ("[[fail:400]]", REFUSED, 400),
+        ("[[fail:401]]", MISCONFIGURED, 401),
+        ("[[fail:402]]", MISCONFIGURED, 402),
+        ("[[fail:403]]", MISCONFIGURED, 403),
+        ("[[fail:404]]", MISCONFIGURED, 404),
+        ("[[fail:408]]", LLMTimeoutError, 408),
+        ("[[fail:409]]", UNAVAILABLE, 409),
+        ("[[fail:413]]", REFUSED, 413),
+        ("[[fail:422]]", REFUSED, 422),
+        ("[[fail:429]]", RateLimitedError, 429),
+        ("[[fail:500]]", UNAVAILABLE, 500),
+        ("[[fail:502]]", UNAVAILABLE, 502),
+        ("[[fail:503]]", UNAVAILABLE, 503),
+        ("[[fail:504]]", LLMTimeoutError, 504),
+        ("[[fail:529]]", UNAVAILABLE, 529),
+        ("[[html:502]]", UNAVAILABLE, 502),
+        ("[[html:200]]", UNAVAILABLE, 200),
+        ("[[truncated]]", UNAVAILABLE, 200),
+        ("[[reset]]", UNAVAILABLE, None),
+        ("[[redirect]]", MISCONFIGURED, 307),
+        ("[[huge:3000000]]", UNAVAILABLE, 200),
+        ("[[endless]]", UNAVAILABLE, 200),
+    ],
+)
+async def test_the_same_error(pair: Pair, marker: str, expected: type[LLMError], status: int | None) -> None:
+    fast, slow = await pair.both(prompt(marker))
+    assert type(fast) is type(slow) is expected
+    assert isinstance(fast, LLMError)
+    assert isinstance(slow, LLMError)
+    assert fast.http_status == slow.http_status == status
+    assert fast.retry_after is slow.retry_after is None
+    for text in (str(fast), str(slow)):
+        assert "local provider" not in text
+        assert "L'eau" not in text
+        assert "sk-local" not in text
+
+
+async def test_the_same_wait_in_seconds_and_as_a_date(pair: Pair) -> None:
+    for error in await pair.both(prompt("[[ratelimit:7]]")):
+        assert isinstance(error, RateLimitedError)
+        assert error.retry_after == 7.0
+    for error in await pair.both(prompt("[[ratelimit-date:60]]")):
+        assert isinstance(error, RateLimitedError)
+        assert error.retry_after == pytest.approx(59, abs=3)
+
+
+async def test_the_same_request_with_a_complaint(pair: Pair) -> None:
+    await pair.both(prompt(complaint='The id "9.9" does not exist.'))
+    body = pair.server.requests[-1].body
+    assert [message["role"] for message in body["messages"]] == ["system", "user", "user"]
+    assert body["response_format"] == {"type": "json_object"}
+
+
+async def test_the_cost_is_litellms_own(pair: Pair) -> None:
+    for marker in ("", "[[cached:20]]", "[[tier:priority]]", "[[model:gpt-4o]]"):
+        fast, _ = await pair.both(prompt(marker))
+        answer = await pair.slow.answer(prompt(marker))
+        assert isinstance(fast, Completion)
+        assert fast.cost.usd is not None
+        assert abs(fast.cost.usd - Decimal(str(answer._hidden_params["response_cost"]))) <= Decimal("1e-12")
+
+
+async def test_a_refused_connection(server: LLMServer) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        settings = LLMSettings("openai/gpt-4o-mini", "k", f"http://127.0.0.1:{taken.getsockname()[1]}/v1")
+        async with open_model(settings) as fast, open_model(settings, fast=False) as slow:
+            for model in (fast, slow):
+                with pytest.raises(ProviderUnavailableError) as caught:
+                    await model.complete(prompt(), attempt())
+                assert caught.value.http_status is None
+
+
+@pytest.mark.parametrize("marker", ["[[drip]]", "[[hang]]"])
+async def test_an_answer_without_end_is_bounded_by_the_recorder(pair: Pair, marker: str) -> None:
+    for model in (pair.fast, pair.slow):
+        recorder = RecordingModel(model, Nowhere(), 0.4)
+        with pytest.raises(LLMTimeoutError):
+            await recorder.ask(prompt(marker), attempt(), str)
+        await recorder.aclose()
+
+
+async def test_one_attempt_is_one_request_and_the_servers_counts_are_ours(pair: Pair) -> None:
+    pair.server.reset()
+    completions = []
+    for model in (pair.fast, pair.slow):
+        for marker in ("", "[[cached:8]]", "[[fail:500]]", "[[reset]]", "[[reasoning:4]]"):
+            result = await end(model, prompt(f"{model.name}{marker}"))
+            if isinstance(result, Completion):
+                completions.append(result)
+    stats = pair.server.stats()
+    assert stats["attempts"] == 10
+    assert stats["input_tokens"] == sum(c.usage.input_tokens or 0 for c in completions)
+    assert stats["output_tokens"] == sum(c.usage.output_tokens or 0 for c in completions)
+    assert Decimal(stats["cost_usd"]) == sum(c.cost.usd or 0 for c in completions)
+
+
+MODELS = {
+    "groq": "llama-3.1-8b-instant",
+    "deepseek": "deepseek-chat",
+    "together_ai": "meta-llama/Llama-3.3-70B-Instruct-Turbo",
+    "cerebras": "llama3.1-8b",
+    "moonshot": "kimi-latest",
+}
+
+
+@pytest.mark.parametrize("provider", sorted(COVERED))
+async def test_every_covered_provider(server: LLMServer, provider: str) -> None:
+    name = f"{provider}/{MODELS.get(provider, 'some-model')}"
+    settings = LLMSettings(name, "sk-local", server.base_url)
+    tier = "[[tier:on_demand]]"  # what groq always says; the others do not mind
+    async with open_model(settings) as fast, open_model(settings, fast=False) as slow:
+        assert isinstance(fast, FastPathModel)
+        assert isinstance(slow, LiteLLMModel)
+        pair = Pair(fast, slow, server)
+        for marker in ("", "[[cached:20]][[reasoning:9]]", "[[no-usage]]", "[[null-content]]", "[[model:other]]"):
+            ours, theirs = await pair.both(prompt(marker + tier))
+            assert isinstance(ours, Completion)
+            assert ours == theirs, marker
+        for marker in ("[[fail:401]]", "[[fail:422]]", "[[ratelimit:30]]", "[[fail:500]]", "[[fail:504]]"):
+            ours, theirs = await pair.both(prompt(marker))
+            assert isinstance(ours, LLMError)
+            assert isinstance(theirs, LLMError)
+            assert (type(ours), ours.http_status, ours.retry_after) == (
+                type(theirs),
+                theirs.http_status,
+                theirs.retry_after,
+            ), marker
+
+
+async def test_prices_of_the_settings(server: LLMServer) -> None:
+    settings = LLMSettings("openai/local-test", "k", server.base_url)
+    async with open_model(settings) as model:
+        unknown = await model.complete(prompt("[[input:100]][[output:10]]"), attempt())
+    priced = replace(settings, input_cost_per_token=Decimal("0.001"), output_cost_per_token=Decimal("0.002"))
+    async with open_model(priced) as model:
+        known = await model.complete(prompt("[[input:100]][[output:10]]"), attempt())
+    assert unknown.usage == known.usage == Usage(100, 10, 0, 0)
+    assert unknown.cost == Cost(None, "unknown_model")
+    assert known.cost == Cost(Decimal("0.12"), "configured")
+
+
+async def test_more_attempts_than_connections_wait_their_turn(server: LLMServer) -> None:
+    server.reset()
+    settings = LLMSettings("openai/gpt-4o-mini", "k", server.base_url, max_connections=3)
+    async with open_model(settings) as model:
+        await asyncio.gather(*(model.complete(prompt("[[slow:0.02]]"), attempt()) for _ in range(12)))
+    assert server.stats()["most_in_flight"] == 3
+
+
+async def test_opening_a_model_sends_nothing(server: LLMServer) -> None:
+    server.reset()
+    for name in ("openai/gpt-4o-mini", "openai/o3-mini", "openai/gpt-5-pro", "azure/x", "anthropic/claude-sonnet-4-5"):
+        async with open_model(LLMSettings(name, "k", server.base_url)):
+            pass
+    assert server.stats()["attempts"] == 0
