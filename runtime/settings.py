@@ -59,7 +59,7 @@ class Settings(BaseSettings):
     llm_input_cost_per_token: Decimal | None = Field(default=None, ge=0, description="US dollars, for unknown models.")
     llm_output_cost_per_token: Decimal | None = Field(default=None, ge=0, description="US dollars, for unknown models.")
 
-    max_in_flight: int = Field(default=256, ge=1, le=10_000, description="Inputs that one worker works on at a time.")
+    max_in_flight: int = Field(default=256, ge=1, le=10_000, description="LLM calls of one worker at a time.")
     invocation_deadline_seconds: PositiveSeconds = Field(default=300, description="The time for one operation.")
     framework_wait_seconds: PositiveSeconds = Field(
         default=30, description="How long a record waits for its framework."

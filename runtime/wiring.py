@@ -105,8 +105,7 @@ def llm_settings(settings: Settings) -> LLMSettings:
         api_key=settings.llm_api_key.get_secret_value() if settings.llm_api_key else None,
         api_base=settings.llm_api_base,
         attempt_timeout_seconds=settings.llm_attempt_timeout_seconds,
-        # Two operations of a record may be at their calls at once.
-        max_connections=2 * settings.max_in_flight,
+        max_connections=settings.max_in_flight,
         input_cost_per_token=settings.llm_input_cost_per_token,
         output_cost_per_token=settings.llm_output_cost_per_token,
     )

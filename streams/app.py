@@ -81,7 +81,9 @@ class WorkerApp(faust.App):
     revoke_seconds: float
 
     async def _consumer_wait_empty(self, consumer: Any, logger: Any) -> None:  # noqa: ARG002 - Faust's signature
-        """Partitions are taken away, or the worker stops: finish what can be, commit it, give up the rest."""
+        """Partitions are taken away: finish what can be, commit it, give up the rest."""
+        if self.should_stop:
+            return  # the worker has done all this within its own bounds
         await self.engine.settle(self.revoke_seconds)
         await consumer.commit()
         self.engine.forget()

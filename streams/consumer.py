@@ -27,15 +27,26 @@ log = logging.getLogger(__name__)
 
 Records = Mapping[TP, list[Any]]
 SHOW_LIFE_SECONDS = 5.0
+THREAD_SECONDS = 0.5
 FETCH_WAIT_MS = 100
 
 
 class DaemonThread(WorkerThread):
-    """A thread that does not keep the process alive."""
+    """A thread that does not keep the process alive, nor the event loop waiting."""
 
     def __init__(self, service: Any, **options: Any) -> None:
         super().__init__(service, **options)
         self.daemon = True
+
+    def run(self) -> None:
+        try:
+            super().run()
+        except Exception:  # the app was told before: it crashes
+            log.debug("the consumer's thread ended", exc_info=True)
+
+    def stop(self) -> None:
+        # Faust blocks the event loop here until the thread is gone, which waits for a lost broker.
+        self.is_stopped.wait(THREAD_SECONDS)
 
 
 class ConsumerThread(driver.AIOKafkaConsumerThread):
@@ -97,6 +108,9 @@ class Consumer(driver.Consumer):
         """The app finishes and commits what it can, then nothing is known of these partitions any more."""
         await super().on_partitions_revoked(revoked)
         self._safe.clear()
+
+    async def on_stop(self) -> None:
+        """No commit: the worker made the last one, within a bound; Faust's would wait for a lost broker for ever."""
 
     def on_buffer_full(self, tp: TP) -> None:
         """Nothing: `Backlog` bounds what is fetched."""

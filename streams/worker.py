@@ -20,8 +20,8 @@ from streams.status import WorkerStatus
 
 log = logging.getLogger(__name__)
 
-COMMIT_SECONDS = 5.0
-CLOSE_SECONDS = 10.0
+COMMIT_SECONDS = 3.0
+CLOSE_SECONDS = 5.0
 
 
 async def run_worker(

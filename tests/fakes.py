@@ -114,6 +114,7 @@ class ScriptedModel:
         self.most_running = max(self.most_running, self.running)
         attempt.invocation.receipts.append(self.receipts())
         try:
+            await asyncio.sleep(0)  # as a call over a network would, let others run
             said = self.script(prompt, attempt)
             text = said if isinstance(said, str) else await said
         finally:
@@ -142,6 +143,16 @@ class FakeClock:
         self.slept.append(seconds)
         self.seconds += seconds
         await asyncio.sleep(0)
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.Handle:
+        """Call back without waiting, that much later on this clock, unless cancelled before."""
+
+        def later() -> None:
+            self.seconds = max(self.seconds, due)
+            callback()
+
+        due = self.seconds + seconds
+        return asyncio.get_running_loop().call_soon(later)
 
     def now(self) -> datetime:
         """The same clock as a date and time, from noon."""

@@ -77,8 +77,8 @@ def error_body(status: int) -> dict[str, object]:
 async def failure(behaviour: Behaviour, request: web.Request) -> web.StreamResponse | None:
     """The failing answer that a behaviour means, or None where it means no failure."""
     name, argument = behaviour.name, behaviour.argument
-    if name in ("hang", "drip"):
-        return await _never_ends(request, dripping=name == "drip")
+    if name in ("hang", "drip", "endless"):
+        return await _never_ends(request, name)
     if name == "reset":
         assert request.transport is not None
         request.transport.abort()
@@ -111,11 +111,11 @@ _FAILURES: dict[str, Callable[[str], web.Response]] = {
 }
 
 
-async def _never_ends(request: web.Request, *, dripping: bool) -> web.StreamResponse:
+async def _never_ends(request: web.Request, name: str) -> web.StreamResponse:
     response = web.StreamResponse(headers={"Content-Type": "application/json"})
-    if dripping:
+    if name != "hang":
         await response.prepare(request)
     while True:
-        if dripping:
-            await response.write(b" ")
-        await asyncio.sleep(DRIP_SECONDS)
+        if name != "hang":
+            await response.write(b" " if name == "drip" else b" " * 65_536)
+        await asyncio.sleep(0 if name == "endless" else DRIP_SECONDS)

@@ -13,7 +13,8 @@ the first N requests of one task with this text only. Several follow each other.
     huge:BYTES             a body of that size                      truncated        half of the JSON body
     slow:SECONDS           answers late                             gzip             a compressed answer
     no-usage, absurd-usage:negative|text|huge|cached|bool|list      usage missing, or not to be believed
-    empty-choices, null-content, content-filter, length, fenced, invalid-json, unknown-id      odd answers, billed
+    empty-choices, null-content, content-filter, length, fenced, thinking, invalid-json, unknown-id
+                           odd answers, all of them billed          endless          a body that does not stop
     model:NAME, tier:NAME  says that another model, or another service tier, answered
     input:N, output:N, cached:N, reasoning:N     the tokens that it says it took
 """
@@ -209,18 +210,22 @@ class LLMServer:
         )
 
 
+_NO_TEXT = {"null-content": "stop", "content-filter": "content_filter"}
+_DRESSES: dict[str, Callable[[str], str]] = {
+    "invalid-json": lambda _: "I would rather not answer in JSON.",
+    "fenced": lambda text: f"```json\n{text}\n```",
+    "thinking": lambda text: f"<think>Let me see.</think>{text}",
+}
+
+
 def _text(question: Question, user: str, odd: dict[str, Behaviour]) -> tuple[str | None, str]:
-    if "null-content" in odd:
-        return None, "stop"
-    if "content-filter" in odd:
-        return None, "content_filter"
-    if "invalid-json" in odd:
-        return "I would rather not answer in JSON.", "stop"
-    if "unknown-id" in odd and question.task == "assign_codes":
-        return unknown_id_answer(), "stop"
-    text = answer(question, user)
-    if "fenced" in odd:
-        return f"```json\n{text}\n```", "stop"
+    """The answer and why it ended there."""
+    for name in odd.keys() & _NO_TEXT.keys():
+        return None, _NO_TEXT[name]
+    wrong = "unknown-id" in odd and question.task == "assign_codes"
+    text = unknown_id_answer() if wrong else answer(question, user)
+    for name in odd.keys() & _DRESSES.keys():
+        text = _DRESSES[name](text)
     return (text[: len(text) // 2], "length") if "length" in odd else (text, "stop")
 
 

@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 MAX_BATCH_BYTES = 256 * 1024
-CLOSE_SECONDS = 10.0
+CLOSE_SECONDS = 5.0
 RETRY_SECONDS = 0.2
 
 
@@ -153,11 +153,11 @@ async def _close(producer: AIOKafkaProducer) -> None:
             await producer.stop()
     except (TimeoutError, KafkaError):
         log.warning("a Kafka producer was closed with messages that were not acknowledged")
-        await producer.client.close()
         sender = producer._sender.sender_task
         if sender is not None:
             sender.cancel()
-            await asyncio.wait({sender}, timeout=CLOSE_SECONDS)
+            await asyncio.wait({sender}, timeout=1)
+        await producer.client.close()
 
 
 def _too_large(message: OutboundMessage) -> TooLargeError:

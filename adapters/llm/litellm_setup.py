@@ -18,12 +18,14 @@ _open_models: list[object] = []
 def litellm() -> Any:
     """The module, imported at the first call (about 3 s) and made silent.
 
-    LiteLLM reads `LITELLM_LOCAL_MODEL_COST_MAP` while it is imported and has no parameter for it: without it, the
-    import downloads a price list and hangs where there is no network. So it is written here, right before the
-    import, and nowhere else; a value that the operator has set stands. Everything else that we want of LiteLLM is
-    given as a parameter.
+    Two things LiteLLM reads from the environment while it is imported, and has no parameter for. Without
+    `LITELLM_LOCAL_MODEL_COST_MAP` the import downloads a price list, and hangs where there is no network; in its
+    default `LITELLM_MODE` it loads a `.env` of its own choice into our environment. So both are written here, right
+    before the import, and nowhere else; a value that the operator has set stands. Everything else that we want of
+    LiteLLM is given as a parameter (the number of connections, too: it would read that from the environment).
     """
     os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+    os.environ.setdefault("LITELLM_MODE", "PRODUCTION")
     import litellm as module
 
     module.suppress_debug_info = True
@@ -38,7 +40,11 @@ def litellm() -> Any:
 
 @asynccontextmanager
 async def closing_clients(litellm: Any) -> AsyncIterator[None]:
-    """Close what LiteLLM keeps open (clients in a cache of the process, a logging task) when the last user is done."""
+    """Make LiteLLM forget the clients in its cache at the end, and close them with the last of several users.
+
+    The cache belongs to the process, and what it holds is bound to the HTTP session of a user: with a client of a
+    closed session LiteLLM would open a session of its own, to which none of our rules applies.
+    """
     user = object()
     _open_models.append(user)
     try:
@@ -47,13 +53,13 @@ async def closing_clients(litellm: Any) -> AsyncIterator[None]:
         _open_models.remove(user)
         if not _open_models:
             await _close(litellm)
+        litellm.in_memory_llm_clients_cache.flush_cache()
 
 
 async def _close(litellm: Any) -> None:
     from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 
     await litellm.close_litellm_async_clients()
-    litellm.in_memory_llm_clients_cache.flush_cache()
     await GLOBAL_LOGGING_WORKER.stop()
 
 

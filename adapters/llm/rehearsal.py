@@ -37,8 +37,8 @@ class Request:
     body: bytes
 
 
-class RehearsalError(aiohttp.ClientError):
-    """Ends a rehearsal."""
+class Curtain(BaseException):
+    """Ends a rehearsal. No Exception, so that nobody on the way takes it for a failure that is worth a second try."""
 
 
 async def rehearse(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
@@ -49,7 +49,7 @@ async def rehearse(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandle
     body = request.body
     raw = body if isinstance(body, bytes) else await body.as_bytes()
     stage.append(Request(request.method, str(request.url), dict(request.headers), raw))
-    raise RehearsalError("a rehearsal")
+    raise Curtain
 
 
 class Template:
@@ -111,7 +111,9 @@ async def _perform(complete: Callable[[Prompt], Any], prompt: Prompt) -> Request
     token = _STAGE.set(stage)
     try:
         await complete(prompt)
-    except Exception as error:  # noqa: BLE001  # a rehearsal ends in one of LiteLLM's errors, whichever
+    except Curtain:
+        pass
+    except Exception as error:  # noqa: BLE001  # LiteLLM raised before it came to sending anything
         logger.debug("A rehearsal ended with %s", type(error).__name__)
     finally:
         _STAGE.reset(token)

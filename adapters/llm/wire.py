@@ -51,6 +51,7 @@ async def open_session(max_connections: int, max_body_bytes: int, ssl: Any) -> A
         connector=connector,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=30),
+        response_class=_FinalResponse,
         middlewares=(_Watch(max_body_bytes), rehearse),
     ) as session:
         yield session
@@ -80,6 +81,14 @@ def proxy_for(url: str) -> str | None:
     return proxy if proxy is None or "://" in proxy else f"http://{proxy}"
 
 
+class _FinalResponse(aiohttp.ClientResponse):
+    """An answer that tells OpenAI's library, in the header that it heeds, not to try again by itself."""
+
+    @property
+    def headers(self) -> CIMultiDictProxy[str]:
+        return CIMultiDictProxy(CIMultiDict([*super().headers.items(), _NO_RETRY]))
+
+
 class _Watch:
     """The middleware."""
 
@@ -107,7 +116,6 @@ class _Watch:
         if trace.refused is not None:
             response.close()
             raise WireError("refused")
-        response._headers = CIMultiDictProxy(CIMultiDict([*response.headers.items(), _NO_RETRY]))
         response.content = _Bounded(response.content, self._max_body_bytes, trace)  # type: ignore[assignment]
         return response
 

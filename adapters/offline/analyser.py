@@ -13,7 +13,8 @@ from adapters.offline.texts import sentences, words
 MAX_RECORDS = 400
 MAX_SENTENCES = 3
 MAX_THEMES = 5
-SAME_THEME = 0.45
+SAME_THEME = 0.25
+"""The least cosine that two groups need on average to become one."""
 QUOTE_CHARACTERS = 240
 NUMBERS_SHOWN = 12
 THEME_WORDS = 3
@@ -45,19 +46,18 @@ def analyse(instruction: str, records: tuple[str, ...], embedder: Embedder) -> d
 
 
 def _themes(vectors: Vectors) -> list[list[int]]:
-    """Groups of records, largest first. Each record joins the nearest group, or founds one where none is near."""
-    groups: list[list[int]] = []
-    centres: list[npt.NDArray[np.float32]] = []
-    for number, vector in enumerate(vectors):
-        nearness = [float(vector @ centre) / (float(np.linalg.norm(centre)) or 1.0) for centre in centres]
-        if nearness and max(nearness) >= SAME_THEME:
-            nearest = int(np.argmax(nearness))
-            groups[nearest].append(number)
-            centres[nearest] = centres[nearest] + vector
-        else:
-            groups.append([number])
-            centres.append(vector)
-    return sorted(groups, key=lambda group: (-len(group), group[0]))
+    """Groups of records, largest first: joined pair by pair while their members are alike on average."""
+    if len(vectors) < 2:
+        return [[0]]
+    from sklearn.cluster import AgglomerativeClustering  # type: ignore[import-untyped, unused-ignore]
+
+    clustering = AgglomerativeClustering(
+        n_clusters=None, metric="cosine", linkage="average", distance_threshold=1.0 - SAME_THEME
+    )
+    groups: dict[int, list[int]] = {}
+    for number, group in enumerate(clustering.fit_predict(np.asarray(vectors, dtype=np.float64)).tolist()):
+        groups.setdefault(group, []).append(number)
+    return sorted(groups.values(), key=lambda group: (-len(group), group[0]))
 
 
 def _line(

@@ -24,11 +24,11 @@ from adapters.offline.speech_acts import acts_of, acts_of_code
 from adapters.offline.texts import sentences, weights
 
 REGULARISATION = 10.0
-NGRAM_WEIGHT = 15.0
+NGRAM_WEIGHT = 20.0
 ACT_WEIGHT = 2.0
 SHARE_WITH_ACTS = 0.8
 MAX_SENTENCES = 8
-MAX_REGRESSION_SIZE = 6_000_000
+MAX_REGRESSION_SIZE = 2_500_000
 PROTOTYPE_SCALE = 12.0
 
 Scores = npt.NDArray[np.float64]

@@ -12,6 +12,9 @@ SAYS = "offline/semantic (not an LLM)"
 LEAST_SUPPORT = 0.25
 """In a script that is not the framework's, n-grams say nothing, and real feedback comes down to here."""
 LEAST_LETTERS = 3
+LEAST_PROBABILITY = 0.08
+LEAST_TIMES_CHANCE = 12
+"""A best code that is less probable, and less than a dozen times as probable as by chance, stands out from nothing."""
 SUPPORTED_SHARE = 0.4
 """A further code is given where it is at least so probable, beside the first."""
 QUOTE_CHARACTERS = 120
@@ -70,6 +73,8 @@ class Coder:
         if np.all((scored.sentences @ self._small_talk.T).max(axis=1) > scored.closest):
             return _abstention("the record is closer to small talk than to any code")
         best = ranking(scored)[:max_codes]
+        if scored.probabilities[best[0]] < min(LEAST_PROBABILITY, LEAST_TIMES_CHANCE / len(classifier.leaves)):
+            return _abstention("no code stands out from the others")
         least = SUPPORTED_SHARE * scored.probabilities[best[0]]
         chosen = [leaf for leaf in best if scored.probabilities[leaf] >= least]
         return {"codes": [_code(classifier, scored, leaf) for leaf in chosen], "abstained_because": None}

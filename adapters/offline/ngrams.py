@@ -15,7 +15,8 @@ SHORTEST, LONGEST = 3, 5
 class NgramIndex:
     """Documents as TF-IDF vectors of their character n-grams (within words, sublinear counts, unit length).
 
-    A text in another script than the documents' shares no n-gram with them: its likeness to all is 0.
+    A text's n-grams that no document holds count in its length: the less of a text the documents can know, as in
+    another language, the less alike it is to any of them; in another script its likeness to all is 0.
     """
 
     def __init__(self, documents: Sequence[str]) -> None:
@@ -27,26 +28,27 @@ class NgramIndex:
         self._documents = vectorizer.fit_transform(documents).T.tocsr()
         self._columns: dict[str, int] = vectorizer.vocabulary_
         self._rarity: list[float] = vectorizer.idf_.tolist()
+        self._unknown_rarity = max(self._rarity)
         self._split = vectorizer.build_analyzer()
 
     def likeness(self, pieces: Sequence[str], shares: Scores) -> Scores:
         """The cosine of a text, given as pieces that count by their shares, with each document; shape (documents,)."""
-        combined: dict[int, float] = {}
+        counts: dict[str, float] = {}
         for piece, share in zip(pieces, shares.tolist(), strict=True):
-            vector = self._vector(piece)
-            length = math.sqrt(sum(value * value for value in vector.values()))
-            for column, value in vector.items():
-                combined[column] = combined.get(column, 0.0) + share * value / length
-        if not combined:
+            for ngram, count in Counter(self._split(piece)).items():
+                counts[ngram] = counts.get(ngram, 0.0) + share * (1.0 + math.log(count))
+        known, unknown = {}, 0.0
+        for ngram, weight in counts.items():
+            column = self._columns.get(ngram)
+            if column is None:
+                unknown += (weight * self._unknown_rarity) ** 2
+            else:
+                known[column] = weight * self._rarity[column]
+        if not known:
             return np.zeros(self._count)
-        values = np.fromiter(combined.values(), dtype=np.float64, count=len(combined))
-        columns = np.fromiter(combined, dtype=np.int64, count=len(combined))
-        return self._product(columns, values / float(np.linalg.norm(values)))
-
-    def _vector(self, piece: str) -> dict[int, float]:
-        counts = Counter(self._split(piece))
-        known = ((self._columns.get(ngram), count) for ngram, count in counts.items())
-        return {column: (1.0 + math.log(count)) * self._rarity[column] for column, count in known if column is not None}
+        values = np.fromiter(known.values(), dtype=np.float64, count=len(known))
+        columns = np.fromiter(known, dtype=np.int64, count=len(known))
+        return self._product(columns, values / math.sqrt(float(values @ values) + unknown))
 
     def _product(self, columns: npt.NDArray[np.int64], values: Scores) -> Scores:
         """The row vector (columns, values) times the documents' matrix, without building a matrix of one row."""

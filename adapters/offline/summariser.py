@@ -20,7 +20,7 @@ MAX_TITLE_CHARACTERS = 80
 UNSPACED_TITLE_CHARACTERS = 16
 UNTITLED = "…"
 
-_PHONE_OR_MAIL = re.compile(r"\+?\d[\d\s().\-]{6,}\d|\S+@\S+\.\S+")
+_PHONE_OR_MAIL = re.compile(r"\+?\d[\d\s().\-]{6,20}\d|[^\s@]{1,64}@[^\s@]{1,255}")
 
 
 @cache

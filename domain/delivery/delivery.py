@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 from domain.delivery import dead_letters, results
@@ -30,7 +30,7 @@ from domain.errors import (
 )
 from domain.llm.breaker import CircuitBreaker
 from domain.llm.calls import Invocation
-from domain.llm.conversation import Conversation, RecordedModel
+from domain.llm.conversation import Answer, Conversation, RecordedModel
 from domain.operations import questions
 from domain.operations.answers import Made
 from domain.operations.outline import Outlines
@@ -49,7 +49,8 @@ _OF_THIS_INPUT = (InputError, LLMError, InvalidOutputError)
 """What makes a dead letter; any other error of ours stops the worker."""
 
 Ask = Callable[[], Question[Any]]
-Branch = Callable[["_Job"], Coroutine[Any, Any, None]]
+T = TypeVar("T")
+_READING = "reading"
 
 
 @dataclass(eq=False, slots=True)
@@ -94,7 +95,7 @@ class Delivery:
         self._catalogue = catalogue
         self._breaker = breaker
         self._settings = settings
-        self._monotonic, self._now, self._random, self._sleep = monotonic, now, random, sleep
+        self._monotonic, self._now_utc, self._random, self._sleep = monotonic, now, random, sleep
         self._outlines = Outlines(settings.framework_token_budget)
         self._places = Places(settings.max_in_flight, breaker)
         self._limit = DeadLetterLimit(
@@ -127,10 +128,13 @@ class Delivery:
             Exception: a bug, not tied to this input. After any of these the input must not be acknowledged.
         """
         with self._places.occupy() as place:
+            place.begin(_READING)
             job = _Job(message, identify(message.topic, message.key, message.value, message.headers), place)
             await self._outcome(job, None, lambda: self._read(job))
             if job.event is not None:
-                await together([branch(job) for branch in self._branches(job.event)])
+                branches = self._branches(job, job.event)
+                place.end(_READING)
+                await together(branches)
             await acknowledged(job.receipts)
         self._limit.check()
 
@@ -138,77 +142,70 @@ class Delivery:
         event = decode(job.message)
         job.tenant_id, job.event = event.tenant_id, event
 
-    def _branches(self, event: InputEvent) -> list[Branch]:
-        """What is done for an input: all that can begin now at one place at work, and what has to wait."""
+    def _branches(self, job: _Job, event: InputEvent) -> list[Coroutine[Any, Any, None]]:
+        """One branch for each operation; those that can begin now count as at work from now on."""
         if isinstance(event, AnalysisRequested):
-            return [self._at_work({Operation.ANALYZE: lambda: questions.analysis(event)})]
+            return [self._now(job, Operation.ANALYZE, lambda: questions.analysis(event))]
         if not isinstance(event, FeedbackRecordSubmitted):
-            return [self._at_work({Operation.SUMMARIZE_AGGREGATE: lambda: _unavailable(Operation.SUMMARIZE_AGGREGATE)})]
-        now: dict[Operation, Ask] = {}
-        branches: list[Branch] = []
-        for asked in event.requested_operations:
-            operation = Operation(asked.value)
-            if operation is Operation.ASSIGN_CODES:
-                framework = self._catalogue.find(event.tenant_id, event.framework_id or "")
-                if framework is None:
-                    branches.append(self._once_known(event))
-                else:
-                    now[operation] = partial(self._coding, event, framework)
-            elif operation is Operation.SUMMARIZE:
-                now[operation] = partial(questions.summary, event)
-            else:
-                now[operation] = partial(_unavailable, operation)
-        return [self._at_work(now), *branches] if now else branches
+            return [self._now(job, Operation.SUMMARIZE_AGGREGATE, lambda: _unavailable(Operation.SUMMARIZE_AGGREGATE))]
+        return [self._branch(job, event, Operation(asked.value)) for asked in event.requested_operations]
+
+    def _branch(self, job: _Job, record: FeedbackRecordSubmitted, operation: Operation) -> Coroutine[Any, Any, None]:
+        if operation is Operation.SUMMARIZE:
+            return self._now(job, operation, partial(questions.summary, record))
+        if operation is not Operation.ASSIGN_CODES:
+            return self._now(job, operation, partial(_unavailable, operation))
+        framework = self._catalogue.find(record.tenant_id, record.framework_id or "")
+        if framework is None:
+            return self._outcome(job, operation, partial(self._once_known, job, record))
+        return self._now(job, operation, partial(self._coding, record, framework))
+
+    def _now(self, job: _Job, operation: Operation, ask: Ask) -> Coroutine[Any, Any, None]:
+        job.place.begin(operation)
+        return self._outcome(job, operation, partial(self._answer, job, operation, ask))
+
+    async def _once_known(self, job: _Job, record: FeedbackRecordSubmitted) -> None:
+        framework_id = record.framework_id or ""
+        framework = await self._wait.framework(record.tenant_id, framework_id, job.message.timestamp)
+        await self._answer(job, Operation.ASSIGN_CODES, partial(self._coding, record, framework))
 
     def _coding(self, record: FeedbackRecordSubmitted, framework: CodingFramework) -> Question[Any]:
         return questions.coding(record, self._outlines.of(framework))
 
-    def _at_work(self, asks: dict[Operation, Ask]) -> Branch:
-        async def branch(job: _Job) -> None:
-            job.place.work()
-            try:
-                async with self._places.slots:
-                    await together(
-                        [
-                            self._outcome(job, operation, partial(self._converse, job, operation, ask))
-                            for operation, ask in asks.items()
-                        ]
-                    )
-            finally:
-                job.place.rest()
-
-        return branch
-
-    def _once_known(self, record: FeedbackRecordSubmitted) -> Branch:
-        async def wait_and_ask(job: _Job) -> None:
-            job.place.rest()
-            try:
-                framework = await self._wait.framework(
-                    record.tenant_id, record.framework_id or "", job.message.timestamp
-                )
-            finally:
-                job.place.work()
-            async with self._places.slots:
-                await self._converse(job, Operation.ASSIGN_CODES, partial(self._coding, record, framework))
-
-        async def branch(job: _Job) -> None:
-            await self._outcome(job, Operation.ASSIGN_CODES, partial(wait_and_ask, job))
-
-        return branch
-
-    async def _converse(self, job: _Job, operation: Operation, ask: Ask) -> None:
-        """Ask, and publish the result."""
+    async def _answer(self, job: _Job, operation: Operation, ask: Ask) -> None:
+        """Ask, and publish the result: after the events of its LLM calls, so that who sees it finds them."""
         question = ask()
-        invocation = Invocation(
+        invocation = self._invocation(job, operation)
+        answer = await self._converse(job, operation, question, invocation)
+        made = Made(
+            result_id=deterministic_id(job.identity.event_id, operation.value),
+            invocation_id=invocation.invocation_id,
+            model=answer.completion.model or self._model.name,
+            prompt_version=question.prompt.version,
+            completed_at=self._now_utc(),
+        )
+        result = results.outbound(question.result(answer.value, made), job.identity.trace_id)
+        await acknowledged(invocation.receipts)
+        await self._publisher.publish(result)
+        self._limit.record(dead=False)
+        self._bugs_in_a_row = 0
+
+    def _invocation(self, job: _Job, operation: Operation) -> Invocation:
+        return Invocation(
             invocation_id=uuid4(),
             tenant_id=job.tenant_id or "",
             operation=operation.value,
-            started_at=self._now(),
+            started_at=self._now_utc(),
             deadline_seconds=self._settings.deadline_seconds,
             record_id=getattr(job.event, "record_id", None),
             request_id=getattr(job.event, "request_id", None),
             trace_id=job.identity.trace_id,
         )
+
+    async def _converse(
+        self, job: _Job, operation: Operation, question: Question[T], invocation: Invocation
+    ) -> Answer[T]:
+        """Hold a slot and the input's place for as long as the model is asked."""
         conversation = Conversation(
             self._model,
             invocation,
@@ -218,21 +215,14 @@ class Delivery:
             random=self._random,
             sleep=self._sleep,
         )
+        job.place.begin(operation)
         try:
-            answer = await conversation.run(question.prompt, question.parse)
+            async with self._places.slots:
+                return await conversation.run(question.prompt, question.parse)
         finally:
+            job.place.end(operation)
             job.attempts[operation] = job.attempts.get(operation, 0) + conversation.attempts
             job.receipts += invocation.receipts
-        made = Made(
-            result_id=deterministic_id(job.identity.event_id, operation.value),
-            invocation_id=invocation.invocation_id,
-            model=answer.completion.model or self._model.name,
-            prompt_version=question.prompt.version,
-            completed_at=self._now(),
-        )
-        await self._publisher.publish(results.outbound(question.result(answer.value, made), job.identity.trace_id))
-        self._limit.record(dead=False)
-        self._bugs_in_a_row = 0
 
     async def _outcome(self, job: _Job, operation: Operation | None, work: Callable[[], Awaitable[None]]) -> None:
         """Do the work, or leave a dead letter. An unknown exception gets a second try: it may have been chance."""
@@ -258,7 +248,8 @@ class Delivery:
             await self._give_up(job, operation, error)
 
     async def _give_up(self, job: _Job, operation: Operation | None, error: Exception) -> None:
-        """Publish the dead letter."""
+        """Publish the dead letter, after the events of the failed attempts."""
+        await acknowledged(job.receipts)
         attempts = job.attempts.get(operation, 0) if operation else 0
         failure = dead_letters.Failure.of(error, operation and operation.value, attempts)
         message, trace_id = job.message, job.identity.trace_id
@@ -267,7 +258,7 @@ class Delivery:
             job.identity,
             failure,
             tenant_id=job.tenant_id or salvage_tenant(message.value),
-            failed_at=self._now(),
+            failed_at=self._now_utc(),
         )
         logger.warning("Dead letter: %s, operation %s, %s", failure.reason, operation or "none", _where(message))
         try:

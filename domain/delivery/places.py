@@ -1,14 +1,18 @@
 """How many inputs are at work at once, and when another may be read."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from domain.llm.breaker import CircuitBreaker
 
 
 class Places:
-    """Counts the inputs at work. An input that only waits for its framework has no place."""
+    """Counts the inputs at work.
+
+    One that waits for its framework, or for the acknowledgement of what it published, has no place; `slots` bounds the
+    conversations with the model.
+    """
 
     def __init__(self, places: int, breaker: CircuitBreaker) -> None:
         self._places = places
@@ -33,13 +37,12 @@ class Places:
 
     @contextmanager
     def occupy(self) -> Iterator["Place"]:
-        """A place for one input."""
-        place = Place(self)
-        place.work()
+        """A place for one input, given back in the end whatever happened."""
+        place = Place(self._count)
         try:
             yield place
         finally:
-            place.rest()
+            place.leave()
 
     def _count(self, difference: int) -> None:
         self._taken += difference
@@ -47,22 +50,28 @@ class Places:
 
 
 class Place:
-    """One input's place: taken as long as any branch of its work is not waiting."""
+    """One input's place: taken as long as any part of its work is neither waiting nor done."""
 
-    __slots__ = ("_branches", "_places")
+    __slots__ = ("_count", "_parts")
 
-    def __init__(self, places: Places) -> None:
-        self._places = places
-        self._branches = 0
+    def __init__(self, count: Callable[[int], None]) -> None:
+        self._count = count
+        self._parts: set[str] = set()
 
-    def work(self) -> None:
-        """A branch goes to work."""
-        self._branches += 1
-        if self._branches == 1:
-            self._places._count(1)
+    def begin(self, part: str) -> None:
+        """A part of the work begins, or goes on; twice is as good as once."""
+        if not self._parts:
+            self._count(1)
+        self._parts.add(part)
 
-    def rest(self) -> None:
-        """A branch waits, or is done."""
-        self._branches -= 1
-        if self._branches == 0:
-            self._places._count(-1)
+    def end(self, part: str) -> None:
+        """A part has nothing more to ask of a model; twice is as good as once."""
+        if part in self._parts:
+            self._parts.remove(part)
+            if not self._parts:
+                self._count(-1)
+
+    def leave(self) -> None:
+        """Nothing of the input is at work any more."""
+        for part in list(self._parts):
+            self.end(part)

@@ -11,7 +11,7 @@ class DeliverySettings:
     """How much at once, how long, and when to stop.
 
     Attributes:
-        max_in_flight: inputs that may be at their LLM calls at once.
+        max_in_flight: conversations with the model at once, and so LLM calls; inputs are read for that many.
         max_waiting: inputs that may wait for an unknown framework at once; the oldest is given up when one more comes.
         framework_wait_seconds: how long an input waits for its framework, counted from its broker timestamp.
         framework_grace_seconds: the least that it waits, however old it is.

@@ -6,6 +6,7 @@ first failure; and the breaker opens again and again only on such failures.
 """
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import Callable
@@ -13,6 +14,9 @@ from dataclasses import dataclass, field
 
 from domain.errors import LLMError, ProviderMisconfiguredError, RateLimitedError
 from domain.llm.retry import asked_to_wait
+
+CallLater = Callable[[float, Callable[[], None]], asyncio.Handle]
+logger = logging.getLogger(__name__)
 
 LONGEST_RETRY_AFTER = 300.0
 INPUTS_WHILE_OPEN = 2
@@ -63,9 +67,17 @@ class CircuitBreaker:
     One per worker, used from one event loop.
     """
 
-    def __init__(self, policy: BreakerPolicy | None = None, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        policy: BreakerPolicy | None = None,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        call_later: CallLater | None = None,
+    ) -> None:
+        """Closed at first. `clock` counts seconds; `call_later` is the running event loop's by default."""
         self._policy = policy or BreakerPolicy()
         self._clock = clock
+        self._call_later = call_later
         self._streak = _Streak()
         self._answers = 0
         self._open = False
@@ -75,7 +87,7 @@ class CircuitBreaker:
         self._next_probe = 0.0
         self._probing = False
         self._waiting: deque[asyncio.Future[Ticket]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
         self._watchers: list[Callable[[], None]] = []
 
     @property
@@ -161,6 +173,11 @@ class CircuitBreaker:
         self._down_since = self._clock() - self._streak_lasts()
         self._pause = self._policy.first_probe_seconds
         self._schedule_probe(error)
+        logger.warning(
+            "The provider does not answer anyone (%s: %s). Reading of input stops; probing until it answers.",
+            type(error).__name__,
+            error.message,
+        )
         self._tell()
 
     def _streak_lasts(self) -> float:
@@ -180,6 +197,7 @@ class CircuitBreaker:
             streak.misconfigured = 0
 
     def _close(self) -> None:
+        logger.warning("The provider answers again after %.0f seconds.", self._clock() - self._down_since)
         self._downtime = self.downtime()
         self._open = False
         if self._timer is not None:
@@ -207,7 +225,7 @@ class CircuitBreaker:
         if pause <= 0:
             self._let_one_through()
         else:
-            self._timer = asyncio.get_running_loop().call_later(pause, self._plan)
+            self._timer = (self._call_later or asyncio.get_running_loop().call_later)(pause, self._plan)
 
     def _let_one_through(self) -> None:
         while self._waiting:

@@ -13,7 +13,7 @@ from schemas.results import AnalysisCompleted
 
 MAX_OUTPUT_TOKENS = 8192
 MAX_TEXT_CHARACTERS = 50_000
-DISCLAIMER = "Written by a language model from the given records alone; check it against them before relying on it."
+DISCLAIMER = "Written by the model {model} from the given records alone; check it against them before relying on it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def result(request: AnalysisRequested, analysis: Analysis, made: Made) -> Analys
         request_id=request.request_id,
         answer=analysis.answer,
         confidence=analysis.confidence,
-        disclaimer=DISCLAIMER,
+        disclaimer=DISCLAIMER.format(model=made.model),
         records_given=len(request.records),
         records_used=len(request.records),
     )

@@ -9,7 +9,7 @@ from uuid import UUID
 from pydantic_core import from_json
 
 from domain.errors import InvalidOutputError
-from domain.prompts.envelope import without_controls
+from domain.prompts.envelope import folded
 
 MAX_ANSWER_CHARACTERS = 200_000
 _FENCED = re.compile(r"```[a-zA-Z]*\s*\n(?P<body>.*?)\n?\s*```", re.DOTALL)
@@ -63,7 +63,7 @@ def plain_text(value: object, limit: int) -> str:
     """A model's text fit to be shown: one line, no control characters, cut to `limit` characters; "" for a non-text."""
     if not isinstance(value, str):
         return ""
-    kept = without_controls(" ".join(value[: limit * 4].split()))
+    kept = folded(value[: limit * 4])
     return kept if len(kept) <= limit else kept[: limit - 1].rstrip() + "…"
 
 

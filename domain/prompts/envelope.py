@@ -3,6 +3,7 @@
 from html import escape as escape_html
 
 RECORD_TAG = "feedback_record"
+_SPACES = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85"
 _CONTROLS = dict.fromkeys((*range(0x20), *range(0x7F, 0xA0)))
 
 
@@ -13,7 +14,12 @@ def escape(text: str) -> str:
 
 def one_line(text: str) -> str:
     """The text on one line: runs of white space folded to one space, other control characters dropped, escaped."""
-    return escape(without_controls(" ".join(text.split())))
+    return escape(folded(text))
+
+
+def folded(text: str) -> str:
+    """The text with runs of white space folded to one space, and without control characters."""
+    return " ".join(without_controls(text, keep=_SPACES).split())
 
 
 def without_controls(text: str, keep: str = "") -> str:

@@ -17,7 +17,7 @@ _SHOWN = 24
 @click.pass_context
 def command(ctx: click.Context, samples: Path) -> None:
     """Run the whole system on the sample records and show what comes out."""
-    settings = begin()
+    settings = begin(at_terminal=True)
     complete = serve(lambda stop: _demo(settings, samples, stop))
     ctx.exit(0 if complete else 1)
 

@@ -4,6 +4,7 @@ Exit codes: 0 done, 1 a bug or an unanswered record, 2 something that the user c
 """
 
 import importlib
+import signal
 import sys
 from typing import Any
 
@@ -21,6 +22,9 @@ COMMANDS = {
     "keys": "Create, list and revoke API keys.",
 }
 
+SERVICES = frozenset({"up", "worker", "consumer", "api"})
+"""They run until they are stopped: SIGTERM is a good end, also while they are still being imported."""
+
 EXIT_BUG, EXIT_USER, EXIT_HALTED, EXIT_INTERRUPTED = 1, 2, 3, 130
 
 
@@ -35,6 +39,8 @@ class LazyCommands(click.Group):
         """Import the sub-command's module and return its `command`."""
         if cmd_name not in COMMANDS:
             return None
+        if cmd_name in SERVICES:
+            signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         command = importlib.import_module(f"runtime.cli.{cmd_name}").command
         assert isinstance(command, click.Command)  # noqa: S101  # a slip of ours, not of a user
         return command
@@ -59,15 +65,17 @@ def main(arguments: list[str] | None = None) -> Any:
     from domain.errors import FeedbackError, UserError, WorkerHaltedError  # late: `--help` needs none of it
 
     try:
-        code = feedback.main(arguments, standalone_mode=False)
+        code = feedback.main(arguments, prog_name="feedback", standalone_mode=False)
         sys.exit(code if isinstance(code, int) else 0)
     except click.exceptions.Abort:
         sys.exit(EXIT_INTERRUPTED)
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
+        context = getattr(error, "ctx", None)
+        asked = f"{context.command_path} --help" if context else "feedback --help"
+        click.echo(f"feedback: {_one_line(error.format_message())} See `{asked}`.", err=True)
+        sys.exit(EXIT_USER)
     except UserError as error:
-        click.echo(f"feedback: {error.message} {error.remedy}", err=True)
+        click.echo(f"feedback: {_one_line(f'{error.message} {error.remedy}')}", err=True)
         sys.exit(EXIT_USER)
     except WorkerHaltedError as error:
         click.echo(f"feedback: halted: {error.message}", err=True)
@@ -77,6 +85,11 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(EXIT_BUG)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _one_line(text: str) -> str:
+    """A sentence may quote a path or a server's words with line breaks in them."""
+    return " ".join(text.split())
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def command(
     Runs the real system for it: on the Kafka and PostgreSQL of the environment, else on embedded ones that go when
     the job is done. Ends with exit code 1 if any record has no outcome.
     """
-    settings = begin(llm_model=model)
+    settings = begin(at_terminal=True, llm_model=model)
     from runtime.job.command import Task
 
     task = Task(records, frameworks, operations, tenant, workers)
@@ -90,4 +90,5 @@ async def _run(settings: Settings, task: object, out: Path, stop: asyncio.Event)
     complete = await until_stopped(work(), stop)
     if complete is None:
         say("Broken off; the results so far are in the folder.")
+        say(findings.so_far.last_line("run"))
     return bool(complete)

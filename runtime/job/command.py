@@ -102,7 +102,7 @@ async def temporary_system(settings: Settings, task: Task, console: Console) -> 
 async def run_job(
     system: System, inputs: Inputs, console: Console, files: ResultFiles | None, findings: Findings
 ) -> JobReport:
-    """Publish, follow, wait; also when broken off, the report tells how far it came.
+    """Publish, follow, wait; also when broken off, `findings.so_far` tells how far it came.
 
     Raises:
         UserError, WorkerHaltedError: a process of the system cannot go on.
@@ -117,5 +117,8 @@ async def run_job(
         with JobProgress(console) as progress:
             connection = wiring.kafka_connection(system.settings)
             job = Job(connection, partial(find_stored, engine), keep, progress.update)
-            await first(job.run(inputs.frameworks, inputs.records), system.supervisor.failed())
+            try:
+                await first(job.run(inputs.frameworks, inputs.records), system.supervisor.failed())
+            finally:
+                findings.so_far = job.so_far()
         return await job.report()

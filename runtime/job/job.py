@@ -42,6 +42,12 @@ class JobReport:
     started_at: datetime
     ended_at: datetime
 
+    @classmethod
+    def of_nothing(cls, records: int) -> "JobReport":
+        """The report of a job that has not begun."""
+        now = datetime.now(UTC)
+        return cls(records, outcomes=0, dead_letters=0, llm_calls=0, rows=0, started_at=now, ended_at=now)
+
     def last_line(self, name: str) -> str:
         """The line for scripts."""
         return (
@@ -105,12 +111,19 @@ class Job:
             await self._find_stored(calls[start : start + _ASKED_AT_ONCE])
             for start in range(0, len(calls), _ASKED_AT_ONCE)
         ]
+        return self._report(sum(map(len, rows)))
+
+    def so_far(self) -> JobReport:
+        """Where the job stood when it last looked; asks nobody."""
+        return self._report(len(self._stored))
+
+    def _report(self, rows: int) -> JobReport:
         return JobReport(
             records=self._ledger.records,
             outcomes=self._ledger.outcomes,
             dead_letters=self._ledger.dead_letters,
-            llm_calls=len(calls),
-            rows=sum(map(len, rows)),
+            llm_calls=len(self._ledger.calls),
+            rows=rows,
             started_at=self._started_at,
             ended_at=datetime.now(UTC),
         )

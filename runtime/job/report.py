@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from runtime.job.job import JobReport
 from runtime.job.records_file import FileRecord
 from schemas.dead_letters import DeadLetter
 from schemas.results import CodesAssigned, RecordSummarized
@@ -18,7 +19,12 @@ _WIDE = 120
 
 
 class Findings:
-    """The results of a job, kept for the table: at most `limit` records of them."""
+    """The results of a job, kept for the table: at most `limit` records of them.
+
+    Attributes:
+        dead_letters: how many there are, by reason.
+        so_far: how far the job came, also when it was broken off.
+    """
 
     def __init__(self, records: Sequence[FileRecord], limit: int) -> None:
         self._shown = _spread(records, limit)
@@ -26,6 +32,7 @@ class Findings:
         self._codings: dict[tuple[str, str], CodesAssigned] = {}
         self._summaries: dict[tuple[str, str], RecordSummarized] = {}
         self.dead_letters: dict[str, int] = {}
+        self.so_far = JobReport.of_nothing(len(records))
 
     def keep(self, topic: str, value: bytes) -> None:
         """Take note of one outcome."""

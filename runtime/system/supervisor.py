@@ -75,7 +75,7 @@ class Command:
     async def start(self) -> None:
         """See `Ward`."""
         self._log_start = self.log.stat().st_size if self.log.exists() else 0
-        command = [sys.executable, "-m", "runtime.cli.main", *self.arguments]
+        command = [sys.executable, "-P", "-m", "runtime.cli.main", *self.arguments]
         self._process = await launch(command, log=self.log, environment=self.environment)
 
     async def wait(self) -> int:

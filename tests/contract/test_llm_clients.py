@@ -1,6 +1,7 @@
 """The fast path held to `litellm.acompletion`: same request, answer, tokens, cost and errors, from one local server."""
 
 import asyncio
+import logging
 import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
@@ -287,6 +288,16 @@ async def test_more_attempts_than_connections_wait_their_turn(server: LLMServer)
     async with open_model(settings) as model:
         await asyncio.gather(*(model.complete(prompt("[[slow:0.02]]"), attempt()) for _ in range(12)))
     assert server.stats()["most_in_flight"] == 3
+
+
+async def test_neither_way_logs_or_prints_anything_of_a_call(pair: Pair, caplog, capfd) -> None:
+    caplog.set_level(logging.DEBUG)
+    for marker in ("", "[[fail:500]]", "[[fail:401]]", "[[truncated]]", "[[reset]]"):
+        await pair.both(prompt(marker))
+    captured = capfd.readouterr()
+    said = caplog.text + captured.out + captured.err
+    for secret in ("L'eau", "sk-local", "Health: clinics", "codes"):
+        assert secret not in said
 
 
 async def test_opening_a_model_sends_nothing(server: LLMServer) -> None:

@@ -7,6 +7,7 @@ to the topic `<records topic>.out`, with the input's id as key. It prints a JSON
 import argparse
 import asyncio
 import json
+import logging
 import signal
 import sys
 import time
@@ -95,4 +96,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(level="WARNING", format="%(asctime)s %(name)s %(message)s")
     asyncio.run(main())

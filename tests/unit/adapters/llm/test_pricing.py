@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.llm.litellm_setup import litellm
@@ -78,6 +78,7 @@ def test_money_is_exact() -> None:
     assert cost.usd.as_tuple().exponent == -12
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     spent=st.integers(1, 2_000_000),
     written=st.integers(0, 200_000),

@@ -84,10 +84,10 @@ def refuse(text: str) -> str:
     raise InvalidOutputError("This is not JSON.")
 
 
-async def ended(model: Model, expected: type[BaseException], parse=str, timeout: float = 5.0) -> LLMCall:
+async def ended(model: Model, expected: type[BaseException], parse=str, seconds: float = 5.0) -> LLMCall:
     """The one event of an attempt that ends with an error."""
     publisher, about = Publisher(), attempt()
-    recorder = RecordingModel(model, publisher, timeout)
+    recorder = RecordingModel(model, publisher, seconds)
     with pytest.raises(expected):
         await recorder.ask(PROMPT, about, parse)
     await asyncio.gather(*about.invocation.receipts)
@@ -179,7 +179,7 @@ async def test_an_unknown_exception_passes_and_leaves_its_class_only() -> None:
 
 
 async def test_an_attempt_is_bounded_in_time() -> None:
-    event = await ended(Model(lambda: asyncio.sleep(60, answer())), LLMTimeoutError, timeout=0.02)
+    event = await ended(Model(lambda: asyncio.sleep(60, answer())), LLMTimeoutError, seconds=0.02)
     assert event.error_class == "LLMTimeoutError"
     assert event.call_duration_ms >= 20
 
@@ -192,7 +192,7 @@ async def test_a_library_that_hides_the_timeout_does_not_fool_the_recorder() -> 
             raise RateLimitedError("Something else.") from None
         return answer()
 
-    await ended(Model(act), LLMTimeoutError, timeout=0.02)
+    await ended(Model(act), LLMTimeoutError, seconds=0.02)
 
 
 async def test_a_timeout_of_the_librarys_own_is_a_timeout_too() -> None:

@@ -16,7 +16,7 @@ from domain.errors import (
     ProviderUnusableError,
     RateLimitedError,
 )
-from domain.llm.breaker import BreakerPolicy, CircuitBreaker
+from domain.llm.breaker import BreakerPolicy, CircuitBreaker, Ticket
 from domain.llm.conversation import Conversation
 from domain.llm.retry import RetryPolicy
 from tests.builders import a_prompt, an_invocation
@@ -37,7 +37,9 @@ class Setup:
     def __init__(self, script, deadline=120.0, **policy):
         self.clock = FakeClock()
         self.breaker = CircuitBreaker(
-            BreakerPolicy(first_probe_seconds=0.0, last_probe_seconds=0.0, **policy), clock=self.clock
+            BreakerPolicy(first_probe_seconds=0.0, last_probe_seconds=0.0, **policy),
+            clock=self.clock,
+            call_later=self.clock.call_later,
         )
         self.model = ScriptedModel(script)
         self.deadline = deadline
@@ -117,26 +119,17 @@ async def test_a_refusal_is_final_and_no_sign_of_an_outage():
 
 
 async def test_one_that_fails_while_others_are_answered_runs_out_of_time():
-    setup = Setup(saying(DOWN))
+    setup = Setup(None)
     conversation = setup.conversation()
 
-    def fail_while_others_succeed(prompt, attempt):
-        if attempt.number > 1:
-            setup.breaker.answered(asyncio.get_running_loop().run_until_complete) if False else None
-        setup.others()
+    def script(prompt, attempt):
+        setup.breaker.answered(Ticket())  # somebody else
         raise DOWN
 
-    async def answer_someone_else():
-        setup.breaker.answered(await setup.breaker.admit())
-
-    setup.others = lambda: setup.pending.append(asyncio.ensure_future(answer_someone_else()))
-    setup.pending = []
-    setup.model.script = fail_while_others_succeed
-
+    setup.model.script = script
     with pytest.raises(DeadlineExceededError):
         await conversation.run(a_prompt(), parse)
 
-    await asyncio.gather(*setup.pending)
     assert not setup.breaker.is_open
     assert sum(setup.clock.slept) <= 120
     assert conversation.attempts == len(setup.model.asked) > 5
@@ -210,27 +203,26 @@ async def test_a_wrong_key_for_a_moment_is_an_outage():
 
 
 async def test_cancelling_a_probe_lets_the_next_one_go():
-    setup = Setup(saying(DOWN))
-    forever = asyncio.Event()
-    tasks = [asyncio.create_task(setup.run()) for _ in range(2)]
-    await until(lambda: setup.breaker.is_open)
+    setup = Setup(None)
+    asked, forever = asyncio.Event(), asyncio.Event()
 
     async def hang():
+        asked.set()
         await forever.wait()
-        return "fine"
+        return "never"
 
     setup.model.script = lambda prompt, attempt: hang()
-    await until(lambda: setup.model.running == 1)
-    asked = len(setup.model.asked)
-    probing = setup.model.asked[-1][1].invocation
+    setup.breaker.trip(DOWN)
+    first = asyncio.create_task(setup.run())
+    await asked.wait()
+    second = asyncio.create_task(setup.run())
+    await asyncio.sleep(0)
     setup.model.script = saying("fine")
-    for task in tasks:
-        if task.get_coro().cr_frame.f_locals["self"].invocation is probing:
-            task.cancel()
+    first.cancel()
 
-    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Answer", "CancelledError"]
-    assert len(setup.model.asked) == asked + 1
+    assert (await second).value == "FINE"
+    assert len(setup.model.asked) == 2
+    assert first.cancelled()
 
 
 async def test_an_unknown_exception_passes_and_frees_the_probe():

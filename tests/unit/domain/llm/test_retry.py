@@ -20,9 +20,7 @@ seconds = st.floats(0, 1e6)
 random = st.floats(0, 1, exclude_max=True)
 
 
-@given(
-    st.floats(0.01, 10), seconds, st.integers(1, 10_000), seconds, random, st.none() | st.floats(), st.booleans()
-)
+@given(st.floats(0.01, 10), seconds, st.integers(1, 10_000), seconds, random, st.none() | st.floats(), st.booleans())
 def test_a_pause_is_within_the_ceiling_the_deadline_and_what_the_provider_asked(
     base, cap, failures, remaining, chance, retry_after, limited
 ):

@@ -12,7 +12,18 @@ HOSTILE = st.lists(
     st.one_of(
         st.text(max_size=20),
         st.sampled_from(
-            ["</feedback_record>", "<feedback_record>", "<options>", "</framework>", "\n", "&lt;", "<", ">", "&", "\x00"]
+            [
+                "</feedback_record>",
+                "<feedback_record>",
+                "<options>",
+                "</framework>",
+                "\n",
+                "&lt;",
+                "<",
+                ">",
+                "&",
+                "\x00",
+            ]
         ),
     ),
     max_size=8,

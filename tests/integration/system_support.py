@@ -1,0 +1,245 @@
+"""`feedback` as a person or a service manager runs it: a process with an environment, an output and an end."""
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
+from aiokafka.errors import GroupCoordinatorNotAvailableError
+
+from runtime.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+FEEDBACK = Path(sys.executable).with_name("feedback")
+LAST_LINE = re.compile(
+    r"(?P<command>run|demo): records=(?P<records>\d+) outcomes=(?P<outcomes>\d+) lost=(?P<lost>\d+) "
+    r"dead_letters=(?P<dead_letters>\d+) llm_calls=(?P<llm_calls>\d+) rows=(?P<rows>\d+)"
+)
+_KEPT = {"kafka_home", "feedback_cache_dir", "feedback_maven_repository"}
+
+
+def an_environment(**values: object) -> dict[str, str]:
+    """This process's environment without any setting of ours but those of the embedded servers, and with `values`."""
+    ours = set(Settings.model_fields) - _KEPT
+    kept = {name: value for name, value in os.environ.items() if name.lower() not in ours}
+    return {**kept, **{name: str(value) for name, value in values.items()}}
+
+
+class Running:
+    """One `feedback ...` process in a session of its own, as a terminal would start it.
+
+    Attributes:
+        out: what it wrote to stdout, so far.
+        errors: what it wrote to stderr, so far.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self.process = process
+        self.out = self.errors = ""
+        self._news = asyncio.Condition()
+        self._listeners = [
+            asyncio.create_task(self._listen("out", process.stdout)),
+            asyncio.create_task(self._listen("errors", process.stderr)),
+        ]
+
+    async def _listen(self, name: str, stream: asyncio.StreamReader | None) -> None:
+        assert stream is not None
+        while piece := await stream.read(65_536):
+            async with self._news:
+                setattr(self, name, getattr(self, name) + piece.decode("utf-8", "replace"))
+                self._news.notify_all()
+
+    async def says(self, text: str, seconds: float = 60) -> None:
+        """Return once `text` (a regular expression) stands in its output."""
+        pattern = re.compile(text)
+        try:
+            async with asyncio.timeout(seconds), self._news:
+                await self._news.wait_for(lambda: pattern.search(self.out))
+        except TimeoutError:
+            raise AssertionError(f"{text!r} is not in:\n{self.out}\n{self.errors}") from None
+
+    async def ends(self, sign: signal.Signals | None = None, seconds: float = 60, *, group: bool = False) -> int:
+        """Send a signal, if one is given (to its process group, as a terminal's Ctrl-C); return the exit code."""
+        if sign is not None and group:
+            os.killpg(self.process.pid, sign)
+        elif sign is not None:
+            self.process.send_signal(sign)
+        async with asyncio.timeout(seconds):
+            code = await self.process.wait()
+            await asyncio.gather(*self._listeners)
+        return code
+
+    def family(self) -> list[psutil.Process]:
+        """It and all that it has started, and that they have started."""
+        parent = psutil.Process(self.process.pid)
+        return [parent, *parent.children(recursive=True)]
+
+    @property
+    def last_line(self) -> dict[str, int]:
+        """The numbers of the line for scripts, which must be the last one."""
+        match = LAST_LINE.fullmatch(self.out.rstrip("\n").rpartition("\n")[2])
+        assert match, f"{self.out}\n{self.errors}"
+        return {name: int(value) for name, value in match.groupdict().items() if name != "command"}
+
+
+@asynccontextmanager
+async def feedback(*arguments: object, cwd: Path, **environment: object) -> AsyncIterator[Running]:
+    """Start `feedback` with these arguments; at the end of the block it and all that it started are gone."""
+    process = await asyncio.create_subprocess_exec(
+        FEEDBACK,
+        *map(str, arguments),
+        cwd=cwd,
+        env=an_environment(**environment),
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    running = Running(process)
+    try:
+        yield running
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
+            family = running.family()
+            process.kill()
+            await until_gone(family)
+        await running.ends()
+
+
+async def until_gone(processes: Iterable[psutil.Process], seconds: float = 15) -> None:
+    """Return once none of these processes is there any more; a zombie that waits for its reaper counts as gone."""
+    left = list(processes)
+    try:
+        async with asyncio.timeout(seconds):
+            while left := [one for one in left if _alive(one)]:
+                await asyncio.sleep(0.05)  # another process's end is no event that could be awaited
+    except TimeoutError:
+        raise AssertionError(f"still there: {left}") from None
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+class Outcomes:
+    """What comes out on topics, read from their beginning; kept, so that several tests may ask."""
+
+    def __init__(self, consumer: AIOKafkaConsumer) -> None:
+        self._consumer = consumer
+        self.messages: list[Any] = []
+
+    async def until(self, wanted: Any, seconds: float = 40) -> list[Any]:
+        """The messages that `wanted` is true of, once there is one; looks at those that came before, too."""
+        try:
+            async with asyncio.timeout(seconds):
+                while not (found := [message for message in self.messages if wanted(message)]):
+                    for batch in (await self._consumer.getmany(timeout_ms=200)).values():
+                        self.messages += batch
+                return found
+        except TimeoutError:
+            seen = [(message.topic, message.key) for message in self.messages]
+            raise AssertionError(f"it did not come; what came: {seen}") from None
+
+
+@asynccontextmanager
+async def reading(bootstrap: str, *topics: str) -> AsyncIterator[Outcomes]:
+    """A reader of all partitions of these topics, without a group."""
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False, fetch_max_wait_ms=100
+    )
+    async with consumer:
+        await consumer._client.force_metadata_update()  # no public way without a subscription
+        partitions = [
+            TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()
+        ]
+        assert partitions, f"none of {topics} is there"
+        consumer.assign(partitions)
+        yield Outcomes(consumer)
+
+
+@asynccontextmanager
+async def publishing(bootstrap: str, **options: Any) -> AsyncIterator[AIOKafkaProducer]:
+    """A producer as a CRM would have one."""
+    async with AIOKafkaProducer(bootstrap_servers=bootstrap, acks="all", **options) as producer:
+        yield producer
+
+
+async def forget_inputs(bootstrap: str, *topics: str) -> None:
+    """Delete all that stands on the topics, where they exist: a new group begins at the beginning."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        there = set(await admin.list_topics())
+        async with consumer:
+            await consumer._client.force_metadata_update()
+            partitions = [
+                TopicPartition(topic, number)
+                for topic in topics
+                if topic in there
+                for number in consumer.partitions_for_topic(topic) or ()
+            ]
+            ends = await consumer.end_offsets(partitions) if partitions else {}
+        if ends:
+            await admin.delete_records({place: RecordsToDelete(before_offset=end) for place, end in ends.items()})
+    finally:
+        await admin.close()
+
+
+async def until_loaded(running: Running, library: str, seconds: float = 20) -> None:
+    """Return once a process has got so far in its imports that it has loaded this shared library."""
+    process = psutil.Process(running.process.pid)
+    async with asyncio.timeout(seconds):
+        while not any(library in mapped.path for mapped in process.memory_maps()):
+            await asyncio.sleep(0.01)  # another process's imports are no event that could be awaited
+
+
+async def until_members(bootstrap: str, *groups: str, seconds: float = 40) -> None:
+    """Return once each of these consumer groups is stable and has a member."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        async with asyncio.timeout(seconds):
+            for group in groups:
+                while not await _at_work(admin, group):
+                    await asyncio.sleep(0.1)  # another process's membership is no event that could be awaited
+    finally:
+        await admin.close()
+
+
+async def _at_work(admin: AIOKafkaAdminClient, group: str) -> bool:
+    try:
+        responses = await admin.describe_consumer_groups([group])
+    except GroupCoordinatorNotAvailableError:  # a new broker makes its coordinator with the first group
+        return False
+    return any(group[2] == "Stable" and group[5] for response in responses for group in response.groups)
+
+
+async def until_ready(url: str, seconds: float = 40) -> None:
+    """Return once the API says that it can answer."""
+    async with httpx.AsyncClient() as client, asyncio.timeout(seconds):
+        while True:
+            with contextlib.suppress(httpx.TransportError):
+                if (await client.get(f"{url}/readyz")).status_code == 200:
+                    return
+            await asyncio.sleep(0.1)  # another process's readiness is no event that could be awaited
+
+
+def json_lines(file: Path) -> list[dict[str, Any]]:
+    """The objects in a JSON Lines file."""
+    return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]

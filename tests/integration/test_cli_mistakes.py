@@ -1,0 +1,224 @@
+"""What a person does wrong ends as one line, the remedy in it, and exit code 2; what is stopped ends with 0."""
+
+import contextlib
+import json
+import logging
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from urllib.parse import urlsplit, urlunsplit
+
+import pytest
+
+from adapters.kafka.admin import ensure_topics
+from adapters.kafka.connection import KafkaConnection
+from runtime.cli.main import main
+from runtime.embedded import ports
+from runtime.settings import Settings
+from tests.integration.system_support import (
+    FEEDBACK,
+    an_environment,
+    feedback,
+    until_loaded,
+    until_members,
+    until_ready,
+)
+from tests.usage_support import migrated_database
+
+NOWHERE = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/none"}
+RECORD = json.dumps({"id": "1", "content": "The well is dry."})
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    def assert_one_sentence(self, *words: str) -> None:
+        """Exit code 2 and one line on stderr that holds the words: what is wrong, and the remedy."""
+        assert self.code == 2, self
+        assert self.err.startswith("feedback: "), self
+        assert self.err.count("\n") == 1, self.err
+        for word in words:
+            assert word in self.err
+
+
+@pytest.fixture
+def feedback_says(tmp_path, monkeypatch, capfd) -> Iterator[Callable[..., Ended]]:
+    """Runs `feedback` to its end. In this process, as its start takes longer than all of the mistakes."""
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+
+    def run(*arguments: object, **environment: object) -> Ended:
+        with monkeypatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, str(value))
+            with pytest.raises(SystemExit) as ended:
+                main([str(argument) for argument in arguments])
+        assert isinstance(ended.value.code, int)
+        return Ended(ended.value.code, *capfd.readouterr())
+
+    yield run
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    for number, handler in signals.items():
+        signal.signal(number, handler)
+
+
+@pytest.fixture
+def run_says(feedback_says, tmp_path) -> Callable[..., Ended]:
+    """Runs `feedback run` over a file of these lines, on servers that are not there."""
+
+    def run(lines: str | bytes, *more: object) -> Ended:
+        records = tmp_path / "records.jsonl"
+        records.write_bytes(lines if isinstance(lines, bytes) else lines.encode())
+        return feedback_says("run", "--records", records, "--out", tmp_path / "out", *more, **NOWHERE)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (f"{RECORD}\n{{oops\n", ("Line 2 of", "is not JSON", "one JSON object per line")),
+        (f"{RECORD}\n[1]\n", ("Line 2 of", "is not a JSON object")),
+        ('{"content": "no id"}\n', ("Line 1 has no usable `id`",)),
+        ('{"id": "1"}\n', ("Line 1 has no text under `content`",)),
+        ("\n \n", ("holds no records",)),
+        (b'{"id": "1", "content": "caf\xe9"}\n', ("is not UTF-8 text", "Save it as UTF-8")),
+    ],
+    ids=["not JSON", "not an object", "no id", "no content", "empty", "not UTF-8"],
+)
+def test_a_file_that_is_no_file_of_records(run_says, lines, words):
+    run_says(lines).assert_one_sentence(*words)
+
+
+def test_files_that_cannot_be_read_or_written(feedback_says, run_says, tmp_path):
+    missing = feedback_says("run", "--records", tmp_path / "none.jsonl", "--out", tmp_path / "out", **NOWHERE)
+    missing.assert_one_sentence("none.jsonl cannot be read", "Check the path")
+    framework = tmp_path / "framework.json"
+    framework.write_text('{"root_codes": [{"id": 1}]}')
+    run_says(RECORD, "--framework", framework).assert_one_sentence("is not a coding framework", "root_codes")
+    (tmp_path / "taken").write_text("a file")
+    run_says(RECORD, "--out", tmp_path / "taken" / "out").assert_one_sentence("cannot be written", "--out")
+    run_says(RECORD, "--out", tmp_path / "taken").assert_one_sentence("--out", "is a file")
+
+
+@pytest.mark.parametrize("command", ["worker", "consumer", "api", "migrate"])
+def test_a_setting_that_is_missing(feedback_says, command):
+    feedback_says(command).assert_one_sentence(" is not set.", "`feedback up`")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MAX_IN_FLIGHT", "many"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "localhost"),
+        ("DRAIN_SECONDS", "-1"),
+        ("DATABASE_AUTH", "magic"),
+        ("LLM_MODEL", "nobody/knows-this"),
+        ("LLM_MODEL", "offline/unknown"),
+    ],
+)
+def test_a_setting_that_does_not_fit(feedback_says, kafka, name, value):
+    settings = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, name: value}
+    feedback_says("worker", **settings).assert_one_sentence(name)
+
+
+def test_a_key_that_is_missing(feedback_says, kafka):
+    settings = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "LLM_MODEL": "openai/gpt-4o-mini"}
+    feedback_says("worker", **settings).assert_one_sentence("LLM_API_KEY")
+
+
+@pytest.mark.parametrize("command", [("worker",), ("consumer",), ("topics", "create")])
+def test_a_kafka_that_is_not_there(feedback_says, command):
+    feedback_says(*command, **NOWHERE).assert_one_sentence("127.0.0.1:1", "KAFKA_BOOTSTRAP_SERVERS")
+
+
+def test_a_run_on_servers_that_are_not_there(run_says):
+    ended = run_says(RECORD)
+    ended.assert_one_sentence("Kafka does not answer at 127.0.0.1:1")
+    assert ended.out.splitlines()[-1] == "Starting topics and database schema ..."
+
+
+@pytest.mark.parametrize("command", [("migrate",), ("keys", "list"), ("consumer",)])
+def test_a_password_that_is_wrong(feedback_says, kafka, postgres, command):
+    parts = urlsplit(postgres.url)
+    wrong = urlunsplit(parts._replace(netloc=f"{parts.username}:not-the-password@{parts.hostname}:{parts.port}"))
+    ended = feedback_says(*command, KAFKA_BOOTSTRAP_SERVERS=kafka.bootstrap_servers, DATABASE_URL=wrong)
+    ended.assert_one_sentence("password", "DATABASE_")
+    assert "not-the-password" not in ended.out + ended.err
+
+
+def test_a_port_that_is_taken(feedback_says, postgres):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        feedback_says("api", DATABASE_URL=postgres.url, API_PORT=port).assert_one_sentence(str(port), "choose another")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("dance",), ("dance", "`feedback --help`")),
+        (("worker", "--fast"), ("--fast", "`feedback worker --help`")),
+        (("run",), ("--records", "`feedback run --help`")),
+        (("run", "--operations", "sing"), ("sing", "assign_codes", "`feedback run --help`")),
+        (("topics", "schema", "Nothing"), ("Nothing", "CodesAssigned")),
+        (("demo",), ("samples holds no sample records", "--samples")),
+    ],
+)
+def test_words_that_mean_nothing_here(feedback_says, arguments, words):
+    feedback_says(*arguments).assert_one_sentence(*words)
+
+
+async def test_sigterm_is_a_good_end(tmp_path, kafka, postgres):
+    await ensure_topics(KafkaConnection(kafka.bootstrap_servers), 1, 1)
+    port = ports.choose(set())
+    async with migrated_database(postgres.url) as (database, _), contextlib.AsyncExitStack() as stack:
+        environment = {
+            "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+            "DATABASE_URL": database.url,
+            "API_PORT": port,
+            "WORKER_GROUP": database.url.rpartition("/")[2],
+            "CONSUMER_GROUP": f"{database.url.rpartition('/')[2]}-calls",
+        }
+        running = [
+            await stack.enter_async_context(feedback(command, cwd=tmp_path, **environment))
+            for command in ("worker", "consumer", "api")
+        ]
+        await until_members(kafka.bootstrap_servers, environment["WORKER_GROUP"], environment["CONSUMER_GROUP"])
+        await until_ready(f"http://127.0.0.1:{port}")
+        assert [await one.ends(signal.SIGTERM, 20) for one in running] == [0, 0, 0]
+        assert [one.errors for one in running if "Traceback" in one.errors] == []
+
+
+@pytest.mark.parametrize("command", ["worker", "consumer", "api"])
+async def test_sigterm_is_a_good_end_of_a_start_as_well(tmp_path, command):
+    async with feedback(command, cwd=tmp_path, **NOWHERE) as running:
+        await until_loaded(running, "pydantic_core")
+        assert await running.ends(signal.SIGTERM, 20) in (0, 2)  # 2: it was quicker, and has found nobody
+        assert "Traceback" not in running.errors
+
+
+def test_help_works_anywhere_and_loads_nothing_heavy(tmp_path):
+    for package in ("schemas", "domain", "runtime"):  # folders of a person's own with our names
+        (tmp_path / package).mkdir()
+        (tmp_path / package / "__init__.py").write_text("raise SystemExit('the wrong one')")
+    environment = an_environment(PYTHONPROFILEIMPORTTIME=1)
+    ended = subprocess.run(
+        [FEEDBACK, "--help"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    for command in ("up", "run", "demo", "worker", "consumer", "api", "migrate", "topics", "keys"):
+        assert f"\n  {command} " in ended.stdout
+    loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
+    assert "click" in loaded
+    assert not loaded & {"litellm", "faust", "sklearn", "numpy", "aiokafka", "sqlalchemy", "fastapi", "pydantic"}

@@ -1,0 +1,237 @@
+"""`feedback run`: a person's files in, results and usage out, with worker and consumer as processes of their own."""
+
+import json
+import signal
+from collections import Counter
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from adapters.postgres.engine import DatabaseSettings, create_engine
+from adapters.postgres.keys import PostgresKeyStore
+from adapters.postgres.migrate import is_current
+from adapters.postgres.usage import PostgresUsageReader
+from api.app import create_app
+from schemas.topics import RECORDS, SUMMARIES
+from tests.integration.system_support import ROOT, feedback, forget_inputs, json_lines, reading, until_gone
+from tests.llm_server import LLMServer, running_llm_server
+
+FRAMEWORKS = [ROOT / "samples" / "frameworks" / f"{tenant}.json" for tenant in ("red-river-relief", "harbour-aid")]
+RESULT_FILES = {"code-assignments", "summaries", "dead-letters", "analyses", "sensitivity", "judgements"}
+CANARY = "canary-7c1f"
+
+
+@pytest.fixture
+async def servers(fresh_kafka, fresh_database) -> dict[str, str]:
+    """The environment of a run of its own on the module's broker."""
+    await forget_inputs(fresh_kafka.bootstrap_servers, RECORDS.name)
+    name = fresh_database.rpartition("/")[2]
+    return {
+        "KAFKA_BOOTSTRAP_SERVERS": fresh_kafka.bootstrap_servers,
+        "KAFKA_TOPIC_PARTITIONS": "2",
+        "DATABASE_URL": fresh_database,
+        "WORKER_GROUP": f"{name}-workers",
+        "CONSUMER_GROUP": f"{name}-calls",
+        "DRAIN_SECONDS": "2",
+    }
+
+
+@pytest.fixture
+async def provider():
+    async with running_llm_server(LLMServer()) as server:
+        yield server
+
+
+def model_of(provider: LLMServer, **more: str) -> dict[str, str]:
+    """Settings for a model whose price is known, at the local provider."""
+    return {
+        "LLM_MODEL": "openai/gpt-4o-mini",
+        "LLM_API_BASE": provider.base_url,
+        "LLM_API_KEY": f"sk-{CANARY}",
+        **more,
+    }
+
+
+def a_file(path: Path, *records: dict[str, Any]) -> Path:
+    """A JSON Lines file of records."""
+    path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), encoding="utf-8")
+    return path
+
+
+def framework_options() -> list[object]:
+    return [word for file in FRAMEWORKS for word in ("--framework", file)]
+
+
+async def test_a_file_becomes_results_and_usage(tmp_path, servers):
+    """With the offline model: two tenants, a third without a framework, one record that cannot be answered."""
+    records = a_file(
+        tmp_path / "records.jsonl",
+        {"id": "w1", "tenant_id": "red-river-relief", "content": "The borehole by the school gives no water at all."},
+        {"id": "h1", "tenant_id": "harbour-aid", "content": "How can I renew my registration document?", "labels": [1]},
+        {"id": "b1", "tenant_id": "harbour-aid", "content": " \n "},
+        {"id": "n1", "content": "Thank you for the blankets.", "created": "2026-03-01", "eval": {"code": "x"}},
+    )
+    out = tmp_path / "out"
+    arguments = ("run", "--records", records, *framework_options(), "--out", out)
+    async with feedback(*arguments, cwd=tmp_path, **servers) as run:
+        assert await run.ends() == 0, run.out + run.errors
+
+    assert run.last_line == {
+        "records": 4, "outcomes": 4, "lost": 0, "dead_letters": 1, "llm_calls": 5, "rows": 5
+    }  # fmt: skip
+    assert {file.stem for file in out.iterdir()} == RESULT_FILES | {"usage"}
+    codings = {coding["record_id"]: coding for coding in json_lines(out / "code-assignments.jsonl")}
+    assert set(codings) == {"w1", "h1"}
+    assert codings["w1"]["codes"][0]["code_id"] == "water.supply.none"
+    assert codings["w1"]["framework_version"] == json.loads(FRAMEWORKS[0].read_text())["version"]
+    summaries = {summary["record_id"]: summary["tenant_id"] for summary in json_lines(out / "summaries.jsonl")}
+    assert summaries == {"w1": "red-river-relief", "h1": "harbour-aid", "n1": "default"}
+    [letter] = json_lines(out / "dead-letters.jsonl")
+    assert (letter["tenant_id"], letter["reason"], letter.get("operation")) == ("harbour-aid", "blank_content", None)
+
+    usage = json.loads((out / "usage.json").read_text())
+    assert [(one["tenant_id"], one["llm_calls"]["total"]) for one in usage["by_tenant"]] == [
+        ("default", 1),
+        ("harbour-aid", 2),
+        ("red-river-relief", 2),
+        (None, 5),
+    ]
+    assert [one["operation"] for one in usage["by_operation"]] == ["assign_codes", "summarize", None]
+    assert "w1" in run.out
+    assert run.errors == "", run.errors
+
+
+def difficult_records() -> list[dict[str, Any]]:
+    """Records that the provider answers well, late, badly, wrongly or not at all; each with secrets beside it."""
+    markers = [
+        *[""] * 12,
+        *["[[fail:500x1]]", "[[fail:503x2]]", "[[ratelimit:0.1x1]]", "[[ratelimit-date:1x1]]"],
+        *["[[slow:0.6]]", "[[hangx1]]", "[[html:502x1]]"],
+        *["[[invalid-jsonx1]]", "[[unknown-idx1]]", "[[fenced]]", "[[null-contentx1]]", "[[empty-choicesx1]]"],
+        *["[[no-usage]]", "[[absurd-usage:negative]]", "[[cached:40]]", "[[reasoning:7]]", "[[gzip]]"],
+        *["[[invalid-json]]", "[[fail:400]]"],
+    ]
+    return [
+        {
+            "id": f"r{number}",
+            "tenant_id": ("red-river-relief", "harbour-aid")[number % 2],
+            "content": f"Report {number}: the water point is broken. {marker}",
+            "metadata": {"phone": CANARY, CANARY: True},
+            "labels": [CANARY],
+            "expected_code": CANARY,
+            "eval": {"stratum": CANARY},
+        }
+        for number, marker in enumerate(markers)
+    ]
+
+
+async def test_the_books_equal_the_providers_own(tmp_path, servers, provider):
+    """Point for point: calls by status, tokens, money; in the table, by SQL, and from the read API."""
+    records = difficult_records()
+    out = tmp_path / "out"
+    file = a_file(tmp_path / "records.jsonl", *records)
+    arguments = ("run", "--records", file, *framework_options(), "--out", out)
+    environment = {**servers, **model_of(provider, LLM_ATTEMPT_TIMEOUT_SECONDS="3")}
+    async with feedback(*arguments, cwd=tmp_path, **environment) as run:
+        assert await run.ends() == 0, run.out + run.errors
+
+    served = provider.tally
+    numbers = run.last_line
+    assert numbers["records"] == numbers["outcomes"] == len(records)
+    assert numbers["llm_calls"] == numbers["rows"] == served.attempts > 2 * len(records)
+    letters = Counter((letter["reason"], letter["operation"]) for letter in json_lines(out / "dead-letters.jsonl"))
+    bad = ("invalid_output", "provider_refused")
+    assert letters == {(reason, operation): 1 for reason in bad for operation in ("assign_codes", "summarize")}
+    assert numbers["dead_letters"] == letters.total()
+    assert len(json_lines(out / "code-assignments.jsonl")) == len(records) - 2
+    assert len(json_lines(out / "summaries.jsonl")) == len(records) - 2
+
+    assert await booked(servers["DATABASE_URL"]) == {
+        "attempts": served.attempts,
+        "by_status": {status: n for status, n in served.by_status.items() if status} | {None: served.abandoned},
+        "by_task": dict(served.by_task),
+        "input_tokens": served.input_tokens,
+        "output_tokens": served.output_tokens,
+        "cached_tokens": served.cached_tokens,
+        "reasoning_tokens": served.reasoning_tokens,
+        "cost_usd": served.cost_usd,
+    }
+    assert served.cost_usd > 0
+    assert served.abandoned == 2
+
+    usage = json.loads((out / "usage.json").read_text())
+    by_tenant, by_operation = await asked_of_the_api(servers["DATABASE_URL"], usage["from"], usage["to"])
+    assert (usage["by_tenant"], usage["by_operation"]) == (by_tenant, by_operation)
+    total = by_tenant[-1]["llm_calls"]
+    assert (total["total"], Decimal(total["cost_usd"])) == (served.attempts, served.cost_usd)
+    assert by_tenant[-1]["invocations"]["total"] == 2 * len(records)
+
+    asked = json.dumps([seen.body for seen in provider.requests])
+    assert len(provider.requests) == served.attempts
+    assert CANARY not in asked
+    written = b"".join(path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file() and path != file)
+    assert f"sk-{CANARY}".encode() not in written
+    logs = b"".join(path.read_bytes() for path in (tmp_path / ".feedback").rglob("*.log"))
+    assert b"the water point is broken" not in logs + run.errors.encode()
+
+
+async def booked(database_url: str) -> dict[str, Any]:
+    """What the table says, in the provider's words."""
+    connection = await asyncpg.connect(database_url)
+    try:
+        sums = await connection.fetchrow(
+            "SELECT count(*) AS attempts, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens, "
+            "sum(cache_read_input_tokens) AS cached_tokens, sum(reasoning_output_tokens) AS reasoning_tokens, "
+            "sum(cost_usd) AS cost_usd FROM llm_calls"
+        )
+        by_status = await connection.fetch("SELECT http_status, count(*) FROM llm_calls GROUP BY 1")
+        by_task = await connection.fetch("SELECT operation, count(*) FROM llm_calls GROUP BY 1")
+    finally:
+        await connection.close()
+    return {**sums, "by_status": dict(map(tuple, by_status)), "by_task": dict(map(tuple, by_task))}
+
+
+async def asked_of_the_api(database_url: str, start: str, end: str) -> tuple[Any, Any]:
+    """What the read API answers a superuser about a window: by tenant, by operation."""
+    engine = create_engine(DatabaseSettings(url=database_url))
+    try:
+        keys = PostgresKeyStore(engine)
+        app = create_app(PostgresUsageReader(engine), keys, lambda: is_current(engine))
+        headers = {"Authorization": f"Bearer {(await keys.create('hq', superuser=True)).text}"}
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
+            answers = [
+                await client.get(f"/v1/usage/all/{by}", params={"from": start, "to": end}, headers=headers)
+                for by in ("by-tenant", "by-operation")
+            ]
+    finally:
+        await engine.dispose()
+    return answers[0].json(), answers[1].json()
+
+
+async def test_broken_off_it_keeps_what_it_has_and_says_that_it_is_not_all(tmp_path, servers, provider):
+    """Without a framework it summarises. One record gets no answer; then somebody ends the run."""
+    texts = [f"Report {number}: the bridge is closed." for number in range(12)]
+    texts[5] = "[[hang]]"
+    records = a_file(tmp_path / "records.jsonl", *({"id": str(n), "content": text} for n, text in enumerate(texts)))
+    out = tmp_path / "out"
+    arguments = ("run", "--records", records, "--out", out)
+    async with feedback(*arguments, cwd=tmp_path, **servers, **model_of(provider)) as run:
+        await run.says("Starting worker")
+        async with reading(servers["KAFKA_BOOTSTRAP_SERVERS"], SUMMARIES.name) as results:
+            await results.until(lambda _: len({m.key for m in results.messages if b"bridge" in m.value}) == 11)
+        family = run.family()
+        assert await run.ends(signal.SIGTERM, 30) == 1
+        await until_gone(family)
+
+    assert {summary["record_id"] for summary in json_lines(out / "summaries.jsonl")} == {
+        str(number) for number in range(12) if number != 5
+    }
+    assert (out / "code-assignments.jsonl").read_text() == ""
+    assert set(provider.tally.by_task) == {"summarize"}
+    numbers = run.last_line
+    assert (numbers["records"], numbers["outcomes"], numbers["lost"]) == (12, 11, 1)
+    assert "Traceback" not in run.out + run.errors

@@ -1,0 +1,54 @@
+"""A delivery among fakes."""
+
+import asyncio
+
+from domain.delivery.delivery import Delivery
+from domain.delivery.settings import DeliverySettings
+from domain.llm.breaker import BreakerPolicy, CircuitBreaker
+from tests.builders import a_framework, a_message
+from tests.fakes import USUAL_ANSWERS, FakeCatalogue, FakeClock, FakePublisher, ScriptedModel
+
+CODES, SUMMARIES, DEAD = "feedback.code-assignments", "feedback.summaries", "feedback.dead-letters"
+
+
+class Setup:
+    """A delivery whose model says what `saying` has for an operation (or raises it), else the usual answer."""
+
+    def __init__(self, *frameworks, saying=None, **settings):
+        self.saying = USUAL_ANSWERS | (saying or {})
+        self.clock = FakeClock()
+        self.publisher = FakePublisher()
+        self.catalogue = FakeCatalogue(*(frameworks or (a_framework(),)))
+        self.model = ScriptedModel(self._say)
+        self.breaker = CircuitBreaker(BreakerPolicy(), clock=self.clock, call_later=self.clock.call_later)
+        self.delivery = Delivery(
+            self.model,
+            self.publisher,
+            self.catalogue,
+            self.breaker,
+            DeliverySettings(**settings),
+            monotonic=self.clock,
+            now=self.clock.now,
+            random=lambda: 0.5,
+            sleep=self.clock.sleep,
+        )
+
+    def _say(self, prompt, attempt):
+        said = self.saying[prompt.operation]
+        if isinstance(said, BaseException):
+            raise said
+        return said
+
+    async def handle(self, value, **message):
+        await self.delivery.handle(a_message(value, **message))
+
+
+async def finishes_with(task):
+    """What a task ends with: its result or its exception."""
+    (outcome,) = await asyncio.gather(task, return_exceptions=True)
+    return outcome
+
+
+def headers_of(message):
+    """The headers of a message as texts."""
+    return {name: value.decode() for name, value in message.headers}

@@ -1,0 +1,82 @@
+"""Waiting for a framework: bounded in time and in number."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from domain.delivery.waiting import FrameworkWait
+from domain.errors import UnknownFrameworkError
+from tests.builders import FRAMEWORK, NOON, TENANT, a_framework
+from tests.fakes import FakeCatalogue, until
+
+
+def a_wait(catalogue, *, max_waiting=10, wait_seconds=60.0, grace_seconds=2.0):
+    return FrameworkWait(
+        catalogue,
+        max_waiting=max_waiting,
+        wait_seconds=wait_seconds,
+        grace_seconds=grace_seconds,
+        now=lambda: NOON,
+    )
+
+
+@pytest.mark.parametrize(("age", "patience"), [(None, 60), (0, 60), (-30, 60), (20, 40), (59, 2), (60, 2), (10_000, 2)])
+def test_patience_counts_from_the_brokers_timestamp_but_never_less_than_the_grace(age, patience):
+    since = None if age is None else NOON - timedelta(seconds=age)
+    assert a_wait(FakeCatalogue()).patience(since) == patience
+
+
+async def test_it_ends_when_the_framework_arrives_and_not_with_any_other():
+    catalogue = FakeCatalogue()
+    wait = a_wait(catalogue)
+    task = asyncio.create_task(wait.framework(TENANT, FRAMEWORK, None))
+    await until(lambda: len(wait) == 1)
+    catalogue.publish(a_framework(tenant_id="other"))
+    await asyncio.sleep(0.01)
+    assert not task.done()
+
+    catalogue.publish(a_framework())
+    assert (await task).version == "1"
+    assert len(wait) == 0
+
+
+async def test_it_ends_when_time_is_over():
+    wait = a_wait(FakeCatalogue(), wait_seconds=0.01, grace_seconds=0.01)
+    with pytest.raises(UnknownFrameworkError, match="did not arrive"):
+        await wait.framework(TENANT, FRAMEWORK, None)
+    assert len(wait) == 0
+
+
+async def test_when_too_many_wait_the_oldest_is_given_up():
+    catalogue = FakeCatalogue()
+    wait = a_wait(catalogue, max_waiting=2)
+    tasks = [asyncio.create_task(wait.framework(TENANT, FRAMEWORK, None)) for _ in range(4)]
+    await until(lambda: tasks[0].done() and tasks[1].done())
+    assert len(wait) == 2
+    catalogue.publish(a_framework())
+
+    outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert ["More than 2 records wait" in str(outcome) for outcome in outcomes] == [True, True, False, False]
+    assert [getattr(outcome, "version", None) for outcome in outcomes] == [None, None, "1", "1"]
+
+
+async def test_a_framework_that_comes_at_the_last_moment_counts():
+    catalogue = FakeCatalogue()
+    wait = a_wait(catalogue, max_waiting=1)
+    oldest = asyncio.create_task(wait.framework(TENANT, FRAMEWORK, None))
+    await until(lambda: len(wait) == 1)
+    task = asyncio.create_task(wait.framework(TENANT, FRAMEWORK, None))
+    await asyncio.sleep(0)
+    catalogue.publish(a_framework())
+    assert [f.version for f in await asyncio.gather(oldest, task)] == ["1", "1"]
+
+
+async def test_cancelling_leaves_nothing_behind():
+    wait = a_wait(FakeCatalogue())
+    task = asyncio.create_task(wait.framework(TENANT, FRAMEWORK, None))
+    await until(lambda: len(wait) == 1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert task.cancelled()
+    assert len(wait) == 0
