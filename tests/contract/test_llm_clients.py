@@ -113,7 +113,6 @@ async def pair(server) -> AsyncIterator[Pair]:
         "[[input:150000]][[cached:149000]][[output:9000]][[reasoning:8000]]",
         "[[no-usage]]",
         "[[absurd-usage:negative]]",
-        "[[absurd-usage:huge]]",
         "[[absurd-usage:cached]]",
         "[[empty-choices]]",
         "[[null-content]]",
@@ -121,11 +120,9 @@ async def pair(server) -> AsyncIterator[Pair]:
         "[[length]]",
         "[[fenced]]",
         "[[thinking]]",
-        "[[invalid-json]]",
         "[[gzip]]",
         "[[model:gpt-4o-2024-08-06]]",
         "[[model:a-strange-model]]",
-        "[[tier:default]]",
         "[[tier:priority]]",
         "[[tier:flex]]",
     ],
@@ -151,7 +148,6 @@ async def test_the_same_answer(pair: Pair, marker: str) -> None:
         ("[[fail:422]]", REFUSED, 422),
         ("[[fail:429]]", RateLimitedError, 429),
         ("[[fail:500]]", UNAVAILABLE, 500),
-        ("[[fail:502]]", UNAVAILABLE, 502),
         ("[[fail:503]]", UNAVAILABLE, 503),
         ("[[fail:504]]", LLMTimeoutError, 504),
         ("[[fail:529]]", UNAVAILABLE, 529),
@@ -166,11 +162,7 @@ async def test_the_same_answer(pair: Pair, marker: str) -> None:
 )
 async def test_the_same_error(pair: Pair, marker: str, expected: type[LLMError], status: int | None) -> None:
     fast, slow = await pair.both(prompt(marker))
-    assert type(fast) is type(slow) is expected
-    assert isinstance(fast, LLMError)
-    assert isinstance(slow, LLMError)
-    assert fast.http_status == slow.http_status == status
-    assert fast.retry_after is slow.retry_after is None
+    assert known(fast) == known(slow) == (expected, status, None)
     for text in (str(fast), str(slow)):
         assert "local provider" not in text
         assert "L'eau" not in text
@@ -246,6 +238,11 @@ MODELS = {
 }
 
 
+def known(error: Completion | LLMError) -> tuple[type, int | None, float | None]:
+    assert isinstance(error, LLMError)
+    return type(error), error.http_status, error.retry_after
+
+
 @pytest.mark.parametrize("provider", sorted(COVERED))
 async def test_every_covered_provider(server: LLMServer, provider: str) -> None:
     name = f"{provider}/{MODELS.get(provider, 'some-model')}"
@@ -261,13 +258,7 @@ async def test_every_covered_provider(server: LLMServer, provider: str) -> None:
             assert ours == theirs, marker
         for marker in ("[[fail:401]]", "[[fail:422]]", "[[ratelimit:30]]", "[[fail:500]]", "[[fail:504]]"):
             ours, theirs = await pair.both(prompt(marker))
-            assert isinstance(ours, LLMError)
-            assert isinstance(theirs, LLMError)
-            assert (type(ours), ours.http_status, ours.retry_after) == (
-                type(theirs),
-                theirs.http_status,
-                theirs.retry_after,
-            ), marker
+            assert known(ours) == known(theirs), marker
 
 
 async def test_prices_of_the_settings(server: LLMServer) -> None:
