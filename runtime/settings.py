@@ -41,6 +41,7 @@ class Settings(BaseSettings):
         default=None, description="A name for this worker that stays over restarts: it is then back in seconds."
     )
     consumer_group: str = Field(default="feedback-llm-calls", min_length=1, description="Group of the consumers.")
+    consumer_instance_id: str | None = Field(default=None, description="The same for this consumer.")
 
     database_url: SecretStr | None = Field(default=None, description="postgresql://...; embedded if absent.")
     database_host: str | None = Field(default=None, description="Instead of a URL: host,")

@@ -178,7 +178,9 @@ async def run_consumer(settings: Settings, stop: asyncio.Event) -> None:
 
     connection = kafka_connection(settings)
     consumer = LLMCallConsumerSettings(
-        kafka=connection.client_options(), group_id=settings.consumer_group, drain_seconds=settings.drain_seconds
+        kafka={**connection.client_options(), "group_instance_id": settings.consumer_instance_id},
+        group_id=settings.consumer_group,
+        drain_seconds=settings.drain_seconds,
     )
     async with (
         KafkaPublisher(connection, settings.kafka_delivery_timeout_seconds) as publisher,

@@ -62,34 +62,34 @@ def feedback() -> None:
 
 def main(arguments: list[str] | None = None) -> Any:
     """Run the command line; ends the process with one of the exit codes above."""
+    try:
+        sys.exit(_exit_code(arguments))
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        sys.exit(EXIT_INTERRUPTED)
+
+
+def _exit_code(arguments: list[str] | None) -> int:
     from domain.errors import FeedbackError, UserError, WorkerHaltedError  # late: `--help` needs none of it
 
     try:
         code = feedback.main(arguments, prog_name="feedback", standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except click.exceptions.Abort:
-        sys.exit(EXIT_INTERRUPTED)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         asked = f"{context.command_path} --help" if context else "feedback --help"
-        click.echo(f"feedback: {_one_line(error.format_message())} See `{asked}`.", err=True)
-        sys.exit(EXIT_USER)
+        return _say(f"{error.format_message()} See `{asked}`.", EXIT_USER)
     except UserError as error:
-        click.echo(f"feedback: {_one_line(f'{error.message} {error.remedy}')}", err=True)
-        sys.exit(EXIT_USER)
+        return _say(f"{error.message} {error.remedy}", EXIT_USER)
     except WorkerHaltedError as error:
-        click.echo(f"feedback: halted: {error.message}", err=True)
-        sys.exit(EXIT_HALTED)
+        return _say(f"halted: {error.message}", EXIT_HALTED)
     except FeedbackError as error:
-        click.echo(f"feedback: {error.message}", err=True)
-        sys.exit(EXIT_BUG)
-    except KeyboardInterrupt:
-        sys.exit(EXIT_INTERRUPTED)
+        return _say(error.message, EXIT_BUG)
+    return code if isinstance(code, int) else 0
 
 
-def _one_line(text: str) -> str:
-    """A sentence may quote a path or a server's words with line breaks in them."""
-    return " ".join(text.split())
+def _say(text: str, code: int) -> int:
+    """One line, whatever line breaks a quoted path or a server's words bring along."""
+    click.echo(f"feedback: {' '.join(text.split())}", err=True)
+    return code
 
 
 if __name__ == "__main__":

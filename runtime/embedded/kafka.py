@@ -129,8 +129,8 @@ class EmbeddedKafka(EmbeddedServer):
 async def answers(bootstrap_servers: str) -> bool:
     """Whether a broker serves metadata and counts itself in, so that topics can be made and written."""
     # Imported here to keep `feedback --help` fast.
-    from aiokafka.client import AIOKafkaClient  # type: ignore[import-untyped]
-    from aiokafka.errors import KafkaError  # type: ignore[import-untyped]
+    from aiokafka.client import AIOKafkaClient
+    from aiokafka.errors import KafkaError
 
     client = AIOKafkaClient(bootstrap_servers=bootstrap_servers)
     try:

@@ -86,7 +86,7 @@ async def temporary_system(settings: Settings, task: Task, console: Console) -> 
     try:
         async with running_system(
             settings.model_copy(update=changes),
-            Shape(directory, task.workers, task.api),
+            Shape(directory, task.workers, task.api, lasting=not settings.kafka_bootstrap_servers),
             lambda line: console.print(line, highlight=False, markup=False),
             lambda what: console.print(f"Starting {what} ...", highlight=False, markup=False),
         ) as system:
@@ -114,7 +114,7 @@ async def run_job(
             files.write(topic, value)
 
     async with wiring.database_engine(system.settings) as engine:
-        with JobProgress(console) as progress:
+        with JobProgress(console, system.supervisor.complaint) as progress:
             connection = wiring.kafka_connection(system.settings)
             job = Job(connection, partial(find_stored, engine), keep, progress.update)
             try:

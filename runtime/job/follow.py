@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from base64 import b64decode
 from collections.abc import Callable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -91,8 +92,15 @@ class Follower:
                 self._ledger.llm_call(call.call_id, call.trace_id)
                 return
             if topic == DEAD_LETTERS.name:
-                seen = self._ledger.dead_letter(DeadLetter.model_validate_json(value).dead_letter_id)
+                seen = self._dead_letter(DeadLetter.model_validate_json(value))
             else:
                 seen = self._ledger.result(Result.model_validate_json(value).result_id)
             if seen is Seen.NEW:
                 self._on_new(topic, value)
+
+    def _dead_letter(self, letter: DeadLetter) -> Seen:
+        """A dead letter of a record; or one of an LLM call, which then will have no row."""
+        if letter.source.topic != LLM_CALLS.name:
+            return self._ledger.dead_letter(letter.dead_letter_id)
+        call = LLMCall.model_validate_json(b64decode(letter.value_base64 or ""))
+        return self._ledger.refused_call(call.call_id)

@@ -154,12 +154,16 @@ class Job:
         while self._ledger.outcomes < self._ledger.records:
             await self._look()
         await follower.caught_up()
-        while len(self._stored) < len(self._ledger.calls):
+        while self._without_row():
             await self._look()
+
+    def _without_row(self) -> set[UUID]:
+        """The calls that are still to appear in the database."""
+        return self._ledger.calls - self._stored - self._ledger.refused
 
     async def _look(self) -> None:
         """Ask for rows, show the progress, give the rest time to go on."""
-        missing = list(self._ledger.calls - self._stored)[:_ASKED_AT_ONCE]
+        missing = list(self._without_row())[:_ASKED_AT_ONCE]
         if missing:
             self._stored |= await self._find_stored(missing)
         self._on_progress(self._ledger, len(self._stored))

@@ -36,6 +36,7 @@ class Ledger:
         published, coded, summarised: how many records were published, and results of each kind came.
         dead_letters: distinct dead letters for these records.
         calls: distinct ids of LLM calls that were made for these records.
+        refused: ids of LLM calls, of this job or another, that the database refused: they never become rows.
     """
 
     run_id: str
@@ -45,6 +46,7 @@ class Ledger:
     other_results: int = 0
     dead_letters: int = 0
     calls: set[UUID] = field(default_factory=set)
+    refused: set[UUID] = field(default_factory=set)
     _expected: dict[int, _Expected] = field(default_factory=dict)
     _by_id: dict[UUID, tuple[int, str | None]] = field(default_factory=dict)
     _by_trace: set[str] = field(default_factory=set)
@@ -96,6 +98,13 @@ class Ledger:
             return Seen.REPEAT
         self.calls.add(call_id)
         return Seen.NEW
+
+    def refused_call(self, call_id: UUID) -> Seen:
+        """The database refused the row of an LLM call; it may come to be known before the call itself."""
+        if call_id in self.refused:
+            return Seen.REPEAT
+        self.refused.add(call_id)
+        return Seen.NEW if call_id in self.calls else Seen.FOREIGN
 
     @property
     def records(self) -> int:

@@ -1,5 +1,6 @@
 """Progress of a job, for a person: bars on a terminal, a line now and then where there is none."""
 
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
@@ -10,13 +11,18 @@ from runtime.job.ledger import Ledger
 from schemas.operations import RecordOperation
 
 _SECONDS_BETWEEN_LINES = 10.0
+_STALLED_SECONDS = 30.0
 
 
 class JobProgress:
     """Bars for published, coded, summarised, dead-lettered and stored; `update` redraws them."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, explain: Callable[[], str]) -> None:
+        """`explain` says, where nothing moves for half a minute, what keeps the system from going on."""
         self._console = console
+        self._explain = explain
+        self._state: tuple[int, ...] = ()
+        self._changed_at = 0.0
         self._progress = Progress(
             TextColumn("{task.description:<16}"),
             BarColumn(bar_width=40),
@@ -49,6 +55,7 @@ class JobProgress:
         self._bar("dead-lettered", ledger.dead_letters, ledger.records)
         self._bar("LLM calls stored", stored, max(len(ledger.calls), sum(asked.values())))
         self._line(ledger, stored)
+        self._say_where_stalled(ledger, stored)
 
     def _bar(self, name: str, done: int, total: int) -> None:
         if name not in self._tasks:
@@ -64,3 +71,14 @@ class JobProgress:
             f"dead-lettered {ledger.dead_letters}, LLM calls stored {stored}/{len(ledger.calls)}",
             highlight=False,
         )
+
+    def _say_where_stalled(self, ledger: Ledger, stored: int) -> None:
+        now = self._progress.get_time()
+        state = (ledger.published, ledger.outcomes, len(ledger.calls), stored)
+        if state != self._state:
+            self._state, self._changed_at = state, now
+        elif now - self._changed_at >= _STALLED_SECONDS:
+            self._changed_at = now
+            self._console.print(
+                f"Nothing new for {_STALLED_SECONDS:.0f} seconds. {self._explain()}", highlight=False, markup=False
+            )

@@ -18,6 +18,7 @@ from runtime.cli.main import EXIT_HALTED, EXIT_USER
 from runtime.embedded.process import GuardedProcess, launch
 
 _LONGEST_PAUSE = 15.0
+_READ_BACK = 20_000
 _STEADY_SECONDS = 30.0
 """A process that lived this long starts its pauses anew."""
 
@@ -89,12 +90,15 @@ class Command:
 
     def last_words(self) -> str:
         """See `Ward`."""
+        said = [line.removeprefix("feedback: ") for line in self.lines() if line.startswith("feedback: ")]
+        return said[-1] if said else ""
+
+    def lines(self) -> list[str]:
+        """The latest lines that its current life wrote."""
         with contextlib.suppress(OSError), self.log.open("rb") as file:
-            file.seek(self._log_start)
-            lines = file.read()[-20_000:].decode("utf-8", "replace").splitlines()
-            said = [line.removeprefix("feedback: ") for line in lines if line.startswith("feedback: ")]
-            return said[-1] if said else ""
-        return ""
+            file.seek(max(self._log_start, self.log.stat().st_size - _READ_BACK))
+            return file.read().decode("utf-8", "replace").splitlines()
+        return []
 
 
 class Supervisor:
@@ -132,6 +136,20 @@ class Supervisor:
             UserError, WorkerHaltedError, FeedbackError: what the process said.
         """
         await asyncio.shield(self._failure)
+
+    def complaint(self) -> str:
+        """The latest thing that a process warned of, for people; where none did, where to look."""
+        warnings = [
+            (line, name)
+            for name, ward in self._wards.items()
+            if isinstance(ward, Command)
+            for line in ward.lines()
+            if " WARNING " in line or " ERROR " in line
+        ]
+        if not warnings:
+            return "No process warns of anything."
+        line, name = max(warnings)  # lines begin with their time
+        return f"The latest warning, of {name}: {line}"
 
     async def stop(self) -> None:
         """End all, our own commands before the servers; returns when none is left."""

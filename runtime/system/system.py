@@ -3,8 +3,10 @@
 Used by `feedback up`, `feedback demo` and `feedback run`; they differ in what they do with it.
 """
 
+import hashlib
 import json
 import logging
+import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -27,11 +29,20 @@ PROCESSES_FILE = "processes.json"
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What a system consists of, beyond the servers and one consumer."""
+    """What a system consists of, beyond the servers and one consumer.
+
+    Attributes:
+        directory: for data, logs and the list of processes.
+        workers: how many stream workers.
+        api: whether there is a read API.
+        lasting: whether its members of Kafka's groups have lasting names. One that was killed is then back in seconds;
+            but none of them leaves when it stops: on a shared Kafka, whoever comes next waits until it is missed.
+    """
 
     directory: Path
     workers: int = 1
     api: bool = True
+    lasting: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +151,8 @@ async def _start_processes(
     logs.mkdir(parents=True, exist_ok=True)
 
     async def add(name: str, command: str, **overrides: object) -> None:
+        if shape.lasting and command != "api":
+            overrides[f"{command}_instance_id"] = f"{_lasting_name(shape.directory)}-{name}"
         environment = as_environment(settings, **overrides)
         ward = Command((command,), logs / f"{name}.log", environment, settings.drain_seconds + 15)
         await supervisor.add(name, ward)
@@ -148,7 +161,7 @@ async def _start_processes(
     await add("consumer", "consumer")
     for number in range(1, shape.workers + 1):
         name = "worker" if shape.workers == 1 else f"worker-{number}"
-        await add(name, "worker", worker_instance_id=f"{shape.directory.absolute().name}-{name}")
+        await add(name, "worker")
     if not shape.api:
         return System(settings, supervisor, "", "")
     port = settings.api_port or (DEFAULT_API_PORT if ports.is_free(DEFAULT_API_PORT) else ports.choose(set()))
@@ -158,6 +171,11 @@ async def _start_processes(
     async with wiring.key_store(settings) as keys:
         key = await keys.create("feedback-up", superuser=True, label="made by feedback up")
     return System(settings, supervisor, url, key.text)
+
+
+def _lasting_name(directory: Path) -> str:
+    """The same for each start in this directory; another in every other one: two members of one name end each other."""
+    return hashlib.sha256(f"{socket.gethostname()}:{directory.absolute()}".encode()).hexdigest()[:12]
 
 
 def _write_processes(directory: Path, pids: dict[str, int]) -> None:

@@ -2,13 +2,15 @@
 
 import asyncio
 import contextlib
+import inspect
 import json
 import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -118,15 +120,23 @@ async def feedback(*arguments: object, cwd: Path, **environment: object) -> Asyn
         await running.ends()
 
 
+async def eventually(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 30) -> None:
+    """Return once something holds that other processes bring about without an event for us; TimeoutError else."""
+    async with asyncio.timeout(seconds):
+        while True:
+            answer = holds()
+            if await answer if inspect.isawaitable(answer) else answer:
+                return
+            await asyncio.sleep(0.02)
+
+
 async def until_gone(processes: Iterable[psutil.Process], seconds: float = 15) -> None:
     """Return once none of these processes is there any more; a zombie that waits for its reaper counts as gone."""
-    left = list(processes)
+    expected = list(processes)
     try:
-        async with asyncio.timeout(seconds):
-            while left := [one for one in left if _alive(one)]:
-                await asyncio.sleep(0.05)  # another process's end is no event that could be awaited
+        await eventually(lambda: not any(map(_alive, expected)), seconds)
     except TimeoutError:
-        raise AssertionError(f"still there: {left}") from None
+        raise AssertionError(f"still there: {[one for one in expected if _alive(one)]}") from None
 
 
 def _alive(process: psutil.Process) -> bool:
@@ -204,9 +214,7 @@ async def forget_inputs(bootstrap: str, *topics: str) -> None:
 async def until_loaded(running: Running, library: str, seconds: float = 20) -> None:
     """Return once a process has got so far in its imports that it has loaded this shared library."""
     process = psutil.Process(running.process.pid)
-    async with asyncio.timeout(seconds):
-        while not any(library in mapped.path for mapped in process.memory_maps()):
-            await asyncio.sleep(0.01)  # another process's imports are no event that could be awaited
+    await eventually(lambda: any(library in mapped.path for mapped in process.memory_maps()), seconds)
 
 
 async def until_members(bootstrap: str, *groups: str, seconds: float = 40) -> None:
@@ -214,10 +222,8 @@ async def until_members(bootstrap: str, *groups: str, seconds: float = 40) -> No
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        async with asyncio.timeout(seconds):
-            for group in groups:
-                while not await _at_work(admin, group):
-                    await asyncio.sleep(0.1)  # another process's membership is no event that could be awaited
+        for group in groups:
+            await eventually(partial(_at_work, admin, group), seconds)
     finally:
         await admin.close()
 
@@ -232,12 +238,14 @@ async def _at_work(admin: AIOKafkaAdminClient, group: str) -> bool:
 
 async def until_ready(url: str, seconds: float = 40) -> None:
     """Return once the API says that it can answer."""
-    async with httpx.AsyncClient() as client, asyncio.timeout(seconds):
-        while True:
-            with contextlib.suppress(httpx.TransportError):
-                if (await client.get(f"{url}/readyz")).status_code == 200:
-                    return
-            await asyncio.sleep(0.1)  # another process's readiness is no event that could be awaited
+
+    async def ready() -> bool:
+        with contextlib.suppress(httpx.TransportError):
+            return (await client.get(f"{url}/readyz")).status_code == 200
+        return False
+
+    async with httpx.AsyncClient() as client:
+        await eventually(ready, seconds)
 
 
 def json_lines(file: Path) -> list[dict[str, Any]]:

@@ -56,3 +56,15 @@ def test_calls_are_known_by_their_trace():
     assert ledger.llm_call(call, trace) is Seen.NEW
     assert ledger.llm_call(call, trace) is Seen.REPEAT
     assert ledger.calls == {call}
+
+
+def test_a_call_that_the_database_refused_is_known_before_or_after_the_call_itself():
+    ledger, _, (trace,) = a_ledger()
+    early, late, foreign = uuid4(), uuid4(), uuid4()
+    assert ledger.refused_call(early) is Seen.FOREIGN
+    ledger.llm_call(early, trace)
+    ledger.llm_call(late, trace)
+    assert ledger.refused_call(late) is Seen.NEW
+    assert ledger.refused_call(late) is Seen.REPEAT
+    assert ledger.refused_call(foreign) is Seen.FOREIGN
+    assert ledger.calls == ledger.refused - {foreign}

@@ -1,0 +1,56 @@
+"""`feedback demo`: everything on the sample records; and Ctrl-C, whenever it comes, leaves nothing behind."""
+
+import json
+import signal
+
+import pytest
+
+from tests.integration.system_support import ROOT, eventually, feedback, until_gone, until_loaded
+
+DEMO = ("demo", "--samples", ROOT / "samples")
+
+
+async def test_every_sample_record_has_its_outcome_and_every_call_its_row(tmp_path):
+    records = (ROOT / "samples" / "records.jsonl").read_text(encoding="utf-8").splitlines()
+    async with feedback(*DEMO, cwd=tmp_path, COLUMNS="140") as demo:
+        await demo.says("Starting worker", 90)
+        family = demo.family()
+        assert await demo.ends(seconds=90) == 0, demo.out + demo.errors
+        await until_gone(family, 1)
+
+    assert demo.last_line == {
+        "records": len(records),
+        "outcomes": len(records),
+        "lost": 0,
+        "dead_letters": 0,
+        "llm_calls": 2 * len(records),
+        "rows": 2 * len(records),
+    }
+    assert demo.errors == ""
+    for word in ("code path", "summary title", "Usage by tenant", "Usage by operation", "harbour-aid", "assign_codes"):
+        assert word in demo.out
+    shown = [record for record in map(json.loads, records) if f" {record['id']} " in demo.out]
+    assert len(shown) >= 20
+    assert [path.name for path in (tmp_path / ".feedback").iterdir()] == ["last-job-logs"]
+
+
+async def test_ctrl_c_before_anything_was_started(tmp_path):
+    async with feedback(*DEMO, cwd=tmp_path) as demo:
+        await until_loaded(demo, "pydantic_core")
+        assert await demo.ends(signal.SIGINT, 15, group=True) in (1, 130)
+    assert "Traceback" not in demo.out + demo.errors
+
+
+@pytest.mark.parametrize("moment", ["Starting embedded", "Starting worker", "published"])
+async def test_ctrl_c_leaves_nothing_behind(tmp_path, moment):
+    async with feedback(*DEMO, cwd=tmp_path) as demo:
+        await demo.says(moment, 90)
+        if moment == "Starting embedded":
+            await eventually(lambda: len(demo.family()) > 2)  # something of the servers is there
+        family = demo.family()
+        assert len(family) > 1
+        assert await demo.ends(signal.SIGINT, 15, group=True) == 1
+        await until_gone(family, 1)
+    assert "Traceback" not in demo.out + demo.errors
+    assert demo.errors == ""
+    assert {path.name for path in (tmp_path / ".feedback").iterdir()} <= {"last-job-logs"}
