@@ -41,6 +41,17 @@ lint: $(VENV)/.dev ## Formatting, lint, types, import layers
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: $(VENV)/.dev ## Measure again what the docs say (bench/README.md; RECORDS=file FRAMEWORK=file add yours)
+	$(BIN)/python -m bench.llm_throughput
+	$(BIN)/python -m bench.llm_client
+	$(BIN)/python -m bench.streams_overhead
+	$(BIN)/python -m bench.usage_write
+	$(BIN)/python -m bench.accuracy --samples
+ifdef RECORDS
+	$(BIN)/python -m bench.run_throughput --records "$(RECORDS)" $(if $(FRAMEWORK),--framework "$(FRAMEWORK)")
+endif
+	$(BIN)/python -m bench.demo_time
+
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .

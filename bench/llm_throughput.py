@@ -17,6 +17,7 @@ neighbours in the same round. What Kafka and the provider need comes from the sa
 import argparse
 import asyncio
 import json
+import logging
 import os
 import secrets
 import shutil
@@ -36,10 +37,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from adapters.kafka.admin import ensure_topics
 from adapters.kafka.connection import KafkaConnection
 from bench.figures import ratios, show, table, told
-from runtime.embedded.kafka import EmbeddedKafka
+from bench.servers import ROOT, a_kafka, a_slow_provider
 from schemas.topics import DEAD_LETTERS, RECORDS, SUMMARIES
 
-ROOT = Path(__file__).parents[1]
 SAMPLES = ROOT / "samples" / "records.jsonl"
 WAYS = ("worker", "litellm", "sleep")
 PARTITIONS = 6
@@ -81,32 +81,11 @@ Done = Callable[[], Awaitable[int]]
 @asynccontextmanager
 async def place(directory: Path, records: int) -> AsyncIterator[Place]:
     """A Kafka with a topic full of records, and a provider."""
-    async with EmbeddedKafka(directory / "kafka", cache_directory=_cache()) as kafka, provider(directory) as api_base:
-        await ensure_topics(KafkaConnection(kafka.bootstrap_servers), PARTITIONS, 1)
-        await fill(kafka.bootstrap_servers, records)
-        async with AIOKafkaConsumer(bootstrap_servers=kafka.bootstrap_servers, group_id=None) as ends:
-            yield Place(kafka.bootstrap_servers, api_base, directory, ends)
-
-
-def _cache() -> Path | None:
-    named = os.environ.get("FEEDBACK_CACHE_DIR")
-    return Path(named) if named else None
-
-
-@asynccontextmanager
-async def provider(directory: Path) -> AsyncIterator[str]:
-    """The slow provider's address, while it runs in a process of its own."""
-    command = ["-m", "bench.slow_provider", "--latency", str(LATENCY)]
-    with (directory / "provider.log").open("wb") as log:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, *command, cwd=ROOT, stdout=asyncio.subprocess.PIPE, stderr=log
-        )
-    assert process.stdout is not None
-    try:
-        yield (await process.stdout.readline()).decode().strip()
-    finally:
-        process.kill()
-        await process.wait()
+    async with a_kafka() as kafka, a_slow_provider(LATENCY) as api_base:
+        await ensure_topics(KafkaConnection(kafka), PARTITIONS, 1)
+        await fill(kafka, records)
+        async with AIOKafkaConsumer(bootstrap_servers=kafka, group_id=None) as ends:
+            yield Place(kafka, api_base, directory, ends)
 
 
 async def fill(bootstrap: str, count: int) -> None:
@@ -256,6 +235,7 @@ def main() -> None:
     options.add_argument("--rounds", type=int, default=5, help="default 5")
     options.add_argument("--seconds", type=float, default=10.0, help="watched for so long in each run; default 10")
     options.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="the first is compared with each")
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # partitions of new topics have no leader for a moment
     asyncio.run(main_async(options.parse_args()))
 
 

@@ -1,10 +1,11 @@
 """What the stream engine costs: beside a bare aiokafka loop that does the same, in the same run, in turn.
 
-    python -m bench.streams_overhead --bootstrap localhost:9092 [--runs 5]
+    python -m bench.streams_overhead [--bootstrap localhost:9092] [--runs 5]
 
 Both read one topic and sleep 200 ms for each record, with the same number in flight; the engine also keeps offsets in
 order, commits them four times a second, and follows a second, idle topic. Rates are taken between the first start and
-the last end; each run is a process of its own, and the two take turns.
+the last end; each run is a process of its own, and the two take turns. Without --bootstrap an embedded Kafka is
+started for the run, and thrown away.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from pathlib import Path
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from bench.servers import a_kafka
 from domain.delivery.messages import InboundMessage
 from streams.settings import WorkerSettings
 from streams.worker import run_worker
@@ -142,10 +144,19 @@ def compare(bootstrap: str, topic: str, count: int, in_flight: int, runs: int) -
     print(f"{in_flight:5d} in flight  engine / bare = {share:.3f}", flush=True)
 
 
+async def measure_all(bootstrap: str | None, runs: int) -> None:
+    """At 256 and at 1000 in flight."""
+    async with a_kafka(bootstrap) as address:
+        topic = f"bench-{secrets.token_hex(4)}"
+        await fill(address, topic, 20_000)
+        await asyncio.to_thread(compare, address, topic, 256 * 24, 256, runs)
+        await asyncio.to_thread(compare, address, topic, 20_000, 1000, runs)
+
+
 def main() -> None:
     """Measure at 256 and 1000 in flight, or one run where --one is given."""
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    options.add_argument("--bootstrap", required=True)
+    options.add_argument("--bootstrap", help="a Kafka to use, instead of an embedded one")
     options.add_argument("--runs", type=int, default=5)
     options.add_argument("--one", nargs=4, metavar=("WAY", "TOPIC", "COUNT", "IN_FLIGHT"), help=argparse.SUPPRESS)
     given = options.parse_args()
@@ -153,10 +164,7 @@ def main() -> None:
         way, topic, count, in_flight = given.one
         print(json.dumps(asyncio.run(WAYS[way](given.bootstrap, topic, int(count), int(in_flight)))))  # type: ignore[arg-type]
         return
-    topic = f"bench-{secrets.token_hex(4)}"
-    asyncio.run(fill(given.bootstrap, topic, 20_000))
-    compare(given.bootstrap, topic, 256 * 24, 256, given.runs)
-    compare(given.bootstrap, topic, 20_000, 1000, given.runs)
+    asyncio.run(measure_all(given.bootstrap, given.runs))
 
 
 if __name__ == "__main__":

@@ -49,5 +49,6 @@ class ResultFiles:
             file.close()
 
     def write(self, topic: str, value: bytes) -> None:
-        """Append one event, exactly as it travelled."""
+        """Append one event, exactly as it travelled; a reader of the file sees it at once."""
         self._files[topic].write(value + b"\n")
+        self._files[topic].flush()

@@ -219,20 +219,20 @@ async def until_loaded(running: Running, library: str, seconds: float = 20) -> N
 
 async def until_members(bootstrap: str, *groups: str, seconds: float = 40) -> None:
     """Return once each of these consumer groups is stable and has a member."""
+    for group in groups:
+        await eventually(partial(at_work, bootstrap, group), seconds)
+
+
+async def at_work(bootstrap: str, group: str) -> bool:
+    """Whether a consumer group is stable and has a member."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
-    try:
-        for group in groups:
-            await eventually(partial(_at_work, admin, group), seconds)
-    finally:
-        await admin.close()
-
-
-async def _at_work(admin: AIOKafkaAdminClient, group: str) -> bool:
     try:
         responses = await admin.describe_consumer_groups([group])
     except GroupCoordinatorNotAvailableError:  # a new broker makes its coordinator with the first group
         return False
+    finally:
+        await admin.close()
     return any(group[2] == "Stable" and group[5] for response in responses for group in response.groups)
 
 

@@ -16,8 +16,8 @@ from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.migrate import is_current
 from adapters.postgres.usage import PostgresUsageReader
 from api.app import create_app
-from schemas.topics import RECORDS, SUMMARIES
-from tests.integration.system_support import ROOT, feedback, forget_inputs, json_lines, reading, until_gone
+from schemas.topics import LLM_CALLS, RECORDS
+from tests.integration.system_support import ROOT, at_work, eventually, feedback, forget_inputs, json_lines, until_gone
 from tests.llm_server import LLMServer, running_llm_server
 
 FRAMEWORKS = [ROOT / "samples" / "frameworks" / f"{tenant}.json" for tenant in ("red-river-relief", "harbour-aid")]
@@ -28,7 +28,7 @@ CANARY = "canary-7c1f"
 @pytest.fixture
 async def servers(fresh_kafka, fresh_database) -> dict[str, str]:
     """The environment of a run of its own on the module's broker."""
-    await forget_inputs(fresh_kafka.bootstrap_servers, RECORDS.name)
+    await forget_inputs(fresh_kafka.bootstrap_servers, RECORDS.name, LLM_CALLS.name)
     name = fresh_database.rpartition("/")[2]
     return {
         "KAFKA_BOOTSTRAP_SERVERS": fresh_kafka.bootstrap_servers,
@@ -36,7 +36,7 @@ async def servers(fresh_kafka, fresh_database) -> dict[str, str]:
         "DATABASE_URL": fresh_database,
         "WORKER_GROUP": f"{name}-workers",
         "CONSUMER_GROUP": f"{name}-calls",
-        "DRAIN_SECONDS": "2",
+        "DRAIN_SECONDS": "1",
     }
 
 
@@ -102,7 +102,9 @@ async def test_a_file_becomes_results_and_usage(tmp_path, servers):
     ]
     assert [one["operation"] for one in usage["by_operation"]] == ["assign_codes", "summarize", None]
     assert "w1" in run.out
-    assert run.errors == "", run.errors
+    assert run.errors == ""
+    for group in ("WORKER_GROUP", "CONSUMER_GROUP"):  # the next run need not wait until this one is missed
+        assert not await at_work(servers["KAFKA_BOOTSTRAP_SERVERS"], servers[group])
 
 
 def difficult_records() -> list[dict[str, Any]]:
@@ -161,7 +163,7 @@ async def test_the_books_equal_the_providers_own(tmp_path, servers, provider):
         "cost_usd": served.cost_usd,
     }
     assert served.cost_usd > 0
-    assert served.abandoned == 2
+    assert served.abandoned >= 2
 
     usage = json.loads((out / "usage.json").read_text())
     by_tenant, by_operation = await asked_of_the_api(servers["DATABASE_URL"], usage["from"], usage["to"])
@@ -212,26 +214,21 @@ async def asked_of_the_api(database_url: str, start: str, end: str) -> tuple[Any
     return answers[0].json(), answers[1].json()
 
 
-async def test_broken_off_it_keeps_what_it_has_and_says_that_it_is_not_all(tmp_path, servers, provider):
-    """Without a framework it summarises. One record gets no answer; then somebody ends the run."""
-    texts = [f"Report {number}: the bridge is closed." for number in range(12)]
-    texts[5] = "[[hang]]"
-    records = a_file(tmp_path / "records.jsonl", *({"id": str(n), "content": text} for n, text in enumerate(texts)))
+async def test_broken_off_it_keeps_what_it_has_and_says_that_it_is_not_all(tmp_path, servers):
+    """Without a framework it summarises. One record asks for a framework that does not come; somebody ends the run."""
+    lines = [{"id": str(number), "content": f"Report {number}: the bridge is closed."} for number in range(12)]
+    lines[5]["framework_id"] = "never-sent"
     out = tmp_path / "out"
-    arguments = ("run", "--records", records, "--out", out)
-    async with feedback(*arguments, cwd=tmp_path, **servers, **model_of(provider)) as run:
-        await run.says("Starting worker")
-        async with reading(servers["KAFKA_BOOTSTRAP_SERVERS"], SUMMARIES.name) as results:
-            await results.until(lambda _: len({m.key for m in results.messages if b"bridge" in m.value}) == 11)
+    arguments = ("run", "--records", a_file(tmp_path / "records.jsonl", *lines), "--out", out)
+    async with feedback(*arguments, cwd=tmp_path, **{**servers, "FRAMEWORK_WAIT_SECONDS": "600"}) as run:
+        summaries = out / "summaries.jsonl"
+        await eventually(lambda: summaries.exists() and len(json_lines(summaries)) == len(lines), 60)
         family = run.family()
         assert await run.ends(signal.SIGTERM, 30) == 1
         await until_gone(family)
 
-    assert {summary["record_id"] for summary in json_lines(out / "summaries.jsonl")} == {
-        str(number) for number in range(12) if number != 5
-    }
+    assert {summary["record_id"] for summary in json_lines(summaries)} == {line["id"] for line in lines}
     assert (out / "code-assignments.jsonl").read_text() == ""
-    assert set(provider.tally.by_task) == {"summarize"}
     numbers = run.last_line
-    assert (numbers["records"], numbers["outcomes"], numbers["lost"]) == (12, 11, 1)
+    assert (numbers["records"], numbers["outcomes"], numbers["lost"], numbers["dead_letters"]) == (12, 11, 1, 0)
     assert "Traceback" not in run.out + run.errors

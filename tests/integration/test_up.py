@@ -1,6 +1,5 @@
 """`feedback up`: the whole system from nothing, kept alive whatever dies under it, and gone when it is told to go."""
 
-import asyncio
 import json
 import os
 import re
