@@ -100,7 +100,7 @@ def _listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise UserError(
             f"The API cannot listen on {host}:{port} ({error.strerror or type(error).__name__}).",
-            "Free that port, or choose another one.",
+            "Free that port, or choose another one in API_PORT.",
         ) from error
     logger.info("listening on %s:%d", host, listener.getsockname()[1])
     return listener

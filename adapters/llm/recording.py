@@ -165,7 +165,7 @@ def _event(model: RecordingModel, attempt: Attempt, outcome: _Outcome, started_a
     status = completion.http_status if completion is not None else getattr(error, "http_status", None)
     return LLMCall(
         call_id=uuid4(),
-        tenant_id=invocation.tenant_id,
+        tenant_id=_storable(invocation.tenant_id),
         operation=invocation.operation,
         invocation_id=invocation.invocation_id,
         invocation_started_at=invocation.started_at,
@@ -185,7 +185,12 @@ def _event(model: RecordingModel, attempt: Attempt, outcome: _Outcome, started_a
         attempt=min(attempt.number, 32_767),
         http_status=status if status is not None and 100 <= status <= 999 else None,
         prompt_version=attempt.prompt_version,
-        record_id=invocation.record_id,
-        request_id=invocation.request_id,
+        record_id=invocation.record_id and _storable(invocation.record_id),
+        request_id=invocation.request_id and _storable(invocation.request_id),
         trace_id=invocation.trace_id,
     )
+
+
+def _storable(text: str) -> str:
+    """The id without NUL, which no column of PostgreSQL takes: the call must count, whatever its record is called."""
+    return text.replace("\x00", "\ufffd")

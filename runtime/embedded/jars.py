@@ -15,6 +15,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from domain.errors import UserError
 from runtime.embedded.errors import (
     DirectoryNotWritableError,
     JarCorruptError,
@@ -121,17 +122,24 @@ async def _fetch_all(pins: list[Pin], staging: Path, repository: str | None) -> 
     slots = asyncio.Semaphore(_PARALLEL_DOWNLOADS)
     sizes: dict[str, int] = {}
 
+    failed = asyncio.Event()
+
     async def fetch(pin: Pin) -> None:
         async with slots:
-            jar = await asyncio.to_thread(_fetch, pin, staging, repository)
+            if failed.is_set():
+                return
+            try:
+                jar = await asyncio.to_thread(_fetch, pin, staging, repository)
+            except UserError:
+                failed.set()
+                raise
         sizes[jar.name] = jar.stat().st_size
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            for pin in pins:
-                group.create_task(fetch(pin))
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
+    # All threads end before the caller removes the folder that they write to: a cancelled task would leave its thread.
+    ends = await asyncio.gather(*(fetch(pin) for pin in pins), return_exceptions=True)
+    for error in ends:
+        if error is not None:
+            raise error
     shutil.rmtree(staging / "m2")
     (staging / MANIFEST).write_text(json.dumps(dict(sorted(sizes.items())), indent=0))
 
