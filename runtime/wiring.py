@@ -22,7 +22,7 @@ from domain.delivery.delivery import Delivery
 from domain.delivery.settings import DeliverySettings
 from domain.errors import UserError
 from domain.llm.breaker import CircuitBreaker
-from runtime.process import first
+from runtime.process import collect_garbage_less_often, first
 from runtime.settings import DEFAULT_API_PORT, Settings
 
 
@@ -164,6 +164,7 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
             window=_waiting(settings) + 4 * settings.max_in_flight,
             drain_seconds=settings.drain_seconds,
         )
+        collect_garbage_less_often()
         await first(run_stream_worker(worker, handler, stop), catalogue.failed())
 
 

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from hashlib import sha256
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from schemas.base import Event
@@ -42,7 +43,7 @@ def identify(
     if found.get("ce_id") and found.get("ce_source"):
         event_id = deterministic_id("ce", found["ce_source"], found["ce_id"])
     else:
-        raw = ["-" if part is None else "=" + part.hex() for part in (key, value)]
+        raw = ["-" if part is None else sha256(part).hexdigest() for part in (key, value)]
         event_id = deterministic_id("raw", topic, *raw)
     match = _TRACEPARENT.match(found.get("traceparent", ""))
     trace_id = match["trace"] if match and match["trace"] != "0" * 32 else event_id.hex

@@ -73,6 +73,7 @@ async def _offline_model(name: str) -> AsyncIterator[ChatModel]:
     from adapters.offline.provider import OfflineModel
 
     model = OfflineModel()
+    model.warm_up()
     try:
         yield model
     finally:

@@ -37,6 +37,11 @@ class Engine:
         with self._lock:
             return json.dumps(self._carry_out(task), ensure_ascii=False)
 
+    def warm_up(self) -> None:
+        """Load the encoder and what codes with it, where they are not loaded yet."""
+        with self._lock:
+            self._coder = self._coder or Coder(self._embedder)
+
     def classifier(self, framework: str) -> FrameworkClassifier:
         """The classifier of a framework block, made at its first use. Not thread-safe; for benchmarks."""
         key = hashlib.blake2b(framework.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -26,6 +26,10 @@ class OfflineModel:
         self._engine = engine
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="offline-semantic")
 
+    def warm_up(self) -> None:
+        """Load what takes seconds in the model's own thread, while the process does other things."""
+        self._thread.submit(self._load)
+
     async def complete(self, prompt: Prompt, attempt: Attempt) -> Completion:  # noqa: ARG002  (the port's shape)
         """Answer a prompt; the same prompt always gives the same answer, whatever was wrong with it before.
 
@@ -43,6 +47,10 @@ class OfflineModel:
         """Let the thread end; what is still queued is dropped."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
+    def _load(self) -> Engine:
+        self._engine = self._engine or shared_engine()
+        self._engine.warm_up()
+        return self._engine
+
     def _answer(self, prompt: Prompt) -> str:
-        engine = self._engine = self._engine or shared_engine()
-        return engine.answer(prompt.system, prompt.user)
+        return self._load().answer(prompt.system, prompt.user)

@@ -49,6 +49,7 @@ _OF_THIS_INPUT = (InputError, LLMError, InvalidOutputError)
 """What makes a dead letter; any other error of ours stops the worker."""
 
 Ask = Callable[[], Question[Any]]
+Branch = Callable[[], Coroutine[Any, Any, None]]
 T = TypeVar("T")
 _READING = "reading"
 
@@ -134,7 +135,7 @@ class Delivery:
             if job.event is not None:
                 branches = self._branches(job, job.event)
                 place.end(_READING)
-                await together(branches)
+                await together([branch() for branch in branches])
             await acknowledged(job.receipts)
         self._limit.check()
 
@@ -142,31 +143,32 @@ class Delivery:
         event = decode(job.message)
         job.tenant_id, job.event = event.tenant_id, event
 
-    def _branches(self, job: _Job, event: InputEvent) -> list[Coroutine[Any, Any, None]]:
-        """One branch for each operation; those that can begin now count as at work from now on."""
+    def _branches(self, job: _Job, event: InputEvent) -> list[Branch]:
+        """One branch for each operation; those that need not wait for a framework take the place from now on."""
         if isinstance(event, AnalysisRequested):
             return [self._now(job, Operation.ANALYZE, lambda: questions.analysis(event))]
         if not isinstance(event, FeedbackRecordSubmitted):
             return [self._now(job, Operation.SUMMARIZE_AGGREGATE, lambda: _unavailable(Operation.SUMMARIZE_AGGREGATE))]
         return [self._branch(job, event, Operation(asked.value)) for asked in event.requested_operations]
 
-    def _branch(self, job: _Job, record: FeedbackRecordSubmitted, operation: Operation) -> Coroutine[Any, Any, None]:
+    def _branch(self, job: _Job, record: FeedbackRecordSubmitted, operation: Operation) -> Branch:
         if operation is Operation.SUMMARIZE:
             return self._now(job, operation, partial(questions.summary, record))
         if operation is not Operation.ASSIGN_CODES:
             return self._now(job, operation, partial(_unavailable, operation))
         framework = self._catalogue.find(record.tenant_id, record.framework_id or "")
         if framework is None:
-            return self._outcome(job, operation, partial(self._once_known, job, record))
+            return partial(self._outcome, job, operation, partial(self._once_known, job, record))
         return self._now(job, operation, partial(self._coding, record, framework))
 
-    def _now(self, job: _Job, operation: Operation, ask: Ask) -> Coroutine[Any, Any, None]:
+    def _now(self, job: _Job, operation: Operation, ask: Ask) -> Branch:
         job.place.begin(operation)
-        return self._outcome(job, operation, partial(self._answer, job, operation, ask))
+        return partial(self._outcome, job, operation, partial(self._answer, job, operation, ask))
 
     async def _once_known(self, job: _Job, record: FeedbackRecordSubmitted) -> None:
         framework_id = record.framework_id or ""
         framework = await self._wait.framework(record.tenant_id, framework_id, job.message.timestamp)
+        job.place.begin(Operation.ASSIGN_CODES)
         await self._answer(job, Operation.ASSIGN_CODES, partial(self._coding, record, framework))
 
     def _coding(self, record: FeedbackRecordSubmitted, framework: CodingFramework) -> Question[Any]:
@@ -205,7 +207,7 @@ class Delivery:
     async def _converse(
         self, job: _Job, operation: Operation, question: Question[T], invocation: Invocation
     ) -> Answer[T]:
-        """Hold a slot and the input's place for as long as the model is asked."""
+        """Hold a slot for as long as the model is asked."""
         conversation = Conversation(
             self._model,
             invocation,
@@ -215,12 +217,10 @@ class Delivery:
             random=self._random,
             sleep=self._sleep,
         )
-        job.place.begin(operation)
         try:
             async with self._places.slots:
                 return await conversation.run(question.prompt, question.parse)
         finally:
-            job.place.end(operation)
             job.attempts[operation] = job.attempts.get(operation, 0) + conversation.attempts
             job.receipts += invocation.receipts
 
@@ -246,6 +246,9 @@ class Delivery:
             if self._bugs_in_a_row >= BUGS_IN_A_ROW:
                 raise
             await self._give_up(job, operation, error)
+        finally:
+            if operation is not None:
+                job.place.end(operation)
 
     async def _give_up(self, job: _Job, operation: Operation | None, error: Exception) -> None:
         """Publish the dead letter, after the events of the failed attempts."""

@@ -6,20 +6,23 @@ from contextlib import contextmanager
 
 from domain.llm.breaker import CircuitBreaker
 
+_LEAST_SPARE = 32
+
 
 class Places:
-    """Counts the inputs at work.
+    """Counts the inputs at work; one that only waits for its framework has no place.
 
-    One that waits for its framework, or for the acknowledgement of what it published, has no place; `slots` bounds the
-    conversations with the model.
+    `slots` bounds the conversations with the model. There are some more places than slots, for inputs whose outcome is
+    on its way to Kafka.
     """
 
-    def __init__(self, places: int, breaker: CircuitBreaker) -> None:
-        self._places = places
+    def __init__(self, slots: int, breaker: CircuitBreaker) -> None:
+        self._places = slots + max(_LEAST_SPARE, slots // 4)
         self._breaker = breaker
         self._taken = 0
         self._changed = asyncio.Event()
-        self.slots = asyncio.Semaphore(places)
+        self._let_in = 0
+        self.slots = asyncio.Semaphore(slots)
         breaker.watch(self._changed.set)
 
     @property
@@ -29,11 +32,13 @@ class Places:
 
     async def free(self) -> None:
         """Return when a place is free and the breaker lets another input in."""
-        if self._breaker.is_open or self._taken + 1 >= self._places:
-            await asyncio.sleep(0)  # the input read last has its task, but may not have taken its place yet
+        if self._breaker.is_open or self._taken + self._let_in >= self._places:
+            await asyncio.sleep(0)  # those let in have their tasks, and take their places now
+            self._let_in = 0
         while self._taken >= self._places or not self._breaker.may_pull(self._taken):
             self._changed.clear()
             await self._changed.wait()
+        self._let_in += 1
 
     @contextmanager
     def occupy(self) -> Iterator["Place"]:

@@ -32,6 +32,9 @@ _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 _CAP_DAC_OVERRIDE = 1
+_CAP_SETPCAP = 8
+_PR_SET_SECUREBITS = 28
+_SECBIT_NO_SETUID_FIXUP = 1 << 2
 
 _LINUX = sys.platform.startswith("linux")
 
@@ -49,14 +52,22 @@ def _prctl(option: int, *arguments: int) -> bool:
     return bool(ctypes.CDLL(None).prctl(option, *padded) == 0)
 
 
-def _keep_file_access() -> bool:
-    """After root's uid is gone, keep of its powers only the one to pass by file permissions, through exec."""
-    bit = 1 << _CAP_DAC_OVERRIDE
+def _set_capabilities(*capabilities: int) -> bool:
+    bits = sum(1 << capability for capability in capabilities)
     header = _CapabilityHeader(_CAPABILITY_VERSION_3, 0)
-    data = (_CapabilityData * 2)(_CapabilityData(bit, bit, bit), _CapabilityData(0, 0, 0))
-    if ctypes.CDLL(None).capset(ctypes.byref(header), ctypes.byref(data)) != 0:
-        return False
-    return _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE)
+    data = (_CapabilityData * 2)(_CapabilityData(bits, bits, bits), _CapabilityData(0, 0, 0))
+    return bool(ctypes.CDLL(None).capset(ctypes.byref(header), ctypes.byref(data)) == 0)
+
+
+def _keep_file_access() -> bool:
+    """After root's uid is gone, keep of its powers only the one to pass by file permissions, through exec.
+
+    access(2), by which initdb looks for its programs, forgets the powers of who is not root, unless the process says
+    that user ids and powers have nothing to do with each other; to say so takes a power that goes right afterwards.
+    """
+    if _set_capabilities(_CAP_DAC_OVERRIDE, _CAP_SETPCAP):
+        _prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP)
+    return _set_capabilities(_CAP_DAC_OVERRIDE) and _prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _CAP_DAC_OVERRIDE)
 
 
 def _before_exec(override: bool) -> Callable[[], None]:

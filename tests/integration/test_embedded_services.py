@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from runtime.embedded.errors import DirectoryInUseError, ServerStartError
-from runtime.embedded.postgres import EmbeddedPostgres
+from runtime.embedded.postgres import EmbeddedPostgres, programs
 from runtime.embedded.services import services
 from tests.services import embedded_kafka_server
 
@@ -216,3 +217,20 @@ async def test_shared_services_and_a_fresh_database_per_test(kafka, postgres, fr
     assert kafka.bootstrap_servers
     assert fresh_database != postgres.url
     assert await value_of(fresh_database, "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'") == 0
+
+
+async def test_postgres_runs_from_a_place_that_only_its_owner_can_enter(tmp_path, monkeypatch):
+    """As root, below a closed directory such as /root: the server's own user must still reach its programs."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    package = programs().parents[1]
+    shutil.copytree(package, closed / package.name, symlinks=True)
+    libraries = package.with_name(package.name + ".libs")
+    if libraries.exists():
+        shutil.copytree(libraries, closed / libraries.name, symlinks=True)
+    monkeypatch.syspath_prepend(closed)
+    assert programs().is_relative_to(closed)
+    async with EmbeddedPostgres(closed / "postgres") as server:
+        connection = await asyncpg.connect(server.url)
+        assert await connection.fetchval("SELECT 1") == 1
+        await connection.close()

@@ -80,17 +80,23 @@ async def test_no_more_inputs_are_at_work_than_allowed():
 
 
 async def test_a_puller_gets_a_turn_when_a_place_is_free():
+    """There are 32 places more than slots: for inputs whose outcome is on its way to Kafka."""
     setup = Setup(max_in_flight=2)
     setup.model.script = script = Hanging()
-    tasks = []
-    for n in range(2):
-        await setup.delivery.ready_for_more()
-        tasks.append(asyncio.create_task(setup.handle(a_record(record_id=str(n)))))
-    pull = asyncio.create_task(setup.delivery.ready_for_more())
-    await until(lambda: setup.model.running == 2)
-    assert not pull.done()
+    tasks: list[asyncio.Task[None]] = []
+
+    async def pull():
+        for n in range(40):
+            await setup.delivery.ready_for_more()
+            tasks.append(asyncio.create_task(setup.handle(a_record(record_id=str(n)))))
+
+    puller = asyncio.create_task(pull())
+    await until(lambda: len(tasks) == 34)
+    await asyncio.sleep(0.01)
+    assert len(tasks) == 34
+    assert setup.model.running == 2
     script.open.set()
-    await pull
+    await puller
     await asyncio.gather(*tasks)
 
 
