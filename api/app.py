@@ -21,6 +21,12 @@ logger = logging.getLogger(__name__)
 DRAIN_SECONDS = 10
 """How long answers under way may take once the process is told to stop."""
 
+MAX_CONNECTIONS = 500
+"""One more is answered 503 at once, without a look at the request."""
+
+MAX_HEAD_BYTES = 16 * 1024
+"""For the request line and all headers together; a longer head is answered 400, and the connection closed."""
+
 _DESCRIPTION = (
     "What was used, by whom, for what, at what cost. Windows are half-open, [from, to). `llm_calls` counts attempts by "
     "the moment they started; `invocations` counts operations by the moment they began, with all of their calls. Money "
@@ -75,7 +81,15 @@ async def serve(app: FastAPI, host: str, port: int, stop: asyncio.Event) -> None
     """
     listener = _listen(host, port)
     config = uvicorn.Config(
-        app, log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=DRAIN_SECONDS
+        app,
+        http="h11",  # uvicorn's other parser, httptools, takes headers of any length into memory
+        ws="none",
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        limit_concurrency=MAX_CONNECTIONS,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=DRAIN_SECONDS,
     )
     server = _Server(config)
     with listener:

@@ -31,7 +31,7 @@ from pathlib import Path
 from statistics import linear_regression
 from time import monotonic
 
-import psutil  # type: ignore[import-untyped]
+import psutil
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
 from adapters.kafka.admin import ensure_topics

@@ -68,9 +68,11 @@ async def engine(bootstrap: str, topic: str, count: int, in_flight: int) -> tupl
         settings = WorkerSettings(
             bootstrap,
             group_id=f"bench-{secrets.token_hex(4)}",
+            instance_id=None,
+            window=in_flight,
+            drain_seconds=20,
             records_topic=topic,
             requests_topic=f"{topic}.idle",
-            window=in_flight,
             data_directory=Path(directory),
         )
         await run_worker(settings, clock, clock.over)

@@ -5,16 +5,13 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TypeVar
 
 from consumers.decoding import decode
-from domain.delivery.dead_letters import Failure, dead_letter, outbound, without_original
-from domain.delivery.decoding import salvage_tenant
+from domain.delivery.dead_letters import DeadLetters, Failure
 from domain.delivery.messages import InboundMessage
-from domain.errors import BrokerUnavailableError, InputError, NotStorableError, SinkUnavailableError, TooLargeError
+from domain.errors import BrokerUnavailableError, InputError, NotStorableError, SinkUnavailableError
 from domain.ports import BatchOutcome, EventPublisher, LLMCallSink
-from schemas.cloudevents import identify
 from schemas.llm_calls import LLMCall
 
 logger = logging.getLogger(__name__)
@@ -57,7 +54,7 @@ class BatchSettler:
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._sink = sink
-        self._publisher = publisher
+        self._dead_letters = DeadLetters(publisher)
         self._progress = progress
         self._sleep = sleep
         self._writers = asyncio.Semaphore(WRITERS)
@@ -95,15 +92,7 @@ class BatchSettler:
         self._progress.dead_lettered += len(bad)
 
     async def _bury(self, message: InboundMessage, error: InputError) -> None:
-        identity = identify(message.topic, message.key, message.value, message.headers)
-        tenant_id = salvage_tenant(message.value)
-        letter = dead_letter(message, identity, Failure.of(error), tenant_id=tenant_id, failed_at=datetime.now(UTC))
-        try:
-            await self._insist(lambda: self._publisher.publish(outbound(letter, message.key, identity.trace_id)))
-        except TooLargeError:
-            # Encoded, it outgrew what the broker takes. Where it stood is still in it.
-            smaller = outbound(without_original(letter), None, identity.trace_id)
-            await self._insist(lambda: self._publisher.publish(smaller))
+        await self._insist(lambda: self._dead_letters.publish(message, Failure.of(error)))
 
     async def _insist(self, attempt: Callable[[], Awaitable[T]]) -> T:
         pause = FIRST_PAUSE

@@ -9,7 +9,6 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 from aiokafka import (
@@ -26,8 +25,9 @@ from aiokafka.errors import (
 )
 
 from consumers.batches import BatchSettler, Progress
+from domain.delivery.faults import as_ours
 from domain.delivery.messages import InboundMessage
-from domain.errors import BrokerUnavailableError, UserError
+from domain.errors import BrokerUnavailableError, FeedbackError, UserError
 from domain.ports import EventPublisher, LLMCallSink
 from schemas.topics import LLM_CALLS
 
@@ -45,20 +45,20 @@ class LLMCallConsumerSettings:
     Attributes:
         kafka: how to reach Kafka, as aiokafka's client takes it: `bootstrap_servers`, security.
         group_id: the consumer group; replicas of one group share the partitions.
+        drain_seconds: how long the batch under way may take once `stop` is set, and before partitions are given up.
         topic: the topic.
         max_rows: the largest batch.
         max_wait_seconds: how long a batch may wait for more messages once it has one.
-        drain_seconds: how long the batch under way may take once `stop` is set, and before partitions are given up.
         commit_seconds: how long Kafka may take to acknowledge offsets.
         session_seconds: after how long without a heartbeat Kafka gives our partitions to others.
     """
 
     kafka: Mapping[str, Any] = field(repr=False)
-    group_id: str = "llm-calls"
+    group_id: str
+    drain_seconds: float
     topic: str = LLM_CALLS.name
     max_rows: int = 5_000
     max_wait_seconds: float = 0.2
-    drain_seconds: float = 10.0
     commit_seconds: float = 10.0
     session_seconds: float = 10.0
 
@@ -82,14 +82,20 @@ async def consume_llm_calls(
     Raises:
         UserError: Kafka cannot be reached at the start, or refuses us.
         BrokerUnavailableError: Kafka failed in a way that trying again does not mend.
+        BugError: anything else went wrong, in the store say.
     """
     progress = progress or Progress()
     consumer = _consumer(settings)
+    failed: FeedbackError | None = None
     try:
         await _start(consumer, settings)
         await _Reading(consumer, settings, BatchSettler(sink, publisher, progress), stop).run()
+    except Exception as error:  # noqa: BLE001 - whatever it is, it ends the consumer
+        failed = as_ours(error, "the consumer of LLM calls")
     finally:
         await _left(consumer, settings)
+    if failed is not None:
+        raise failed
     logger.info("stored %d, repeated %d, dead letters %d", progress.stored, progress.repeated, progress.dead_lettered)
     return progress
 
@@ -204,7 +210,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
 
     async def _settle(self, records: list[ConsumerRecord], stopping: asyncio.Task[bool]) -> bool:
         """Settle a batch; False where `stop` was set and it could not be done in time."""
-        settling = asyncio.create_task(self._settler.settle([_inbound(record) for record in records]))
+        settling = asyncio.create_task(self._settler.settle([InboundMessage.from_kafka(record) for record in records]))
         try:
             done, _ = await asyncio.wait({settling}, timeout=PATIENCE_SECONDS)
             if not done:
@@ -273,10 +279,3 @@ async def _cancelled(task: asyncio.Task[Any]) -> None:
     """Cancel a task where it is not done, and wait for its end; its result or error stays in it."""
     task.cancel()
     await asyncio.wait({task})
-
-
-def _inbound(record: ConsumerRecord) -> InboundMessage:
-    timestamp = datetime.fromtimestamp(record.timestamp / 1000, UTC) if record.timestamp >= 0 else None
-    return InboundMessage(
-        record.topic, record.partition, record.offset, timestamp, record.key, record.value, tuple(record.headers)
-    )

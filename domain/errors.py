@@ -17,8 +17,9 @@ FeedbackError
 ├── BrokerUnavailableError  Kafka did not acknowledge a message in time
 ├── SinkUnavailableError    the database cannot take rows now; no row is to blame
 ├── UsageUnavailableError   the database cannot answer a usage question now
-└── WorkerHaltedError       going on would do harm: the worker stops, nothing is acknowledged
-    └── TooManyDeadLettersError, ProviderUnusableError
+├── WorkerHaltedError       going on would do harm: the worker stops, nothing is acknowledged
+│   └── TooManyDeadLettersError, ProviderUnusableError
+└── BugError                a fault in this program, told without the text of the exception behind it
 
 The rest of the project raises subclasses of these; anything else that reaches a worker is a bug.
 """
@@ -199,3 +200,10 @@ class TooManyDeadLettersError(WorkerHaltedError):
 
 class ProviderUnusableError(WorkerHaltedError):
     """The provider refuses every request of ours: a wrong key, an unknown model."""
+
+
+class BugError(FeedbackError):
+    """A fault in this program. It names the kind of the exception behind it, whose own text may quote an input.
+
+    Raise it where that exception is no longer being handled, so that nothing can print it as this one's context.
+    """

@@ -1,16 +1,19 @@
 """Run by Alembic, for `feedback migrate` (which hands over its connection) and for the `alembic` command.
 
-The command takes the database from its own arguments: `alembic -x url=postgresql://... upgrade head`.
+The command takes the database from the project's settings, as every other command does: a password in a command's
+arguments can be read by everyone on the machine.
 """
 
 import asyncio
+from dataclasses import replace
 
 from alembic import context
 from sqlalchemy import Connection
 from sqlalchemy.pool import NullPool
 
-from adapters.postgres.engine import DatabaseSettings, create_engine
+from adapters.postgres.engine import create_engine
 from adapters.postgres.tables import metadata
+from domain.errors import UserError
 
 
 def run_on(connection: Connection) -> None:
@@ -21,11 +24,16 @@ def run_on(connection: Connection) -> None:
 
 
 async def connect_and_run() -> None:
-    """Run the steps on the database that the command's arguments name."""
-    url = context.get_x_argument(as_dictionary=True).get("url")
-    if not isinstance(url, str):
-        raise SystemExit("Name the database: alembic -x url=postgresql://user:password@host:5432/name ...")
-    engine = create_engine(DatabaseSettings(url=url, command_timeout_seconds=None), poolclass=NullPool)
+    """Run the steps on the database that the settings name."""
+    # Here: `feedback migrate` has its settings already.
+    from runtime.settings import load_settings
+    from runtime.wiring import database_settings
+
+    try:
+        database = database_settings(load_settings())
+    except UserError as error:
+        raise SystemExit(f"{error.message} {error.remedy}") from None
+    engine = create_engine(replace(database, command_timeout_seconds=None), poolclass=NullPool)
     async with engine.connect() as connection:
         await connection.run_sync(run_on)
         await connection.commit()

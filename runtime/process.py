@@ -6,18 +6,22 @@ import logging
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
+from runtime.crashes import DiscreetFormatter, in_the_loop
+
 T = TypeVar("T")
+P = TypeVar("P")
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def configure_logging(level: str) -> None:
     """Log to stderr, one line per event; libraries only where something is wrong."""
-    logging.basicConfig(
-        level=logging.WARNING, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s: %(message)s", force=True
-    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(DiscreetFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for ours in ("domain", "adapters", "streams", "consumers", "api", "runtime"):
         logging.getLogger(ours).setLevel(level)
 
@@ -47,6 +51,7 @@ def run_until_signal(main: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) ->
 async def _with_signals(main: Callable[[asyncio.Event], Awaitable[T]]) -> T:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
+    loop.set_exception_handler(in_the_loop)
     for number in _SIGNALS:
         loop.add_signal_handler(number, stop.set)
     try:
@@ -69,6 +74,33 @@ async def until_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T 
         stopped.cancel()
         task.cancel()
         await asyncio.gather(task, stopped, return_exceptions=True)
+
+
+async def run_with(
+    parts: AbstractAsyncContextManager[P], work: Callable[[P], Awaitable[None]], stop: asyncio.Event
+) -> None:
+    """Enter `parts`, then do `work` with them; `stop` is a good end of either.
+
+    What starts may try for ever to reach something, and knows nothing of `stop`: it is cancelled, and waited for until
+    it is gone. The work itself knows `stop`, and ends in its own order.
+    """
+    at_work = asyncio.Event()
+
+    async def whole() -> None:
+        async with parts as found:
+            at_work.set()
+            await work(found)
+
+    running = asyncio.ensure_future(whole())
+    watching = [asyncio.ensure_future(event.wait()) for event in (stop, at_work)]
+    try:
+        await asyncio.wait({running, *watching}, return_when=asyncio.FIRST_COMPLETED)
+        if at_work.is_set() or running.done():
+            await running
+    finally:
+        for task in (running, *watching):
+            task.cancel()
+        await asyncio.gather(running, *watching, return_exceptions=True)
 
 
 async def first(*work: Coroutine[Any, Any, None]) -> None:

@@ -5,15 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.frameworks import KafkaFrameworkCatalogue
 from adapters.kafka.publisher import KafkaPublisher
 from adapters.llm.factory import open_model
 from adapters.llm.recording import RecordingModel
 from adapters.llm.settings import LLMSettings
-from adapters.postgres.engine import DatabaseSettings, check, create_engine
+from adapters.postgres.engine import DatabaseSettings, Engine, check, create_engine
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
@@ -22,7 +20,8 @@ from domain.delivery.delivery import Delivery
 from domain.delivery.settings import DeliverySettings
 from domain.errors import UserError
 from domain.llm.breaker import CircuitBreaker
-from runtime.process import collect_garbage_less_often, first
+from domain.ports import EventPublisher
+from runtime.process import collect_garbage_less_often, first, run_with
 from runtime.settings import DEFAULT_API_PORT, Settings
 
 
@@ -38,6 +37,15 @@ def kafka_connection(settings: Settings) -> KafkaConnection:
             "Set it to host:port of your Kafka, or start everything with `feedback up` and source .feedback/env.",
         )
     return KafkaConnection(settings.kafka_bootstrap_servers)
+
+
+def publisher(settings: Settings) -> KafkaPublisher:
+    """Durable sends to Kafka, to be entered.
+
+    Raises:
+        UserError: no address is set.
+    """
+    return KafkaPublisher(kafka_connection(settings), settings.kafka_delivery_timeout_seconds)
 
 
 def database_url(settings: Settings) -> str | None:
@@ -72,15 +80,21 @@ def database_settings(settings: Settings) -> DatabaseSettings:
 
 
 @asynccontextmanager
-async def database_engine(settings: Settings) -> AsyncIterator[AsyncEngine]:
+async def database_engine(settings: Settings) -> AsyncIterator[Engine]:
     """Connections to PostgreSQL, closed in the end.
 
     Raises:
         UserError: the database is not set, or cannot be reached.
     """
-    database = database_settings(settings)
-    await check(database)
-    engine = create_engine(database)
+    await check(database_settings(settings))
+    async with _unchecked_engine(settings) as engine:
+        yield engine
+
+
+@asynccontextmanager
+async def _unchecked_engine(settings: Settings) -> AsyncIterator[Engine]:
+    """The same without a look whether the database is there."""
+    engine = create_engine(database_settings(settings))
     try:
         yield engine
     finally:
@@ -137,16 +151,16 @@ async def delivery(settings: Settings) -> AsyncIterator[tuple[Delivery, KafkaFra
     """
     connection = kafka_connection(settings)
     async with AsyncExitStack() as stack:
-        publisher = await stack.enter_async_context(KafkaPublisher(connection, settings.kafka_delivery_timeout_seconds))
+        events = await stack.enter_async_context(publisher(settings))
         chosen = await stack.enter_async_context(open_model(llm_settings(settings)))
-        model = RecordingModel(chosen, publisher, settings.llm_attempt_timeout_seconds)
+        model = RecordingModel(chosen, events, settings.llm_attempt_timeout_seconds)
         stack.push_async_callback(model.aclose)
-        catalogue = await stack.enter_async_context(KafkaFrameworkCatalogue(connection, publisher))
-        yield Delivery(model, publisher, catalogue, CircuitBreaker(), delivery_settings(settings)), catalogue
+        catalogue = await stack.enter_async_context(KafkaFrameworkCatalogue(connection, events))
+        yield Delivery(model, events, catalogue, CircuitBreaker(), delivery_settings(settings)), catalogue
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
-    """A stream worker, until `stop` is set and it has drained.
+    """A stream worker, until `stop` is set and it has drained; or until `stop` is set while it starts.
 
     Raises:
         UserError: it cannot start as it is set.
@@ -156,16 +170,20 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     from streams.settings import WorkerSettings
     from streams.worker import run_worker as run_stream_worker
 
-    async with delivery(settings) as (handler, catalogue):
-        worker = WorkerSettings(
-            bootstrap_servers=kafka_connection(settings).bootstrap_servers,
-            group_id=settings.worker_group,
-            instance_id=settings.worker_instance_id,
-            window=_waiting(settings) + 4 * settings.max_in_flight,
-            drain_seconds=settings.drain_seconds,
-        )
+    worker = WorkerSettings(
+        bootstrap_servers=kafka_connection(settings).bootstrap_servers,
+        group_id=settings.worker_group,
+        instance_id=settings.worker_instance_id,
+        window=_waiting(settings) + 4 * settings.max_in_flight,
+        drain_seconds=settings.drain_seconds,
+    )
+
+    async def work(parts: tuple[Delivery, KafkaFrameworkCatalogue]) -> None:
+        handler, catalogue = parts
         collect_garbage_less_often()
         await first(run_stream_worker(worker, handler, stop), catalogue.failed())
+
+    await run_with(delivery(settings), work, stop)
 
 
 async def run_consumer(settings: Settings, stop: asyncio.Event) -> None:
@@ -177,17 +195,22 @@ async def run_consumer(settings: Settings, stop: asyncio.Event) -> None:
     """
     from consumers.llm_calls import LLMCallConsumerSettings, consume_llm_calls
 
-    connection = kafka_connection(settings)
     consumer = LLMCallConsumerSettings(
-        kafka={**connection.client_options(), "group_instance_id": settings.consumer_instance_id},
+        kafka={**kafka_connection(settings).client_options(), "group_instance_id": settings.consumer_instance_id},
         group_id=settings.consumer_group,
         drain_seconds=settings.drain_seconds,
     )
-    async with (
-        KafkaPublisher(connection, settings.kafka_delivery_timeout_seconds) as publisher,
-        database_engine(settings) as engine,
-    ):
-        await consume_llm_calls(consumer, PostgresLLMCallSink(engine), publisher, stop)
+
+    async def work(parts: tuple[PostgresLLMCallSink, EventPublisher]) -> None:
+        await consume_llm_calls(consumer, *parts, stop)
+
+    await run_with(_sink_and_publisher(settings), work, stop)
+
+
+@asynccontextmanager
+async def _sink_and_publisher(settings: Settings) -> AsyncIterator[tuple[PostgresLLMCallSink, EventPublisher]]:
+    async with publisher(settings) as events, database_engine(settings) as engine:
+        yield PostgresLLMCallSink(engine), events
 
 
 async def run_api(settings: Settings, stop: asyncio.Event) -> None:
@@ -198,9 +221,8 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
     """
     from api.app import create_app, serve
 
-    engine = create_engine(database_settings(settings))
-    try:
+    async def work(engine: Engine) -> None:
         app = create_app(PostgresUsageReader(engine), PostgresKeyStore(engine), partial(is_current, engine))
         await serve(app, settings.api_host, settings.api_port or DEFAULT_API_PORT, stop)
-    finally:
-        await engine.dispose()
+
+    await run_with(_unchecked_engine(settings), work, stop)

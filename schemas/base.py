@@ -1,16 +1,39 @@
 """What every event shares: immutability, tolerance of unknown fields, a schema version, the field types."""
 
+import re
+from datetime import datetime
 from typing import Annotated, ClassVar
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 SUPPORTED_SCHEMA_VERSION = 1
 
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=255)]
-"""A name given by a producer: 1 to 255 characters of any kind, opaque to us."""
+_DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
 
-Timestamp = AwareDatetime
-"""A moment with an offset (RFC 3339); a time without one is refused."""
+
+def without_nul(text: str) -> str:
+    """Refuse the one character that no text column of PostgreSQL takes, before anything is paid for.
+
+    Raises:
+        ValueError: it is there.
+    """
+    if "\x00" in text:
+        raise ValueError("must not hold a NUL character")
+    return text
+
+
+def _written_as_a_time(value: object) -> object:
+    """Refuse what pydantic would take for seconds, or milliseconds, since 1970: nobody can tell which was meant."""
+    if isinstance(value, datetime) or (isinstance(value, str) and _DATE_AND_TIME.match(value)):
+        return value
+    raise ValueError("must be a time as RFC 3339 writes it, with an offset")
+
+
+Identifier = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(without_nul)]
+"""A name given by a producer: 1 to 255 characters of any kind but NUL, opaque to us."""
+
+Timestamp = Annotated[AwareDatetime, BeforeValidator(_written_as_a_time)]
+"""A moment with an offset (RFC 3339); a time without one is refused, and so is a number."""
 
 Confidence = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 """How sure the model says it is, from 0 to 1."""

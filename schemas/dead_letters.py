@@ -34,6 +34,11 @@ class DeadLetter(Event):
     operation: str | None = Field(
         default=None, description="The operation that has no result; null when the whole input has none."
     )
+    result_id: UUID | None = Field(
+        default=None,
+        description="The id that the operation's result would have had, null where there is no operation: of a result "
+        "and a dead letter with one result_id the first one counts.",
+    )
     reason: str = Field(description="Why, as a stable code: see the README's list.")
     error_class: str = Field(description="The kind of error behind the reason.")
     message: str = Field(description="One sentence for a person; never any text of the input.")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Annotated, ClassVar, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from schemas.base import Event, Frozen, Identifier
+from schemas.base import Event, Frozen, Identifier, without_nul
 
 MAX_DEPTH = 16
 
-CodeId = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
+CodeId = Annotated[str, StringConstraints(min_length=1, max_length=1024), AfterValidator(without_nul)]
 """A code's id. Longer than other ids: organisations build it from the whole path."""
 
 

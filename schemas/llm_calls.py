@@ -1,19 +1,34 @@
 """One attempt against a provider, as it is counted and billed."""
 
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
-from schemas.base import Event, Identifier, Timestamp
+from schemas.base import Event, Identifier, Timestamp, without_nul
 
 MAX_BIGINT = 2**63 - 1
 MAX_DURATION_MS = 10.0**12
 
+_LAST_PLACE = Decimal("1e-12")
+_TOO_MUCH = Decimal(1_000_000)
+
+
+def _to_twelve_places(amount: Decimal) -> Decimal:
+    """Round what a program that reckons in floats leaves behind, half to even; fewer places stay as they are."""
+    exponent = amount.as_tuple().exponent
+    if isinstance(exponent, int) and exponent >= -12:
+        return amount
+    rounded = amount.quantize(_LAST_PLACE, ROUND_HALF_EVEN)
+    if rounded >= _TOO_MUCH:
+        raise ValueError(f"must be less than {_TOO_MUCH}")
+    return rounded
+
+
 Tokens = Annotated[int, Field(ge=0, le=MAX_BIGINT)]
-Money = Annotated[Decimal, Field(ge=0, lt=Decimal(1_000_000), allow_inf_nan=False, decimal_places=12)]
-"""US dollars, exactly: up to 6 digits before the point and 12 after it."""
+Money = Annotated[Decimal, Field(ge=0, lt=_TOO_MUCH, allow_inf_nan=False), AfterValidator(_to_twelve_places)]
+"""US dollars: up to 6 digits before the point and 12 after it; further digits are rounded, half to even."""
 
 
 class LLMCall(Event):
@@ -26,7 +41,7 @@ class LLMCall(Event):
 
     call_id: UUID = Field(description="Unique for each attempt: a repeated event with the same id counts once.")
     tenant_id: Identifier = Field(description="Who the call was made for.")
-    operation: Annotated[str, Field(min_length=1, max_length=100)] = Field(
+    operation: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(without_nul)] = Field(
         description="What the call was for; our own operations or any other service's."
     )
     invocation_id: UUID = Field(description="The invocation that the attempt belongs to.")

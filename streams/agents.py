@@ -4,7 +4,6 @@ There is one agent for each input topic, not one for each operation: an input th
 letter and not one for each operation, and its offset is released once, when the last of its operations is done.
 """
 
-from functools import partial
 from typing import Any
 
 from streams.app import WorkerApp, raw_topic
@@ -16,8 +15,6 @@ def add_agent(app: WorkerApp, topic: str, name: str) -> None:
     async def agent(stream: Any) -> None:
         # The channel, not the stream: iterating over a stream costs a turn of the event loop and a dozen calls for
         # each message, for sensors, processors and acknowledgements that are not used.
-        queue = stream.noack().channel.queue
-        app.backlog.add(queue)
-        await app.engine.consume(partial(app.backlog.pull, queue))
+        await app.engine.consume(app.backlog.add(stream.noack().channel.queue))
 
     app.agent(raw_topic(app, topic), name=name, concurrency=1)(agent)

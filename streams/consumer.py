@@ -148,6 +148,7 @@ class Consumer(driver.Consumer):
             message = self._to_message(tp, record)
             message.generation_id = epoch
             await self.callback(message)
+            self.app.backlog.arrived()
 
 
 def in_turn(records: Records) -> Iterator[tuple[TP, Any]]:

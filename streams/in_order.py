@@ -1,19 +1,20 @@
 """The engine: many inputs at a time, offsets released strictly in order.
 
-A permit of the window is acquired before a message is pulled, one task answers one input, and an offset is released
-only when every earlier one of its partition is finished. Faust's own acknowledgements are off: they follow the
-iteration of the stream, not the end of the work.
+A message is pulled when there is room in the window and the handler is ready for one more; one task answers one input,
+and an offset is released only when every earlier one of its partition is finished. Faust's own acknowledgements are
+off: they follow the iteration of the stream, not the end of the work.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from collections.abc import Callable
 from time import monotonic
 from typing import NamedTuple, Protocol
 
+from domain.delivery.faults import as_ours
 from domain.delivery.messages import InboundMessage
 from domain.delivery.ordered_acks import OrderedAcks
+from domain.errors import FeedbackError
 from streams.drain import settle
 from streams.handler import Handler
 from streams.status import WorkerStatus
@@ -21,7 +22,7 @@ from streams.status import WorkerStatus
 log = logging.getLogger(__name__)
 
 
-class Place(NamedTuple):
+class TopicPartition(NamedTuple):
     """A partition of a topic; equal to Faust's TP and aiokafka's TopicPartition."""
 
     topic: str
@@ -34,11 +35,23 @@ class Message(Protocol):
     topic: str
     partition: int
     offset: int
-    timestamp: float | None
+    timestamp: float | None  # seconds
     key: bytes | None
     value: bytes | None
     headers: list[tuple[str, bytes | None]] | None
     generation_id: int
+
+
+class Source(Protocol):
+    """Where the messages of one topic come from."""
+
+    async def filled(self) -> None:
+        """Return when there is a message to take."""
+        ...
+
+    def take(self) -> Message | None:
+        """The next message; None where there is none any more."""
+        ...
 
 
 class InOrder:
@@ -57,30 +70,33 @@ class InOrder:
 
     def __init__(self, handler: Handler, window: int, epoch: Callable[[], int], status: WorkerStatus) -> None:
         self._handler = handler
-        self._permits = asyncio.Semaphore(window)
+        self._window = window
+        self._released_some = asyncio.Event()
         self._epoch = epoch
-        self._acks: OrderedAcks[Place] = OrderedAcks()
+        self._acks: OrderedAcks[TopicPartition] = OrderedAcks()
         self._gate = asyncio.Lock()
         self._tasks: dict[asyncio.Task[None], float] = {}  # in the order of their start, with its time
-        self._places: set[Place] = set()
+        self._partitions: set[TopicPartition] = set()
         self._pulling = True
         self._status = status
-        self.released: dict[Place, int] = {}
-        self.failed: asyncio.Future[BaseException] = asyncio.get_running_loop().create_future()
+        self.released: dict[TopicPartition, int] = {}
+        self.failed: asyncio.Future[FeedbackError] = asyncio.get_running_loop().create_future()
         status.watch(lambda: len(self._tasks), self._oldest)
 
-    async def consume(self, pull: Callable[[], Awaitable[Message]]) -> None:
+    async def consume(self, source: Source) -> None:
         """Pull and start inputs until the worker stops."""
         try:
             while self._pulling:
-                await self._permits.acquire()
-                message = await pull()
+                await source.filled()
                 async with self._gate:  # the agents of all topics, one at a time, as `ready_for_more` asks
+                    await self._room()
                     await self._handler.ready_for_more()
-                    if not self._start(message):
-                        self._permits.release()
+                    message = source.take()
+                    if message is not None:
+                        self._start(message)
         except Exception as error:  # noqa: BLE001 - Faust would restart the agent over it, again and again
-            self._fail(error)
+            if self._pulling:  # Faust ends an agent that stops by an exception, too
+                self._fail(error, "an agent")
 
     def stop_pulling(self) -> None:
         """Start no further input; those in flight go on."""
@@ -92,62 +108,55 @@ class InOrder:
 
     def forget(self) -> None:
         """The partitions are gone: what was pulled from them and not released comes again, to whoever has them next."""
-        for _ in range(len(self._acks)):
-            self._permits.release()
-        for place in self._places:
-            self._acks.forget(place)
-        self._places.clear()
+        for partition in self._partitions:
+            self._acks.forget(partition)
+        self._partitions.clear()
         self.released.clear()
+        self._released_some.set()
 
-    def _start(self, message: Message) -> bool:
-        place, offset, epoch = Place(message.topic, message.partition), message.offset, message.generation_id
+    async def _room(self) -> None:
+        """Return when fewer inputs than the window holds are pulled and not released."""
+        while len(self._acks) >= self._window:
+            self._released_some.clear()
+            await self._released_some.wait()
+
+    def _start(self, message: Message) -> None:
+        partition, offset, epoch = (
+            TopicPartition(message.topic, message.partition),
+            message.offset,
+            message.generation_id,
+        )
         # After an assignment Faust seeks back to what was committed, past messages that may have been pulled since:
         # `track` refuses those.
-        if not self._pulling or epoch != self._epoch() or not self._acks.track(epoch, place, offset):
-            return False
-        self._places.add(place)
-        task = asyncio.get_running_loop().create_task(self._answer(message, place, offset, epoch))
+        if not self._pulling or epoch != self._epoch() or not self._acks.track(epoch, partition, offset):
+            return
+        self._partitions.add(partition)
+        task = asyncio.get_running_loop().create_task(self._answer(message, partition, offset, epoch))
         self._tasks[task] = monotonic()
         task.add_done_callback(self._ended)
-        return True
 
-    async def _answer(self, message: Message, place: Place, offset: int, epoch: int) -> None:
+    async def _answer(self, message: Message, partition: TopicPartition, offset: int, epoch: int) -> None:
         try:
-            await self._handler.handle(inbound(message))
+            await self._handler.handle(InboundMessage.from_kafka(message, ticks_per_second=1))
         except Exception as error:  # noqa: BLE001 - the handler lets through only what must stop the worker
-            self._fail(error)
+            self._fail(error, f"{partition.topic} partition {partition.partition} offset {offset}")
             return
         self._status.finished += 1
-        freed = self._acks.done(epoch, place, offset)
+        freed = self._acks.done(epoch, partition, offset)
         if freed:
-            self.released[place] = freed[-1] + 1
-            for _ in freed:
-                self._permits.release()
+            self.released[partition] = freed[-1] + 1
+            self._released_some.set()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._tasks[task]
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._fail(error)
+            self._fail(error, "a task")
 
-    def _fail(self, error: BaseException) -> None:
+    def _fail(self, error: BaseException, where: str) -> None:
         self._pulling = False
         if not self.failed.done():
-            self.failed.set_result(error)
+            self.failed.set_result(as_ours(error, where))
 
     def _oldest(self) -> float | None:
         since = next(iter(self._tasks.values()), None)
         return None if since is None else monotonic() - since
-
-
-def inbound(message: Message) -> InboundMessage:
-    """Faust's message as the domain knows it."""
-    timestamp = message.timestamp
-    return InboundMessage(
-        topic=message.topic,
-        partition=message.partition,
-        offset=message.offset,
-        timestamp=None if timestamp is None or timestamp < 0 else datetime.fromtimestamp(timestamp, UTC),
-        key=message.key,
-        value=message.value,
-        headers=tuple(message.headers or ()),
-    )

@@ -16,12 +16,12 @@ class WorkerSettings:
         group_id: the consumer group; all workers of a system share it.
         instance_id: this worker's lasting name in the group (static membership): one that is killed and started again
             under the same name has its partitions back at once, without a rebalance. No two workers may share one.
-        records_topic, requests_topic: the input topics.
         window: inputs taken from Kafka and not yet released, all topics together. The handler bounds how many of them
             it works on at a time, by `ready_for_more`. More than it works on and lets wait for a framework, or those
             that wait hold up their neighbours.
-        buffer: messages fetched beyond the window.
         drain_seconds: how long inputs in flight may take to finish after a stop was asked for.
+        records_topic, requests_topic: the input topics; tests and benches on a shared Kafka have their own.
+        buffer: messages fetched beyond the window.
         revoke_seconds: the same when Kafka takes partitions away; well below `rebalance_seconds`.
         commit_seconds: between two commits; what finished since the last one is repeated after a crash.
         session_seconds, heartbeat_seconds, rebalance_seconds: Kafka's group membership.
@@ -30,13 +30,13 @@ class WorkerSettings:
     """
 
     bootstrap_servers: str
-    group_id: str = "feedback-streams"
-    instance_id: str | None = None
+    group_id: str
+    instance_id: str | None
+    window: int
+    drain_seconds: float
     records_topic: str = RECORDS.name
     requests_topic: str = REQUESTS.name
-    window: int = 2048
     buffer: int = 512
-    drain_seconds: float = 25.0
     revoke_seconds: float = 10.0
     commit_seconds: float = 0.25
     session_seconds: float = 10.0

@@ -23,6 +23,14 @@ class WorkerStatus:
         self._in_flight: Callable[[], int] = lambda: 0
         self._oldest: Callable[[], float | None] = lambda: None
 
+    def __str__(self) -> str:
+        age = self.oldest_unfinished_seconds
+        oldest = "" if age is None else f", the oldest for {age:.0f} s"
+        return (
+            f"{self.in_flight} inputs in flight{oldest}; {self.finished} finished, {self.cancelled} given up, "
+            f"{len(self.assigned)} partitions, {self.rebalances} rebalances"
+        )
+
     def watch(self, in_flight: Callable[[], int], oldest: Callable[[], float | None]) -> None:
         """Take the figures that are asked for, not kept."""
         self._in_flight, self._oldest = in_flight, oldest

@@ -11,7 +11,8 @@ from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from domain.errors import BrokerUnavailableError
+from domain.delivery.faults import as_ours
+from domain.errors import BrokerUnavailableError, FeedbackError
 from streams import records, requests
 from streams.app import WorkerApp, create_app
 from streams.handler import Handler
@@ -20,8 +21,10 @@ from streams.status import WorkerStatus
 
 log = logging.getLogger(__name__)
 
-COMMIT_SECONDS = 3.0
-CLOSE_SECONDS = 5.0
+# With the drain and the closing of the publisher, within the 30 s that most orchestrators give.
+COMMIT_SECONDS = 2.0
+CLOSE_SECONDS = 3.0
+REPORT_SECONDS = 60.0
 
 
 async def run_worker(
@@ -42,18 +45,26 @@ async def run_worker(
 
     Raises:
         BrokerUnavailableError: Kafka cannot be reached, or refuses this worker.
-        Exception: what the handler raised. Nothing that was not finished is committed, here as above.
+        BugError: a fault of this program.
+        FeedbackError: what else the handler raised. Nothing that was not finished is committed, whatever it was.
     """
     app = create_app(settings, handler, status or WorkerStatus())
     records.add_to(app, settings.records_topic)
     requests.add_to(app, settings.requests_topic)
     starting = asyncio.create_task(app.start())
+    reporting = asyncio.create_task(_report(app.status))
     try:
         error = await _until_over(app, starting, stop, ready)
         app.engine.stop_pulling()
         await app.engine.settle(0 if error else settings.drain_seconds)
-        await _commit(app)
+    except BaseException:
+        # Cancelled, as something else has failed: what is in flight ends while its last events can still be sent.
+        app.engine.stop_pulling()
+        await app.engine.settle(0)
+        raise
     finally:
+        reporting.cancel()
+        await _commit(app)
         await _close(app, starting)
     if error is not None:
         raise error
@@ -61,7 +72,7 @@ async def run_worker(
 
 async def _until_over(
     app: WorkerApp, starting: asyncio.Task[None], stop: asyncio.Event, ready: Callable[[], None] | None
-) -> BaseException | None:
+) -> FeedbackError | None:
     """Wait until the worker must stop; return the error that it must stop for, if there is one."""
     stopped = asyncio.create_task(stop.wait())
     crashed = asyncio.create_task(app._crashed.wait())
@@ -84,10 +95,10 @@ async def _until_over(
     return None
 
 
-def _named(error: BaseException) -> BaseException:
-    """Kafka's own errors as one of ours."""
+def _named(error: BaseException) -> FeedbackError:
+    """Kafka's and Faust's errors as ours."""
     if not isinstance(error, KafkaError):
-        return error
+        return as_ours(error, "the stream worker")
     named = BrokerUnavailableError(f"Kafka cannot be used by this worker: {type(error).__name__}.")
     named.__cause__ = error
     return named
@@ -99,8 +110,15 @@ async def _commit(app: WorkerApp) -> None:
         try:
             async with asyncio.timeout(COMMIT_SECONDS):
                 await app.consumer.commit()
-        except TimeoutError:
-            log.warning("Kafka did not take the last commit: what finished since the one before will be repeated")
+        except (KafkaError, TimeoutError) as error:  # no reason to hide what the worker stops for
+            kind = type(error).__name__
+            log.warning("Kafka did not take the last commit (%s): what finished since the one before comes again", kind)
+
+
+async def _report(status: WorkerStatus) -> None:
+    while True:
+        await asyncio.sleep(REPORT_SECONDS)
+        log.info("%s", status)
 
 
 async def _close(app: WorkerApp, starting: asyncio.Task[None]) -> None:

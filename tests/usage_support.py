@@ -69,7 +69,7 @@ class MemorySink:
         refused = tuple(
             position
             for position, call in enumerate(batch)
-            if "\x00" in "".join(filter(None, (call.tenant_id, call.operation, call.record_id)))
+            if "\x00" in "".join(filter(None, (call.provider, call.model, call.cost_source)))
         )
         for position, call in enumerate(batch):
             if position not in refused:

@@ -10,6 +10,8 @@ from aiokafka.errors import KafkaError
 
 from domain.errors import UserError
 
+TOPIC_SECONDS, LOOK_AGAIN_SECONDS = 2.0, 0.2
+
 
 @dataclass(frozen=True, slots=True)
 class KafkaConnection:
@@ -29,11 +31,11 @@ class KafkaConnection:
         """The bootstrap servers, one by one."""
         return [address.strip() for address in self.bootstrap_servers.split(",") if address.strip()]
 
-    async def check(self, seconds: float = 5.0) -> None:
-        """Return once Kafka answers.
+    async def check(self, seconds: float = 5.0, topic: str | None = None) -> None:
+        """Return once Kafka answers, and shows the topic, if one is given.
 
         Raises:
-            UserError: it does not within `seconds`, or the address is none.
+            UserError: it does not within `seconds`, the address is none, or the topic is not there or not for us.
         """
         client = AIOKafkaClient(**self.client_options())
         quiet = _Quiet()
@@ -41,6 +43,8 @@ class KafkaConnection:
         try:
             async with asyncio.timeout(seconds):
                 await client.bootstrap()
+                if topic is not None:
+                    await _until_shown(client, topic)
         except (KafkaError, OSError, TimeoutError, ValueError) as error:
             raise UserError(
                 f"Kafka does not answer at {self.bootstrap_servers}.",
@@ -49,6 +53,23 @@ class KafkaConnection:
         finally:
             logging.getLogger("aiokafka").removeFilter(quiet)
             await client.close()
+
+
+async def _until_shown(client: AIOKafkaClient, topic: str) -> None:
+    """Return once Kafka shows a topic; a broker that has just started does not show its topics yet."""
+    deadline = asyncio.get_running_loop().time() + TOPIC_SECONDS
+    while topic not in (await client.fetch_all_metadata()).topics():
+        if asyncio.get_running_loop().time() > deadline:
+            raise missing_topic(topic)
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+
+
+def missing_topic(topic: str) -> UserError:
+    """What to say of a topic that is not there, or not for us."""
+    return UserError(
+        f"The topic {topic} does not exist, or this client may not read it.",
+        "Create the topics with `feedback topics create`, or have the rights to describe and read them granted.",
+    )
 
 
 class _Quiet(logging.Filter):

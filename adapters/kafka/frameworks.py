@@ -4,20 +4,21 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Self
+from typing import NoReturn, Self
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord
-from aiokafka.errors import KafkaError
+from aiokafka import AIOKafkaConsumer
+from aiokafka.errors import KafkaError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 
-from adapters.kafka.connection import KafkaConnection
-from domain.delivery.dead_letters import Failure, dead_letter, outbound, without_original
-from domain.delivery.decoding import read_event, salvage_tenant
-from domain.delivery.messages import InboundMessage
-from domain.errors import BrokerUnavailableError, InputError, TooLargeError
+from adapters.kafka.connection import KafkaConnection, missing_topic
+from domain.delivery.dead_letters import DeadLetters, Failure
+from domain.delivery.decoding import read_event
+from domain.delivery.faults import as_ours
+from domain.delivery.messages import InboundMessage, KafkaRecord
+from domain.errors import BrokerUnavailableError, FeedbackError, InputError
 from domain.ports import EventPublisher
-from schemas.cloudevents import identify
 from schemas.frameworks import CodingFramework, framework_key
 from schemas.topics import FRAMEWORKS
 
@@ -27,13 +28,45 @@ POLL_MS = 500
 RETRY_SECONDS = (0.5, 30.0)
 
 
+@dataclass(slots=True)
+class _Shelf:
+    """What the messages come to, read from the first one on.
+
+    Attributes:
+        frameworks: by their own keys.
+        keys: the framework's key that each message key stands for: a withdrawal has nothing but the latter.
+    """
+
+    frameworks: dict[str, CodingFramework] = field(default_factory=dict)
+    keys: dict[bytes | None, str] = field(default_factory=dict)
+
+    def put(self, key: bytes | None, framework: CodingFramework) -> bool:
+        """Take a version in; whether it is another than the one before."""
+        self.keys[key] = framework.key
+        if self.frameworks.get(framework.key) == framework:
+            return False
+        self.frameworks[framework.key] = framework
+        return True
+
+    def withdraw(self, key: bytes | None) -> bool:
+        """Drop what a message key stands for; whether there was anything."""
+        named = self.keys.pop(key, None) or (key or b"").decode("utf-8", "replace")
+        return self.frameworks.pop(named, None) is not None
+
+    def reuse(self, before: "_Shelf") -> None:
+        """Keep the objects of frameworks that have not changed: what was made of them holds on."""
+        for key, framework in self.frameworks.items():
+            if before.frameworks.get(key) == framework:
+                self.frameworks[key] = before.frameworks[key]
+
+
 class KafkaFrameworkCatalogue:
     """FrameworkCatalogue that follows the topic, from its first message on, without a consumer group.
 
     Use it as an async context manager, or call `start` and `stop`. A lost broker is waited for; any other Kafka error
-    makes it read everything again through a new connection, while `find` answers from what is known. A value that is
-    no framework becomes a dead letter, and the last good version stays; every start of every worker reads it again,
-    so its dead letter may be repeated, under the same id.
+    makes it read everything again through a new connection, while `find` answers from what was known before, until as
+    much is read again as there is. A value that is no framework becomes a dead letter, and the last good version stays;
+    every start of every worker reads it again, so its dead letter may be repeated, under the same id.
 
     Args:
         connection: how to reach Kafka.
@@ -48,10 +81,8 @@ class KafkaFrameworkCatalogue:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._connection = connection
-        self._publisher = publisher
-        self._now = now
-        self._known: dict[str, CodingFramework] = {}
-        self._keys: dict[bytes | None, str] = {}  # message key -> framework's key
+        self._dead_letters = DeadLetters(publisher, now)
+        self._shelf = _Shelf()
         self._reported: set[tuple[int, int]] = set()
         self._changed = asyncio.Event()
         self._caught_up = asyncio.Event()
@@ -61,10 +92,10 @@ class KafkaFrameworkCatalogue:
         """Begin to follow; return when everything is known that the topic held at this moment.
 
         Raises:
-            UserError: Kafka does not answer.
-            BaseException: what else keeps it from reading.
+            UserError: Kafka does not answer, or the topic is not there, or not for us.
+            BugError: what else keeps it from reading.
         """
-        await self._connection.check()
+        await self._connection.check(topic=FRAMEWORKS.name)
         self._reader = asyncio.create_task(self._follow())
         caught_up = asyncio.create_task(self._caught_up.wait())
         try:
@@ -100,25 +131,36 @@ class KafkaFrameworkCatalogue:
         """The newest version of a tenant's framework, or None.
 
         Raises:
-            BaseException: what ended the reading: answers would be out of date from then on.
+            FeedbackError: what ended the reading: answers would be out of date from then on.
         """
         if self._reader is not None and self._reader.done() and not self._reader.cancelled():
             self._reader.result()
-        return self._known.get(framework_key(tenant_id, framework_id))
+        return self._shelf.frameworks.get(framework_key(tenant_id, framework_id))
 
     async def changed(self) -> None:
         """Return when the catalogue has changed after this call was made."""
         await self._changed.wait()
 
     async def _follow(self) -> None:
+        try:
+            await self._read_again_and_again()
+        except Exception as error:  # noqa: BLE001 - told to whoever asks next
+            failed: FeedbackError = as_ours(error, f"the reading of {FRAMEWORKS.name}")
+        raise failed
+
+    async def _read_again_and_again(self) -> NoReturn:
         shortest, longest = RETRY_SECONDS
         pause = shortest
         while True:
             began = asyncio.get_running_loop().time()
             try:
                 await self._read_from_start()
+            except (TopicAuthorizationFailedError, UnknownTopicOrPartitionError) as error:
+                if not self._caught_up.is_set():
+                    raise missing_topic(FRAMEWORKS.name) from error
+                _log_retry(error)
             except (KafkaError, BrokerUnavailableError) as error:
-                log.warning("the coding frameworks cannot be read (%s); trying again", type(error).__name__)
+                _log_retry(error)
             pause = shortest if asyncio.get_running_loop().time() - began > longest else min(2 * pause, longest)
             await asyncio.sleep(pause)
 
@@ -134,60 +176,48 @@ class KafkaFrameworkCatalogue:
         try:
             await consumer.start()
             ends = await consumer.end_offsets(consumer.assignment())
+            shelf = _Shelf()
             while True:
                 for batch in (await consumer.getmany(timeout_ms=POLL_MS)).values():
                     for record in batch:
-                        await self._take(record)
-                if not self._caught_up.is_set() and await self._reached(consumer, ends):
-                    self._caught_up.set()
+                        await self._take(shelf, record)
+                if shelf is not self._shelf and await self._reached(consumer, ends):
+                    self._swap(shelf)
         finally:
             await consumer.stop()
 
     async def _reached(self, consumer: AIOKafkaConsumer, ends: dict[object, int]) -> bool:
         return all([await consumer.position(partition) >= end for partition, end in ends.items()])
 
-    async def _take(self, record: "ConsumerRecord[bytes | None, bytes | None]") -> None:
-        if record.value is None:
-            self._withdraw(record.key)
-            return
-        try:
-            framework = read_event(record.value, CodingFramework)
-        except InputError as error:
-            await self._report(record, error)
-            return
-        self._keys[record.key] = framework.key
-        if self._known.get(framework.key) != framework:
-            self._known[framework.key] = framework
-            self._tell()
+    def _swap(self, shelf: _Shelf) -> None:
+        """As much is read as there was when the reading began: it is what is known from now on."""
+        shelf.reuse(self._shelf)
+        self._shelf = shelf
+        self._caught_up.set()
+        self._tell()
 
-    def _withdraw(self, key: bytes | None) -> None:
-        named = self._keys.pop(key, None) or (key or b"").decode("utf-8", "replace")
-        if self._known.pop(named, None) is not None:
+    async def _take(self, shelf: _Shelf, record: KafkaRecord) -> None:
+        if record.value is None:
+            changed = shelf.withdraw(record.key)
+        else:
+            try:
+                changed = shelf.put(record.key, read_event(record.value, CodingFramework))
+            except InputError as error:
+                await self._report(record, error)
+                return
+        if changed and shelf is self._shelf:
             self._tell()
 
     def _tell(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    async def _report(self, record: "ConsumerRecord[bytes | None, bytes | None]", error: InputError) -> None:
+    async def _report(self, record: KafkaRecord, error: InputError) -> None:
         place = (record.partition, record.offset)
-        if place in self._reported:
-            return
-        message = InboundMessage(
-            topic=record.topic,
-            partition=record.partition,
-            offset=record.offset,
-            timestamp=datetime.fromtimestamp(record.timestamp / 1000, UTC) if record.timestamp >= 0 else None,
-            key=record.key,
-            value=record.value,
-            headers=tuple(record.headers),
-        )
-        identity = identify(message.topic, message.key, message.value, message.headers)
-        tenant = salvage_tenant(message.value)
-        letter = dead_letter(message, identity, Failure.of(error), tenant_id=tenant, failed_at=self._now())
-        try:
-            await self._publisher.publish(outbound(letter, message.key, identity.trace_id))
-        except TooLargeError:
-            await self._publisher.publish(outbound(without_original(letter), message.key, identity.trace_id))
-        self._reported.add(place)
-        log.warning("a value on %s is no coding framework (%s): dead letter", record.topic, error.reason)
+        if place not in self._reported:
+            await self._dead_letters.publish(InboundMessage.from_kafka(record), Failure.of(error))
+            self._reported.add(place)
+
+
+def _log_retry(error: Exception) -> None:
+    log.warning("the coding frameworks cannot be read (%s); trying again", type(error).__name__)

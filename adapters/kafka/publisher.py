@@ -2,11 +2,13 @@
 
 import asyncio
 import logging
+from enum import Enum, auto
 from types import TracebackType
 from typing import Self
 
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+from aiokafka.partitioner import DefaultPartitioner
 
 from adapters.kafka.connection import KafkaConnection
 from domain.errors import BrokerUnavailableError, TooLargeError
@@ -16,8 +18,16 @@ log = logging.getLogger(__name__)
 
 MAX_REQUEST_BYTES = 4 * 1024 * 1024
 MAX_BATCH_BYTES = 256 * 1024
-CLOSE_SECONDS = 5.0
+CLOSE_SECONDS = 3.0
 RETRY_SECONDS = 0.2
+
+
+class _End(Enum):
+    """How one try to send ended."""
+
+    ACKNOWLEDGED = auto()
+    MAY_BE_REPEATED = auto()
+    BATCH_TOO_LARGE = auto()
 
 
 class KafkaPublisher:
@@ -34,7 +44,7 @@ class KafkaPublisher:
             quarter less CPU than with 0.
     """
 
-    def __init__(self, connection: KafkaConnection, delivery_timeout: float = 60.0, linger_ms: int = 5) -> None:
+    def __init__(self, connection: KafkaConnection, delivery_timeout: float, linger_ms: int = 5) -> None:
         self._connection = connection
         self._delivery_timeout = delivery_timeout
         self._linger_ms = linger_ms
@@ -65,47 +75,49 @@ class KafkaPublisher:
         """Return once the broker has acknowledged the message (all in-sync replicas).
 
         Raises:
-            TooLargeError: the broker or the client refuses the message for its size.
+            TooLargeError: the broker or the client refuses the message for its size, even by itself.
             BrokerUnavailableError: it was not acknowledged in time; it may or may not have arrived.
         """
+        alone = False
         try:
             async with asyncio.timeout(self._delivery_timeout):
-                while True:
-                    if await self._sent(message):
-                        return
-                    await asyncio.sleep(RETRY_SECONDS)
+                while (end := await self._sent(message, alone=alone)) is not _End.ACKNOWLEDGED:
+                    if end is _End.MAY_BE_REPEATED:
+                        await asyncio.sleep(RETRY_SECONDS)
+                    elif alone or len(message.value or b"") > MAX_BATCH_BYTES:  # so large a one has a batch to itself
+                        raise _too_large(message)
+                    else:
+                        alone = True
         except TimeoutError as error:
             raise BrokerUnavailableError(
                 f"Kafka did not acknowledge a message to {message.topic} within {self._delivery_timeout:g} seconds."
             ) from error
 
-    async def _sent(self, message: OutboundMessage) -> bool:
-        """Try once; False where another try may succeed."""
+    async def _sent(self, message: OutboundMessage, *, alone: bool) -> _End:
+        """Try once, with others in a batch or alone in one."""
         producer = self._producer
         if producer is None:
             raise BrokerUnavailableError("The publisher is closed.")
         try:
-            receipt = await producer.send(message.topic, message.value, message.key, headers=list(message.headers))
+            receipt = await (_alone if alone else _in_a_batch)(producer, message)
         except MessageSizeTooLargeError as error:  # by the client: nothing was sent
             raise _too_large(message) from error
         except KafkaError as error:
             return await self._recovered(producer, message, error)
         try:
             await receipt
-        except (MessageSizeTooLargeError, RecordListTooLargeError) as error:
-            # The broker refused a whole batch, but only a message larger than our batches can be at fault, and
-            # such a message has its batch to itself.
+        except (MessageSizeTooLargeError, RecordListTooLargeError):  # by the broker: the whole batch
             await self._replace(producer)
-            raise _too_large(message) from error
+            return _End.BATCH_TOO_LARGE
         except KafkaError as error:
             return await self._recovered(producer, message, error)
-        return True
+        return _End.ACKNOWLEDGED
 
-    async def _recovered(self, producer: AIOKafkaProducer, message: OutboundMessage, error: KafkaError) -> bool:
+    async def _recovered(self, producer: AIOKafkaProducer, message: OutboundMessage, error: KafkaError) -> _End:
         log.debug("a message to %s was not taken (%s)", message.topic, type(error).__name__)
         if not error.retriable:
             await self._replace(producer)
-        return False
+        return _End.MAY_BE_REPEATED
 
     async def _replace(self, broken: AIOKafkaProducer) -> None:
         """Put another producer in the place of a broken one, once for all who noticed."""
@@ -144,6 +156,24 @@ class KafkaPublisher:
         task = asyncio.create_task(_close(producer))
         self._retired.add(task)
         task.add_done_callback(self._retired.discard)
+
+
+async def _in_a_batch(producer: AIOKafkaProducer, message: OutboundMessage) -> "asyncio.Future[object]":
+    receipt: asyncio.Future[object] = await producer.send(
+        message.topic, message.value, message.key, headers=list(message.headers)
+    )
+    return receipt
+
+
+async def _alone(producer: AIOKafkaProducer, message: OutboundMessage) -> "asyncio.Future[object]":
+    """A message in a batch of its own, on the partition that it would have had."""
+    partitions = sorted(await producer.partitions_for(message.topic))
+    batch = producer.create_batch()
+    batch.append(timestamp=None, key=message.key, value=message.value, headers=list(message.headers))
+    batch.close()
+    partition = DefaultPartitioner()(message.key, partitions, partitions)
+    receipt: asyncio.Future[object] = await producer.send_batch(batch, message.topic, partition=partition)
+    return receipt
 
 
 async def _close(producer: AIOKafkaProducer) -> None:

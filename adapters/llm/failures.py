@@ -137,7 +137,8 @@ def _by_class(error: Exception, exceptions: Any) -> int | None:
     meanings: tuple[tuple[Any, int], ...] = (
         (exceptions.Timeout, 408),
         (exceptions.RateLimitError, 429),
-        ((exceptions.AuthenticationError, exceptions.PermissionDeniedError), 401),
+        (exceptions.AuthenticationError, 401),
+        (exceptions.PermissionDeniedError, 403),
         (exceptions.NotFoundError, 404),
         (exceptions.PaymentRequiredError, 402),
         ((exceptions.ContentPolicyViolationError, exceptions.ContextWindowExceededError), 400),

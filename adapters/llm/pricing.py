@@ -38,7 +38,7 @@ _MAX_COST = Decimal(1_000_000)
 _TWELVE_PLACES = Decimal("1e-12")
 _REMEMBERED_MODELS = 256
 _PROBES = ((1000, 200, 0, 0), (1000, 200, 600, 0), (1000, 200, 0, 150), (40_000, 3_000, 20_000, 1_000))
-_BASE_TIERS = frozenset({None, "default", "standard", "auto", "on_demand"})
+_BASE_TIERS = frozenset({"default", "standard", "auto", "on_demand"})
 _THRESHOLD = re.compile(r"_above_(\d+)k_tokens")
 _UNUSUAL_PRICES = ("tiered_pricing", "off_peak_pricing")
 _COMPLETE = frozenset({"cached_tokens", "text_tokens", "reasoning_tokens"})
@@ -98,7 +98,8 @@ def read_usage(told: object, tier: object = None) -> Reading:
         return Reading(Usage(), IMPLAUSIBLE_USAGE)
     usage = Usage(spent, written, cached, thought)
     others = any(value for part in (read, made) for name, value in part.items() if name not in _COMPLETE)
-    plain = tier in _BASE_TIERS and not others and not told.get("cache_creation_input_tokens")
+    base_tier = tier is None or (isinstance(tier, str) and tier in _BASE_TIERS)
+    plain = base_tier and not others and not told.get("cache_creation_input_tokens")
     return Reading(usage, MISSING_USAGE if spent is None or written is None else None, plain)
 
 

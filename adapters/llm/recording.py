@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from adapters.llm.answers import MAX_NAME, name_of
 from adapters.llm.pricing import NO_COST
-from domain.errors import InvalidOutputError, LLMError, LLMTimeoutError, ProviderRefusedError
+from domain.errors import InvalidOutputError, LLMError, LLMTimeoutError, ProviderRefusedError, TooLargeError
 from domain.llm.calls import Attempt, ChatModel, Completion, Prompt, Usage
 from domain.llm.conversation import Answer
 from domain.ports import EventPublisher, OutboundMessage
@@ -22,6 +22,7 @@ from schemas.topics import LLM_CALLS
 logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
+CLOSE_SECONDS = 5.0
 _FILTERED = "content_filter"
 _CUT_OFF = "length"
 
@@ -55,6 +56,7 @@ class RecordingModel:
         publisher: where the events go.
         attempt_timeout_seconds: the time for one attempt, from the request to the last byte of the answer.
         clocks: for tests.
+        close_seconds: how long `aclose` may take.
     """
 
     def __init__(
@@ -63,8 +65,10 @@ class RecordingModel:
         publisher: EventPublisher,
         attempt_timeout_seconds: float,
         clocks: Clocks | None = None,
+        close_seconds: float = CLOSE_SECONDS,
     ) -> None:
         self._inner, self._publisher, self._timeout = inner, publisher, attempt_timeout_seconds
+        self._close_seconds = close_seconds
         self._clocks = clocks or Clocks()
         self._pending: set[asyncio.Task[None]] = set()
         self._provider = inner.name.partition("/")[0][:100] or "unknown"
@@ -98,9 +102,20 @@ class RecordingModel:
                 self._publish(_event(self, attempt, outcome, started_at, seconds), attempt)
 
     async def aclose(self) -> None:
-        """Return when all events so far were acknowledged, or their publishing failed."""
-        while self._pending:
-            await asyncio.gather(*self._pending, return_exceptions=True)
+        """Wait for the acknowledgement of all events so far; those without one after `close_seconds` are given up.
+
+        Their inputs were not acknowledged: they come again, with calls of their own.
+        """
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + self._close_seconds
+        while self._pending and clock() < deadline:
+            await asyncio.wait(set(self._pending), timeout=deadline - clock())
+        given_up = set(self._pending)
+        for task in given_up:
+            task.cancel()
+        if given_up:
+            await asyncio.wait(given_up)
+            logger.error("%d LLM-call events were given up: Kafka did not acknowledge them in time", len(given_up))
 
     @property
     def provider(self) -> str:
@@ -144,15 +159,32 @@ class RecordingModel:
         )
         key = str(event.invocation_id).encode()
         message = OutboundMessage(LLM_CALLS.name, key=key, value=event.to_bytes(), headers=headers)
-        task = asyncio.create_task(self._publisher.publish(message), name=f"llm-call {event.call_id}")
+        task = asyncio.create_task(self._send(message, event), name=f"llm-call {event.call_id}")
         self._pending.add(task)
         task.add_done_callback(self._published)
         attempt.invocation.receipts.append(task)
 
+    async def _send(self, message: OutboundMessage, event: LLMCall) -> None:
+        """Publish it. One that its topic refuses for its size counts as sent: it would be refused again for ever.
+
+        An event has a few kilobytes at most, so only a topic that was made too narrow refuses it. What the call took is
+        logged then, as nothing else will tell.
+        """
+        try:
+            await self._publisher.publish(message)
+        except TooLargeError as error:
+            took = (event.call_id, event.request_model, event.input_tokens, event.output_tokens, event.cost_usd)
+            logger.error(  # noqa: TRY400 - the frames tell nothing
+                "An LLM-call event is lost: %s Raise the topic's max.message.bytes. "
+                "Call %s to %s took %s tokens in, %s out, %s USD",
+                error.message,
+                *took,
+            )
+
     def _published(self, task: asyncio.Task[None]) -> None:
         self._pending.discard(task)
         if task.cancelled():
-            logger.error("An LLM-call event was cancelled before its acknowledgement: %s", task.get_name())
+            logger.debug("An LLM-call event was cancelled before its acknowledgement: %s", task.get_name())
         elif (error := task.exception()) is not None:
             logger.error("An LLM-call event was not acknowledged (%s): %s", type(error).__name__, task.get_name())
 

@@ -7,10 +7,11 @@ Three kinds of evidence are added up, for each code without codes below it:
    script, so that the embeddings decide alone there);
 3. whether the text does what the code collects (asks, requests, states, praises), where a framework sorts by that.
 
-Nothing else is learned from: no feedback, no labels. scikit-learn is imported when the first framework comes: it takes
-a second. The few numbers below hold for every framework.
+Nothing else is learned from: no feedback, no labels. scikit-learn, which takes a second, is imported by
+`load_libraries`, or when the first framework comes. The few numbers below hold for every framework.
 """
 
+import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -32,6 +33,13 @@ MAX_REGRESSION_SIZE = 2_500_000
 PROTOTYPE_SCALE = 12.0
 
 Scores = npt.NDArray[np.float64]
+
+
+def load_libraries() -> None:
+    """Import what the first framework needs, before it comes."""
+    for module in ("sklearn.linear_model", "sklearn.feature_extraction.text"):
+        importlib.import_module(module)
+    one_thread()
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ SAYS = "offline/semantic (not an LLM)"
 LEAST_SUPPORT = 0.25
 """In a script that is not the framework's, n-grams say nothing, and real feedback comes down to here."""
 LEAST_LETTERS = 3
+LIKENESS_AGAINST_SMALL_TALK = 0.4
 LEAST_PROBABILITY = 0.08
 LEAST_TIMES_CHANCE = 12
 """A best code that is less probable, and less than a dozen times as probable as by chance, stands out from nothing."""
@@ -70,7 +71,9 @@ class Coder:
         scored = classifier.score(record)
         if float(scored.closest.max()) + scored.likeness < LEAST_SUPPORT:
             return _abstention("nothing in the framework is close to what the record says")
-        if np.all((scored.sentences @ self._small_talk.T).max(axis=1) > scored.closest):
+        # Words that the framework itself uses speak against small talk, whatever the sentence resembles otherwise.
+        support = scored.closest + LIKENESS_AGAINST_SMALL_TALK * scored.likeness
+        if np.all((scored.sentences @ self._small_talk.T).max(axis=1) > support):
             return _abstention("the record is closer to small talk than to any code")
         best = ranking(scored)[:max_codes]
         if scored.probabilities[best[0]] < min(LEAST_PROBABILITY, LEAST_TIMES_CHANCE / len(classifier.leaves)):

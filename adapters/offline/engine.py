@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from adapters.offline.analyser import analyse
-from adapters.offline.classifier import FrameworkClassifier
+from adapters.offline.classifier import FrameworkClassifier, load_libraries
 from adapters.offline.coder import Coder
 from adapters.offline.embeddings import Embedder, SentenceEncoder
 from adapters.offline.prompt_reader import CodingTask, SummaryTask, Task, parse_framework, read
@@ -38,9 +38,10 @@ class Engine:
             return json.dumps(self._carry_out(task), ensure_ascii=False)
 
     def warm_up(self) -> None:
-        """Load the encoder and what codes with it, where they are not loaded yet."""
+        """Load the encoder and what codes with it, so that the first record takes no longer than the others."""
         with self._lock:
             self._coder = self._coder or Coder(self._embedder)
+        load_libraries()
 
     def classifier(self, framework: str) -> FrameworkClassifier:
         """The classifier of a framework block, made at its first use. Not thread-safe; for benchmarks."""

@@ -1,5 +1,8 @@
 """`offline/semantic` for any LiteLLM program: `register()`, then `litellm.acompletion(model="offline/semantic", ...)`.
 
+A door for programs and notebooks of others who use LiteLLM, to try their prompts without a key. Our own workers do not
+go through it: they take `provider.OfflineModel`, and need no LiteLLM for that.
+
 Importing this module imports LiteLLM, which takes seconds: import it where it is needed.
 """
 
@@ -26,16 +29,15 @@ class OfflineLLM(CustomLLM):
         super().__init__()
         self._engine = engine
 
-    def completion(  # type: ignore[override]  # of the sixteen arguments LiteLLM passes by name, three matter
-        self, model: str, messages: list[dict[str, Any]], *_: Any, model_response: ModelResponse, **__: Any
-    ) -> ModelResponse:
-        """Answer at once.
+    def completion(self, *_: Any, **given: Any) -> ModelResponse:
+        """Answer at once. LiteLLM passes sixteen arguments, by name; `model`, `messages` and `model_response` matter.
 
         Raises:
             CustomLLMError: another model than `semantic` (404), or a prompt that is not the product's (400).
         """
-        if model != MODEL:
+        if given["model"] != MODEL:
             raise _refusal(404, f"The offline provider has one model: {MODEL_NAME}.")
+        messages: list[dict[str, Any]] = given["messages"]
         system, user = (_first(messages, role) for role in ("system", "user"))
         try:
             text = (self._engine or shared_engine()).answer(system, user)
@@ -43,21 +45,15 @@ class OfflineLLM(CustomLLM):
             raise _refusal(400, error.message) from None
         prompt_tokens = tokens(*(str(message.get("content") or "") for message in messages))
         answer_tokens = tokens(text)
-        model_response.model = MODEL_NAME
-        model_response.choices = [
-            Choices(finish_reason="stop", index=0, message=Message(role="assistant", content=text))
-        ]
         usage = LiteLLMUsage(
             prompt_tokens=prompt_tokens, completion_tokens=answer_tokens, total_tokens=prompt_tokens + answer_tokens
         )
-        setattr(model_response, "usage", usage)  # noqa: B010  (a dynamic field of LiteLLM's)
-        return model_response
+        answer = Choices(finish_reason="stop", index=0, message=Message(role="assistant", content=text))
+        return ModelResponse(id=given["model_response"].id, model=MODEL_NAME, choices=[answer], usage=usage)
 
-    async def acompletion(  # type: ignore[override]
-        self, model: str, messages: list[dict[str, Any]], *_: Any, model_response: ModelResponse, **__: Any
-    ) -> ModelResponse:
+    async def acompletion(self, *_: Any, **given: Any) -> ModelResponse:
         """Answer in a thread. Raises as `completion` does."""
-        return await asyncio.to_thread(self.completion, model, messages, model_response=model_response)
+        return await asyncio.to_thread(self.completion, **given)
 
 
 def register(engine: Engine | None = None) -> None:
@@ -68,7 +64,7 @@ def register(engine: Engine | None = None) -> None:
         *litellm.custom_provider_map,
         {"provider": PROVIDER, "custom_handler": OfflineLLM(engine)},
     ]
-    custom_llm_setup()  # type: ignore[no-untyped-call]
+    custom_llm_setup()  # type: ignore[no-untyped-call]  # LiteLLM declares no types for it
 
 
 def _first(messages: list[dict[str, Any]], role: str) -> str:
@@ -76,4 +72,4 @@ def _first(messages: list[dict[str, Any]], role: str) -> str:
 
 
 def _refusal(status: int, message: str) -> CustomLLMError:
-    return CustomLLMError(status_code=status, message=message)  # type: ignore[no-untyped-call]
+    return CustomLLMError(status_code=status, message=message)  # type: ignore[no-untyped-call]  # as above

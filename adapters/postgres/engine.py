@@ -12,6 +12,9 @@ from adapters.postgres.failures import explain
 from adapters.postgres.tokens import CachedTokens, EntraTokenProvider, TokenProvider
 from domain.errors import UserError
 
+Engine = AsyncEngine
+"""The pool of connections, under a name of ours: who wires processes need not know whose it is."""
+
 SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
 _FORM = "postgresql://user:password@host:5432/name"
 

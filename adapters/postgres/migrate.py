@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 
 from alembic import command
 from alembic.config import Config
@@ -13,7 +13,6 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import NullPool
 
-import migrations
 from adapters.postgres.engine import DatabaseSettings, check, create_engine
 from adapters.postgres.reading import answering
 from adapters.postgres.tokens import TokenProvider
@@ -37,9 +36,12 @@ class MigrationReport:
 
 
 def alembic_config() -> Config:
-    """Alembic's settings without a file: the steps lie where the package `migrations` is installed."""
+    """Alembic's settings without a file: the steps lie where the package `migrations` is installed.
+
+    Alembic loads them by that name. We do not import them: they import us.
+    """
     config = Config()
-    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    config.set_main_option("script_location", str(files("migrations")).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config
 

@@ -1,15 +1,18 @@
 """Answers usage questions from `llm_calls`: one statement a question, so that an answer is of one moment."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from decimal import Decimal
 from typing import Any, TypeVar
+from uuid import UUID
 
-from sqlalchemy import RowMapping, TextClause, text
+from sqlalchemy import RowMapping, TextClause, Uuid, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.reading import answering
 from domain.usage import Distribution, OperationUsage, TenantUsage, View, Window
 
+E = TypeVar("E")
 N = TypeVar("N", int, float)
 Views = dict[str, dict[str, View]]
 """Name of the group -> name of the view -> the view."""
@@ -18,7 +21,7 @@ _CALLS = """
     SELECT tenant_id, operation, status = 'ok' AS ok, cost_usd, cost_usd IS NULL AS unpriced,
            call_duration_ms AS duration_ms, input_tokens::numeric, output_tokens::numeric
     FROM llm_calls
-    WHERE "timestamp" >= :start AND "timestamp" < :end {tenant}
+    WHERE {rows}
 """
 
 # Grouped by all that names an invocation, so that what does not agree on one is counted once, in one place.
@@ -28,7 +31,7 @@ _INVOCATIONS = """
            sum(cost_usd) AS cost_usd, bool_or(cost_usd IS NULL) AS unpriced,
            sum(call_duration_ms) AS duration_ms, sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens
     FROM llm_calls
-    WHERE invocation_started_at >= :start AND invocation_started_at < :end {tenant}
+    WHERE {rows}
     GROUP BY tenant_id, operation, invocation_id, invocation_started_at
 """
 
@@ -47,9 +50,16 @@ _VIEW = """
 """
 
 
-def _question(by: str | None) -> TextClause:
-    """Both views, for one tenant (`by` None) or for every value of the column `by` and for all of them together."""
-    tenant = "AND tenant_id = :tenant_id" if by is None else ""
+_WINDOW = "{time} >= :start AND {time} < :end"
+_OWN_WINDOW = f"{_WINDOW} AND tenant_id = :tenant_id"
+_GIVEN_CALLS = "call_id = ANY(:calls)"
+
+
+def _question(by: str | None, rows: str) -> TextClause:
+    """Both views, of all rows in question (`by` None) or for every value of the column `by` and for all together.
+
+    `rows` says which rows those are; `{time}` in it stands for the column that the view's windows go by.
+    """
     fields = ("duration_ms", "input_tokens", "output_tokens")
     shape = {
         "name": "NULL::text" if by is None else by,
@@ -58,14 +68,19 @@ def _question(by: str | None) -> TextClause:
         "distributions": ", ".join(_DISTRIBUTION.format(of=field) for field in fields),
     }
     views = " UNION ALL ".join(_VIEW.format(view=view, **shape) for view in ("llm_calls", "invocations"))
-    sources = (
-        f"window_llm_calls AS ({_CALLS.format(tenant=tenant)}), "
-        f"window_invocations AS ({_INVOCATIONS.format(tenant=tenant)})"
-    )
+    calls = _CALLS.format(rows=rows.format(time='"timestamp"'))
+    invocations = _INVOCATIONS.format(rows=rows.format(time="invocation_started_at"))
+    sources = f"window_llm_calls AS ({calls}), window_invocations AS ({invocations})"
     return text(f"WITH {sources} {views}")
 
 
-_OF_TENANT, _BY_TENANT, _BY_OPERATION = _question(None), _question("tenant_id"), _question("operation")
+def _question_of_calls(by: str) -> TextClause:
+    return _question(by, _GIVEN_CALLS).bindparams(bindparam("calls", type_=ARRAY(Uuid)))
+
+
+_OF_TENANT = _question(None, _OWN_WINDOW)
+_BY_TENANT, _BY_OPERATION = _question("tenant_id", _WINDOW), _question("operation", _WINDOW)
+_OF_CALLS_BY_TENANT, _OF_CALLS_BY_OPERATION = _question_of_calls("tenant_id"), _question_of_calls("operation")
 
 
 class PostgresUsageReader:
@@ -76,26 +91,41 @@ class PostgresUsageReader:
 
     async def of_tenant(self, tenant_id: str, window: Window) -> TenantUsage:
         """What the tenant used; zeros where nothing."""
-        _, total = await self._ask(_OF_TENANT, window, tenant_id=tenant_id)
+        _, total = await self._ask(_OF_TENANT, {**_moments(window), "tenant_id": tenant_id})
         return TenantUsage(tenant_id=tenant_id, start=window.start, end=window.end, **total)
 
     async def by_tenant(self, window: Window) -> list[TenantUsage]:
         """Every tenant that used something, by name, and last the grand total."""
-        groups, total = await self._ask(_BY_TENANT, window)
-        named = [*sorted(groups.items()), (None, total)]
-        return [TenantUsage(tenant_id=name, start=window.start, end=window.end, **views) for name, views in named]
+        return await self._list(TenantUsage, "tenant_id", window, _BY_TENANT, _moments(window))
 
     async def by_operation(self, window: Window) -> list[OperationUsage]:
         """Every operation that was used, by name, and last the grand total."""
-        groups, total = await self._ask(_BY_OPERATION, window)
-        named = [*sorted(groups.items()), (None, total)]
-        return [OperationUsage(operation=name, start=window.start, end=window.end, **views) for name, views in named]
+        return await self._list(OperationUsage, "operation", window, _BY_OPERATION, _moments(window))
 
-    async def _ask(self, question: TextClause, window: Window, **further: str) -> tuple[Views, dict[str, View]]:
-        parameters = {"start": window.start, "end": window.end, **further}
+    async def of_calls(self, calls: Collection[UUID], window: Window) -> tuple[list[TenantUsage], list[OperationUsage]]:
+        """The same two lists over nothing but these LLM calls; `window` is only named in them."""
+        given = {"calls": list(calls)}
+        return (
+            await self._list(TenantUsage, "tenant_id", window, _OF_CALLS_BY_TENANT, given),
+            await self._list(OperationUsage, "operation", window, _OF_CALLS_BY_OPERATION, given),
+        )
+
+    async def _list(
+        self, entry: Callable[..., E], name: str, window: Window, question: TextClause, parameters: dict[str, Any]
+    ) -> list[E]:
+        """An entry for each group, by its name, and last the grand total, whose name is None."""
+        groups, total = await self._ask(question, parameters)
+        named = [*sorted(groups.items()), (None, total)]
+        return [entry(**{name: group}, start=window.start, end=window.end, **views) for group, views in named]
+
+    async def _ask(self, question: TextClause, parameters: dict[str, Any]) -> tuple[Views, dict[str, View]]:
         async with answering(self._engine) as connection:
             rows = (await connection.execute(question, parameters)).mappings().all()
         return _sorted_out(rows)
+
+
+def _moments(window: Window) -> dict[str, Any]:
+    return {"start": window.start, "end": window.end}
 
 
 def _sorted_out(rows: Iterable[RowMapping]) -> tuple[Views, dict[str, View]]:

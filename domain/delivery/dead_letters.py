@@ -1,15 +1,21 @@
 """Writing down an input that could not be answered, with its original bytes."""
 
+import logging
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
+from domain.delivery.decoding import salvage_tenant
 from domain.delivery.messages import InboundMessage
-from domain.errors import FeedbackError
-from domain.ports import OutboundMessage
-from schemas.cloudevents import InputIdentity, deterministic_id, headers_for
+from domain.delivery.results import result_id
+from domain.errors import FeedbackError, TooLargeError
+from domain.ports import EventPublisher, OutboundMessage
+from schemas.cloudevents import InputIdentity, deterministic_id, headers_for, identify
 from schemas.dead_letters import DeadLetter, Header, Source
 from schemas.topics import DEAD_LETTERS
+
+logger = logging.getLogger(__name__)
 
 INTERNAL_ERROR = "internal_error"
 
@@ -42,14 +48,56 @@ class Failure:
         return cls(INTERNAL_ERROR, kind, told, operation, attempts)
 
 
-def dead_letter(
-    message: InboundMessage, identity: InputIdentity, failure: Failure, *, tenant_id: str | None, failed_at: datetime
+class DeadLetters:
+    """Publishes dead letters, whoever read the input: a worker, the catalogue of frameworks, the consumer of LLM calls.
+
+    Args:
+        publisher: takes them.
+        now: the time, with an offset.
+    """
+
+    def __init__(self, publisher: EventPublisher, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self._publisher = publisher
+        self._now = now
+
+    async def publish(
+        self,
+        message: InboundMessage,
+        failure: Failure,
+        *,
+        identity: InputIdentity | None = None,
+        tenant_id: str | None = None,
+    ) -> None:
+        """Return once the dead letter is acknowledged: with the original bytes, or without where they fit nowhere.
+
+        Args:
+            message: the input.
+            failure: why it has no result.
+            identity: who the input is, where that is known already.
+            tenant_id: whose it is, where it could be read; otherwise it is looked for in the value.
+
+        Raises:
+            BrokerUnavailableError: it was not acknowledged; the input must not be either.
+        """
+        who = identity or identify(message.topic, message.key, message.value, message.headers)
+        letter = _letter(message, who, failure, tenant_id or salvage_tenant(message.value), self._now())
+        try:
+            await self._publisher.publish(_outbound(letter, message.key, who.trace_id))
+        except TooLargeError:
+            await self._publisher.publish(_outbound(_without_original(letter), None, who.trace_id))
+        told = (failure.reason, failure.operation or "none", message.where)
+        logger.warning("Dead letter: %s, operation %s, %s", *told)
+
+
+def _letter(
+    message: InboundMessage, identity: InputIdentity, failure: Failure, tenant_id: str | None, failed_at: datetime
 ) -> DeadLetter:
     """The event: what failed and why, and the input as it stood on Kafka, byte for byte."""
     return DeadLetter(
         dead_letter_id=deterministic_id(identity.event_id, "dead_letter", failure.operation or ""),
         tenant_id=tenant_id,
         operation=failure.operation,
+        result_id=result_id(identity, failure.operation) if failure.operation else None,
         reason=failure.reason,
         error_class=failure.error_class,
         message=failure.message,
@@ -64,7 +112,7 @@ def dead_letter(
     )
 
 
-def without_original(letter: DeadLetter) -> DeadLetter:
+def _without_original(letter: DeadLetter) -> DeadLetter:
     """The same without the original bytes, for an input so large that its dead letter fits nowhere."""
     note = " The original is too large to be carried here: read it at its source."
     return letter.model_copy(
@@ -72,8 +120,7 @@ def without_original(letter: DeadLetter) -> DeadLetter:
     )
 
 
-def outbound(letter: DeadLetter, key: bytes | None, trace_id: str) -> OutboundMessage:
-    """The dead letter as it is sent, under the key of its input."""
+def _outbound(letter: DeadLetter, key: bytes | None, trace_id: str) -> OutboundMessage:
     headers = headers_for(letter, str(letter.dead_letter_id), trace_id, letter.failed_at)
     return OutboundMessage(DEAD_LETTERS.name, key, letter.to_bytes(), headers)
 

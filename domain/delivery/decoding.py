@@ -119,7 +119,7 @@ def salvage_tenant(value: bytes | None) -> str | None:
         tenant = read_object(value).get("tenant_id")
     except InputError:
         return None
-    return tenant if isinstance(tenant, str) and 1 <= len(tenant) <= 255 else None
+    return tenant if isinstance(tenant, str) and 1 <= len(tenant) <= 255 and "\x00" not in tenant else None
 
 
 def _problem(problems: list[ErrorDetails], model: type[Event]) -> InputError:

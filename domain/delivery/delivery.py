@@ -1,10 +1,8 @@
 """Everything that happens to one input between being read and being acknowledged."""
 
 import asyncio
-import logging
 import random as random_module
 import time
-import traceback
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -12,9 +10,12 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from domain.delivery import dead_letters, results
+from domain.delivery import results
 from domain.delivery.dead_letter_limit import DeadLetterLimit
-from domain.delivery.decoding import InputEvent, decode, salvage_tenant
+from domain.delivery.dead_letters import DeadLetters, Failure
+from domain.delivery.decoding import InputEvent, decode
+from domain.delivery.faults import as_ours, bug, log_fault
+from domain.delivery.health import Health
 from domain.delivery.messages import InboundMessage
 from domain.delivery.places import Place, Places
 from domain.delivery.settings import DeliverySettings
@@ -26,7 +27,6 @@ from domain.errors import (
     InvalidOutputError,
     LLMError,
     OperationUnavailableError,
-    TooLargeError,
 )
 from domain.llm.breaker import CircuitBreaker
 from domain.llm.calls import Invocation
@@ -36,15 +36,13 @@ from domain.operations.answers import Made
 from domain.operations.outline import Outlines
 from domain.operations.questions import Question
 from domain.ports import EventPublisher, FrameworkCatalogue
-from schemas.cloudevents import InputIdentity, deterministic_id, identify
+from schemas.cloudevents import InputIdentity, identify
 from schemas.frameworks import CodingFramework
 from schemas.operations import Operation
 from schemas.records import FeedbackRecordSubmitted
 from schemas.requests import AnalysisRequested
 
-logger = logging.getLogger(__name__)
-
-BUGS_IN_A_ROW = 3
+_TRIES = 2
 _OF_THIS_INPUT = (InputError, LLMError, InvalidOutputError)
 """What makes a dead letter; any other error of ours stops the worker."""
 
@@ -62,7 +60,6 @@ class _Job:
         event: what it says, once it was read.
         receipts: acknowledgements of its LLM-call events, to be awaited.
         attempts: LLM calls made, by operation.
-        bugged: whether it met a fault of this program, twice.
     """
 
     message: InboundMessage
@@ -72,7 +69,6 @@ class _Job:
     event: InputEvent | None = None
     receipts: list[asyncio.Future[None]] = field(default_factory=list)
     attempts: dict[Operation | None, int] = field(default_factory=dict)
-    bugged: bool = False
 
 
 class Delivery:
@@ -99,8 +95,9 @@ class Delivery:
         self._monotonic, self._now_utc, self._random, self._sleep = monotonic, now, random, sleep
         self._outlines = Outlines(settings.framework_token_budget)
         self._places = Places(settings.max_in_flight, breaker)
-        self._limit = DeadLetterLimit(
-            settings.dead_letter_share, settings.dead_letter_window, settings.dead_letter_minimum
+        self._dead_letters = DeadLetters(publisher, now)
+        self._health = Health(
+            DeadLetterLimit(settings.dead_letter_share, settings.dead_letter_window, settings.dead_letter_minimum)
         )
         self._wait = FrameworkWait(
             catalogue,
@@ -109,7 +106,6 @@ class Delivery:
             grace_seconds=settings.framework_grace_seconds,
             now=now,
         )
-        self._bugs_in_a_row = 0
 
     async def ready_for_more(self) -> None:
         """Return when another input may be read: a place is free, and the provider answers.
@@ -126,8 +122,18 @@ class Delivery:
         Raises:
             BrokerUnavailableError: an outcome was not acknowledged; the input must be delivered again.
             WorkerHaltedError: going on would do harm: too many dead letters, an unusable provider.
-            Exception: a bug, not tied to this input. After any of these the input must not be acknowledged.
+            BugError: a fault of this program, not tied to this input. After any of these the input must not be
+                acknowledged. Nothing else comes out, so that nobody prints an exception that quotes an input.
         """
+        try:
+            await self._bring_to_outcome(message)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it stops the worker
+            found = as_ours(error, message.where)
+        else:
+            return
+        raise found
+
+    async def _bring_to_outcome(self, message: InboundMessage) -> None:
         with self._places.occupy() as place:
             place.begin(_READING)
             job = _Job(message, identify(message.topic, message.key, message.value, message.headers), place)
@@ -137,7 +143,7 @@ class Delivery:
                 place.end(_READING)
                 await together([branch() for branch in branches])
             await acknowledged(job.receipts)
-        self._limit.check()
+        self._health.check()
 
     async def _read(self, job: _Job) -> None:
         event = decode(job.message)
@@ -180,7 +186,7 @@ class Delivery:
         invocation = self._invocation(job, operation)
         answer = await self._converse(job, operation, question, invocation)
         made = Made(
-            result_id=deterministic_id(job.identity.event_id, operation.value),
+            result_id=results.result_id(job.identity, operation.value),
             invocation_id=invocation.invocation_id,
             model=answer.completion.model or self._model.name,
             prompt_version=question.prompt.version,
@@ -189,8 +195,6 @@ class Delivery:
         result = results.outbound(question.result(answer.value, made), job.identity.trace_id)
         await acknowledged(invocation.receipts)
         await self._publisher.publish(result)
-        self._limit.record(dead=False)
-        self._bugs_in_a_row = 0
 
     def _invocation(self, job: _Job, operation: Operation) -> Invocation:
         return Invocation(
@@ -225,65 +229,51 @@ class Delivery:
             job.receipts += invocation.receipts
 
     async def _outcome(self, job: _Job, operation: Operation | None, work: Callable[[], Awaitable[None]]) -> None:
-        """Do the work, or leave a dead letter. An unknown exception gets a second try: it may have been chance."""
+        """Do the work, or leave a dead letter."""
         try:
-            try:
-                await work()
-            except FeedbackError:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, it is a bug, and logged
-                _log_bug(error, job, operation)
-                await work()
-        except _OF_THIS_INPUT as error:
-            self._bugs_in_a_row = 0
-            await self._give_up(job, operation, error)
-        except FeedbackError:
-            raise
-        except Exception as error:
-            _log_bug(error, job, operation)
-            self._bugs_in_a_row += not job.bugged
-            job.bugged = True
-            if self._bugs_in_a_row >= BUGS_IN_A_ROW:
-                raise
-            await self._give_up(job, operation, error)
+            error = await self._failure(job, operation, work)
+            if error is None:
+                self._health.succeeded(operation)
+            else:
+                await self._give_up(job, operation, error)
         finally:
             if operation is not None:
                 job.place.end(operation)
+
+    async def _failure(
+        self, job: _Job, operation: Operation | None, work: Callable[[], Awaitable[None]]
+    ) -> Exception | None:
+        """Do the work; return what makes a dead letter of it, if anything does.
+
+        An unknown exception gets a second try: it may have been chance. No error is raised while another one is being
+        handled, as its text would go along.
+        """
+        where = f"operation {operation or 'none'}, {job.message.where}"
+        for _ in range(_TRIES):
+            try:
+                await work()
+            except _OF_THIS_INPUT as error:
+                self._health.blamed(operation)
+                return error
+            except FeedbackError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is a bug, and logged
+                log_fault(error, where)
+                found = error
+            else:
+                return None
+        if self._health.met_a_bug(operation):
+            raise bug(found, where)
+        return found
 
     async def _give_up(self, job: _Job, operation: Operation | None, error: Exception) -> None:
         """Publish the dead letter, after the events of the failed attempts."""
         await acknowledged(job.receipts)
         attempts = job.attempts.get(operation, 0) if operation else 0
-        failure = dead_letters.Failure.of(error, operation and operation.value, attempts)
-        message, trace_id = job.message, job.identity.trace_id
-        letter = dead_letters.dead_letter(
-            message,
-            job.identity,
-            failure,
-            tenant_id=job.tenant_id or salvage_tenant(message.value),
-            failed_at=self._now_utc(),
-        )
-        logger.warning("Dead letter: %s, operation %s, %s", failure.reason, operation or "none", _where(message))
-        try:
-            await self._publisher.publish(dead_letters.outbound(letter, message.key, trace_id))
-        except TooLargeError:
-            rest = dead_letters.without_original(letter)
-            await self._publisher.publish(dead_letters.outbound(rest, message.key, trace_id))
-        if not isinstance(error, OperationUnavailableError):  # foreseen, and no sign of a fault
-            self._limit.record(dead=True)
+        failure = Failure.of(error, operation and operation.value, attempts)
+        await self._dead_letters.publish(job.message, failure, identity=job.identity, tenant_id=job.tenant_id)
+        self._health.failed(operation, error)
 
 
 def _unavailable(operation: Operation) -> Question[Any]:
     raise OperationUnavailableError(f"This release does not carry out {operation.value}.")
-
-
-def _where(message: InboundMessage) -> str:
-    return f"{message.topic} partition {message.partition} offset {message.offset}"
-
-
-def _log_bug(error: Exception, job: _Job, operation: Operation | None) -> None:
-    """Say where it happened. The exception's own text is left out: it may quote the input."""
-    frames = "".join(traceback.format_tb(error.__traceback__))
-    logger.error(
-        "Unexpected %s in operation %s, %s\n%s", type(error).__name__, operation or "none", _where(job.message), frames
-    )

@@ -1,7 +1,30 @@
 """An input as it stood on Kafka, whoever read it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
+from typing import Protocol
+
+MILLISECONDS = 1000
+
+
+class KafkaRecord(Protocol):
+    """A message as a Kafka client hands it out."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> float | None: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes | None]] | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -10,7 +33,7 @@ class InboundMessage:
 
     Attributes:
         topic, partition, offset: where it stood.
-        timestamp: the broker's timestamp of it, with an offset; None where there is none.
+        timestamp: when it was sent, as its Kafka timestamp says; None where there is none, or an impossible one.
         key, value: its bytes, as they came.
         headers: its headers in their order, names not unique.
     """
@@ -22,3 +45,31 @@ class InboundMessage:
     key: bytes | None = field(repr=False)
     value: bytes | None = field(repr=False)
     headers: tuple[tuple[str, bytes | None], ...] = field(repr=False, default=())
+
+    @property
+    def where(self) -> str:
+        """Where it stood, in words for the log."""
+        return f"{self.topic} partition {self.partition} offset {self.offset}"
+
+    @classmethod
+    def from_kafka(cls, record: KafkaRecord, ticks_per_second: int = MILLISECONDS) -> "InboundMessage":
+        """A client's record. Kafka's clients count timestamps in milliseconds; Faust counts seconds."""
+        return cls(
+            topic=record.topic,
+            partition=record.partition,
+            offset=record.offset,
+            timestamp=_moment(record.timestamp, ticks_per_second),
+            key=record.key,
+            value=record.value,
+            headers=tuple(record.headers or ()),
+        )
+
+
+def _moment(ticks: float | None, ticks_per_second: int) -> datetime | None:
+    """A producer may send any 64 bits: microseconds, -1 for none. What is no time is none, and stops nobody."""
+    if ticks is None or ticks < 0:
+        return None
+    try:
+        return datetime.fromtimestamp(ticks / ticks_per_second, UTC)
+    except (ValueError, OverflowError, OSError):
+        return None

@@ -14,7 +14,7 @@ class _Lane:
 
     generation: int
     last: int = -1
-    waiting: deque[tuple[int, int]] = field(default_factory=deque)  # (offset, number of its arrival), oldest first
+    waiting: deque[int] = field(default_factory=deque)  # offsets, oldest first
     finished: set[int] = field(default_factory=set)
 
 
@@ -27,7 +27,6 @@ class OrderedAcks(Generic[P]):
 
     def __init__(self) -> None:
         self._lanes: dict[P, _Lane] = {}
-        self._arrivals = 0
         self._unreleased = 0
 
     def __len__(self) -> int:
@@ -47,8 +46,7 @@ class OrderedAcks(Generic[P]):
         if generation < lane.generation or offset <= lane.last:
             return False
         lane.last = offset
-        lane.waiting.append((offset, self._arrivals))
-        self._arrivals += 1
+        lane.waiting.append(offset)
         self._unreleased += 1
         return True
 
@@ -62,12 +60,12 @@ class OrderedAcks(Generic[P]):
         lane = self._lanes.get(partition)
         if lane is None or lane.generation != generation or not lane.waiting:
             return []
-        if not lane.waiting[0][0] <= offset <= lane.last:
+        if not lane.waiting[0] <= offset <= lane.last:
             return []  # released before, or never tracked
         lane.finished.add(offset)
         released = []
-        while lane.waiting and lane.waiting[0][0] in lane.finished:
-            head, _ = lane.waiting.popleft()
+        while lane.waiting and lane.waiting[0] in lane.finished:
+            head = lane.waiting.popleft()
             lane.finished.remove(head)
             released.append(head)
         self._unreleased -= len(released)
@@ -78,19 +76,3 @@ class OrderedAcks(Generic[P]):
         lane = self._lanes.pop(partition, None)
         if lane is not None:
             self._unreleased -= len(lane.waiting)
-
-    def oldest_unfinished(self) -> tuple[P, int] | None:
-        """The partition and offset of the input that has been unfinished for longest; None where none is."""
-        heads = [(lane.waiting[0][1], partition, lane.waiting[0][0]) for partition, lane in self._heads()]
-        if not heads:
-            return None
-        _, partition, offset = min(heads, key=lambda head: head[0])
-        return partition, offset
-
-    def window(self, partition: P) -> int:
-        """How many inputs of a partition are not released yet: what a crash would repeat of it at most."""
-        lane = self._lanes.get(partition)
-        return len(lane.waiting) if lane else 0
-
-    def _heads(self) -> list[tuple[P, _Lane]]:
-        return [(partition, lane) for partition, lane in self._lanes.items() if lane.waiting]

@@ -25,11 +25,6 @@ class Places:
         self.slots = asyncio.Semaphore(slots)
         breaker.watch(self._changed.set)
 
-    @property
-    def taken(self) -> int:
-        """Inputs at work now."""
-        return self._taken
-
     async def free(self) -> None:
         """Return when a place is free and the breaker lets another input in."""
         if self._breaker.is_open or self._taken + self._let_in >= self._places:

@@ -1,11 +1,18 @@
 """Sending a result: to which topic, under which key."""
 
+from uuid import UUID
+
 from domain.ports import OutboundMessage
-from schemas.cloudevents import headers_for
+from schemas.cloudevents import InputIdentity, deterministic_id, headers_for
 from schemas.results import AnalysisCompleted, CodesAssigned, RecordSummarized
 from schemas.topics import ANALYSES, CODE_ASSIGNMENTS, SUMMARIES
 
 ResultEvent = CodesAssigned | RecordSummarized | AnalysisCompleted
+
+
+def result_id(identity: InputIdentity, operation: str) -> UUID:
+    """The id of what an operation on an input comes to, a result or a dead letter: the first one there is counts."""
+    return deterministic_id(identity.event_id, operation)
 
 
 def outbound(result: ResultEvent, trace_id: str) -> OutboundMessage:

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field
 
 from domain.llm.retry import RetryPolicy
-from domain.operations.outline import DEFAULT_TOKEN_BUDGET
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +19,16 @@ class DeliverySettings:
             An attempt that began in time may end: it is bounded by its own timeout.
         retry: how long to pause between attempts.
         dead_letter_share, dead_letter_window, dead_letter_minimum: the worker halts when more than this share of the
-            latest `window` outcomes, at least `minimum` of them, were dead letters.
+            latest `window` outcomes of an operation, at least `minimum` of them, were dead letters.
     """
 
-    max_in_flight: int = 256
-    max_waiting: int = 1000
-    framework_wait_seconds: float = 60.0
+    max_in_flight: int
+    max_waiting: int
+    framework_wait_seconds: float
+    framework_token_budget: int
+    deadline_seconds: float
+    dead_letter_share: float
     framework_grace_seconds: float = 2.0
-    framework_token_budget: int = DEFAULT_TOKEN_BUDGET
-    deadline_seconds: float = 300.0
     retry: RetryPolicy = field(default_factory=RetryPolicy)
-    dead_letter_share: float = 0.5
     dead_letter_window: int = 200
     dead_letter_minimum: int = 100

@@ -1,15 +1,21 @@
 """When a provider is down for everyone: hold all calls, probe, and let no input pay for it.
 
 The breaker cannot see whether a provider is down or an input is poison; it can see whether others are answered
-meanwhile. So a failure counts against the provider only while nobody has been answered since the failing invocation's
-first failure; and the breaker opens again and again only on such failures.
+meanwhile. So failures count against the provider only while nobody is answered: the count starts anew with each answer
+to anyone, and leaves out those of an invocation that is itself to blame (`Conversation.is_to_blame`).
+
+A provider is unusable, and the worker stops, when nothing came but refusals of ours (a wrong key, an unknown model)
+since the last answer to anyone: at least `failures` of them, over `refusal_seconds`, to two inputs; or to one, where no
+other is at work.
 """
 
 import asyncio
 import logging
+import math
 import time
-from collections import deque
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from domain.errors import LLMError, ProviderMisconfiguredError, RateLimitedError
@@ -18,8 +24,10 @@ from domain.llm.retry import asked_to_wait
 CallLater = Callable[[float, Callable[[], None]], asyncio.Handle]
 logger = logging.getLogger(__name__)
 
-LONGEST_RETRY_AFTER = 300.0
 INPUTS_WHILE_OPEN = 2
+ANOTHER_INPUT_SECONDS = 900.0
+"""While open, one more input is let in each time so many seconds have passed: those at work may all be poison."""
+_REMEMBERED_OUTAGES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +38,14 @@ class BreakerPolicy:
         failures: open after so many failures in a row, of anyone, with no answer to anyone between them,
         span_seconds: the last of them at least this long after the first.
         first_probe_seconds, last_probe_seconds: pause before a probe; doubled with each that fails, up to the last.
+        refusal_seconds: a wrong key or model is sure when it has been refused for so long.
     """
 
     failures: int = 5
     span_seconds: float = 2.0
     first_probe_seconds: float = 1.0
     last_probe_seconds: float = 30.0
+    refusal_seconds: float = 10.0
 
 
 @dataclass(eq=False, slots=True)
@@ -45,20 +55,47 @@ class Ticket:
     Attributes:
         probe: whether it is the one attempt allowed while the breaker is open.
         held: whether its owner was held back by an outage that is over now.
+        began: when it was given, on the breaker's clock; None = not known.
     """
 
     probe: bool = False
     held: bool = False
+    began: float | None = None
 
 
 @dataclass(eq=False, slots=True)
 class _Streak:
-    """Failures in a row that count against the provider."""
+    """Failures since the last answer to anyone that count against the provider.
 
-    began: float | None = None
+    Attributes:
+        since: when the first attempt that failed was begun, but not before the last answer.
+        first: when it failed.
+        failures: how many failed, rate limits that say when to come back left out.
+        refusals, refused_since, refused, latest: the refusals of ours at their end, whose they were, and the last.
+    """
+
+    since: float | None = None
+    first: float = 0.0
     failures: int = 0
-    misconfigured: int = 0
+    refusals: int = 0
+    refused_since: float = 0.0
+    refused: set[Hashable] = field(default_factory=set)
     latest: ProviderMisconfiguredError | None = field(default=None, repr=False)
+
+    def count(self, error: LLMError, now: float, caller: Hashable) -> None:
+        """One more; `since` and `first` are set already."""
+        if not isinstance(error, ProviderMisconfiguredError):
+            self.refusals = 0
+            self.refused.clear()
+            # A rate limit that says when to come back: the provider is up.
+            self.failures += not (isinstance(error, RateLimitedError) and error.retry_after is not None)
+            return
+        if self.refusals == 0:
+            self.refused_since = now
+        self.failures += 1
+        self.refusals += 1
+        self.refused.add(caller)
+        self.latest = error
 
 
 class CircuitBreaker:
@@ -80,9 +117,15 @@ class CircuitBreaker:
         self._call_later = call_later
         self._streak = _Streak()
         self._answers = 0
+        self._failures = 0
+        self._failures_before_answer = 0
+        self._answered_at = -math.inf
+        self._at_work: Counter[Hashable] = Counter()
         self._open = False
+        self._opened_at = 0.0
+        self._crowd: int | None = None
         self._down_since = 0.0
-        self._downtime = 0.0
+        self._outages: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED_OUTAGES)
         self._pause = 0.0
         self._next_probe = 0.0
         self._probing = False
@@ -101,30 +144,84 @@ class CircuitBreaker:
         return self._answers
 
     @property
-    def unusable(self) -> ProviderMisconfiguredError | None:
-        """The latest failure, where the breaker is open and as many as open it were all a wrong key or model."""
-        streak = self._streak
-        only_these = streak.misconfigured >= min(self._policy.failures, streak.failures)
-        return streak.latest if self._open and only_these else None
+    def failures(self) -> int:
+        """How many attempts, of anyone, failed."""
+        return self._failures
 
-    def downtime(self) -> float:
-        """Seconds that the provider was down in all, from the first failure of each outage; never falls."""
-        return self._downtime + (max(0.0, self._clock() - self._down_since) if self._open else 0.0)
+    @property
+    def failures_before_answer(self) -> int:
+        """How many of them had failed when the provider last answered anyone."""
+        return self._failures_before_answer
+
+    @property
+    def policy(self) -> BreakerPolicy:
+        """When it opens."""
+        return self._policy
+
+    @property
+    def unusable(self) -> ProviderMisconfiguredError | None:
+        """The latest refusal, where it is sure that the provider refuses everyone (see the top of this module)."""
+        streak = self._streak
+        often = self._open and streak.refusals >= self._policy.failures
+        if not often or self._clock() - streak.refused_since < self._policy.refusal_seconds:
+            return None
+        return streak.latest if self.refused_inputs > 1 or len(self._at_work) <= 1 else None
+
+    @property
+    def refused_inputs(self) -> int:
+        """How many inputs were refused by the latest refusals in a row."""
+        return len(self._streak.refused)
+
+    def downtime(self, since: float = -math.inf) -> float:
+        """Seconds after `since` (on this clock) that the provider was down, from its last sign of life each time."""
+        down = max(0.0, self._clock() - max(self._down_since, since)) if self._open else 0.0
+        for began, ended in reversed(self._outages):
+            if ended <= since:
+                break
+            down += ended - max(began, since)
+        return down
+
+    def quiet_seconds(self) -> float:
+        """How long nobody has been answered, though it was tried: downtime, should the breaker open now."""
+        return 0.0 if self._streak.since is None else self._clock() - self._streak.since
 
     def may_pull(self, in_flight: int) -> bool:
         """Whether another input may be read while `in_flight` are at work."""
-        return not self._open or in_flight < INPUTS_WHILE_OPEN
+        if not self._open:
+            return True
+        if self._crowd is None:
+            self._crowd = max(in_flight, INPUTS_WHILE_OPEN)
+        more = int((self._clock() - self._opened_at) // ANOTHER_INPUT_SECONDS)
+        return in_flight < INPUTS_WHILE_OPEN or (more > 0 and in_flight < self._crowd + more)
+
+    @contextmanager
+    def at_work(self, caller: Hashable) -> Iterator[None]:
+        """The input `caller` has an invocation at work."""
+        self._at_work[caller] += 1
+        try:
+            yield
+        finally:
+            self._at_work[caller] -= 1
+            if not self._at_work[caller]:
+                del self._at_work[caller]
 
     def watch(self, changed: Callable[[], None]) -> None:
         """Call `changed` whenever the breaker has opened or closed."""
         self._watchers.append(changed)
 
-    async def admit(self) -> Ticket:
-        """Wait for leave to make an attempt: at once while closed, in turn while open."""
+    async def admit(self, *, fresh: bool = False) -> Ticket:
+        """Wait for leave to make an attempt: at once while closed, in turn while open.
+
+        Args:
+            fresh: the invocation has not failed yet: its turn comes before theirs that have.
+        """
         if not self._open:
-            return Ticket()
+            return Ticket(began=self._clock())
         place: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
-        self._waiting.append(place)
+        if fresh:
+            self._waiting.appendleft(place)
+        else:
+            self._waiting.append(place)
         self._plan()
         try:
             return await place
@@ -136,27 +233,32 @@ class CircuitBreaker:
     def answered(self, ticket: Ticket) -> None:
         """The attempt brought an answer, good or bad: the provider is up."""
         self._answers += 1
+        self._failures_before_answer = self._failures
+        self._answered_at = self._clock()
         self._streak = _Streak()
         if ticket.probe:
             self._probing = False
         if self._open:
             self._close()
 
-    def failed(self, ticket: Ticket, error: LLMError, *, alone: bool = False) -> None:
+    def failed(self, ticket: Ticket, error: LLMError, *, alone: bool = False, caller: Hashable = None) -> None:
         """The attempt failed, and another may succeed.
 
         Args:
             ticket: the leave that it was made with.
             error: what it failed with; a 429 with a Retry-After says that the provider is up.
-            alone: others were answered since this invocation's first failure: the provider is not to blame.
+            alone: this invocation is to blame, not the provider.
+            caller: the input that it was made for.
         """
+        self._failures += 1
         if ticket.probe or not alone:
-            self._count(error)
+            self._count(ticket, error, caller)
         if ticket.probe:
             self._probing = False
             self._pause = min(self._pause * 2, self._policy.last_probe_seconds)
             self._schedule_probe(error)
-        elif self._streak.failures >= self._policy.failures and self._streak_lasts() >= self._policy.span_seconds:
+            self._tell()  # by now there may be room for another input
+        elif self._streak.failures >= self._policy.failures and self._lasts() >= self._policy.span_seconds:
             self.trip(error)
 
     def abandoned(self, ticket: Ticket) -> None:
@@ -170,7 +272,9 @@ class CircuitBreaker:
         if self._open:
             return
         self._open = True
-        self._down_since = self._clock() - self._streak_lasts()
+        self._opened_at = self._clock()
+        self._crowd = None
+        self._down_since = self._opened_at - self.quiet_seconds()
         self._pause = self._policy.first_probe_seconds
         self._schedule_probe(error)
         logger.warning(
@@ -180,25 +284,19 @@ class CircuitBreaker:
         )
         self._tell()
 
-    def _streak_lasts(self) -> float:
-        return 0.0 if self._streak.began is None else self._clock() - self._streak.began
+    def _lasts(self) -> float:
+        return 0.0 if self._streak.since is None else self._clock() - self._streak.first
 
-    def _count(self, error: LLMError) -> None:
-        streak = self._streak
-        if streak.began is None:
-            streak.began = self._clock()
-        if isinstance(error, RateLimitedError) and error.retry_after is not None:
-            return  # the provider is up, and says when to come back
-        streak.failures += 1
-        if isinstance(error, ProviderMisconfiguredError):
-            streak.misconfigured += 1
-            streak.latest = error
-        else:
-            streak.misconfigured = 0
+    def _count(self, ticket: Ticket, error: LLMError, caller: Hashable) -> None:
+        streak, now = self._streak, self._clock()
+        if streak.since is None:
+            streak.since = max(self._answered_at, now if ticket.began is None else ticket.began)
+            streak.first = now
+        streak.count(error, now, caller)
 
     def _close(self) -> None:
         logger.warning("The provider answers again after %.0f seconds.", self._clock() - self._down_since)
-        self._downtime = self.downtime()
+        self._outages.append((self._down_since, self._clock()))
         self._open = False
         if self._timer is not None:
             self._timer.cancel()
@@ -206,12 +304,11 @@ class CircuitBreaker:
         while self._waiting:
             place = self._waiting.popleft()
             if not place.done():
-                place.set_result(Ticket(held=True))
+                place.set_result(Ticket(held=True, began=self._clock()))
         self._tell()
 
     def _schedule_probe(self, error: LLMError) -> None:
-        asked = min(asked_to_wait(error), LONGEST_RETRY_AFTER)
-        self._next_probe = self._clock() + max(self._pause, asked)
+        self._next_probe = self._clock() + max(self._pause, asked_to_wait(error))
         self._plan()
 
     def _plan(self) -> None:
@@ -232,7 +329,7 @@ class CircuitBreaker:
             place = self._waiting.popleft()
             if not place.done():
                 self._probing = True
-                place.set_result(Ticket(probe=True))
+                place.set_result(Ticket(probe=True, began=self._clock()))
                 return
 
     def _tell(self) -> None:

@@ -13,14 +13,19 @@ from domain.errors import (
     LLMError,
     PermanentLLMError,
     ProviderMisconfiguredError,
+    ProviderRefusedError,
     ProviderUnusableError,
 )
 from domain.llm.breaker import CircuitBreaker, Ticket
 from domain.llm.calls import Attempt, Completion, Invocation, Prompt
-from domain.llm.retry import GiveUp, RetryPolicy, asked_to_wait, decide
+from domain.llm.retry import GiveUp, RetryPolicy, asked_to_wait, decide, pause
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
+
+CHANCE = 0.05
+"""An invocation is to blame for its failures where one like all others would have had them as rarely as this."""
+_FORBIDDEN = 403
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +63,13 @@ class RecordedModel(Protocol):
 class Conversation:
     """The attempts of one invocation, one after the other.
 
-    An invocation is out of time only where others were answered since its first failure. Where nobody was, the provider
-    is taken to be down: the invocation waits, with its clock standing still, until somebody is answered.
+    Its time passes while others are answered. Where its own failures go on and nobody is, the provider is taken to be
+    down: it waits, with its clock standing still since the last answer to anyone, until somebody is answered. One that
+    is to blame itself, as is plain from how others fared, is out of time all the same when it is left alone.
+
+    A wrong key or an unknown model is never one input's `deadline_exceeded`. It is a refusal of this input where it
+    alone is refused while others are answered (or, for a 403, where it is the only one since the last answer), else it
+    stops the worker.
 
     Attributes:
         model: whom to ask.
@@ -78,20 +88,29 @@ class Conversation:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     attempts: int = 0
     _failures: int = 0
-    _answers_at_first_failure: int | None = None
+    _failures_before_answer: int = 0
+    _answers_at_first: int = 0
+    _answers_at_latest: int = 0
+    _others_failures_at_first: int = 0
+    _refusals: int = 0
+    _refused_since: float = 0.0
     _began: float = 0.0
-    _downtime_before: float = 0.0
+    _not_before: float = 0.0
 
     async def run(self, prompt: Prompt, parse: Callable[[str], T]) -> Answer[T]:
         """Ask until there is a usable answer.
 
         Raises:
             InvalidOutputError: the model never gave what was asked, in as many tries as the policy has.
-            PermanentLLMError: the provider refuses this request.
+            ProviderRefusedError: the provider refuses this request.
             DeadlineExceededError: this invocation alone used up its time.
             ProviderUnusableError: the provider refuses everyone: a wrong key, an unknown model.
         """
-        self._began, self._downtime_before = self.clock(), self.breaker.downtime()
+        self._began = self.clock()
+        with self.breaker.at_work(self._input()):
+            return await self._run(prompt, parse)
+
+    async def _run(self, prompt: Prompt, parse: Callable[[str], T]) -> Answer[T]:
         invalid = 0
         while True:
             ticket = await self._leave()
@@ -107,16 +126,30 @@ class Conversation:
 
     def remaining_seconds(self) -> float:
         """What is left of the invocation's time; the provider's outages are not counted."""
-        outage = self.breaker.downtime() - self._downtime_before
-        return self.invocation.deadline_seconds - max(0.0, self.clock() - self._began - outage)
+        spent = self.clock() - self._began - self.breaker.downtime(self._began)
+        return self.invocation.deadline_seconds - max(0.0, spent)
+
+    def is_to_blame(self) -> bool:
+        """Whether its failures are its own, going by how others fared from its first one to the latest answer."""
+        others_failed = self.breaker.failures_before_answer - self._others_failures_at_first
+        others_failed -= self._failures_before_answer
+        answered = self.breaker.answers - self._answers_at_first
+        share = (others_failed + 1) / (others_failed + answered + 2)  # Laplace's rule of succession
+        return self._failures_before_answer > 0 and share**self._failures_before_answer <= CHANCE
+
+    def _input(self) -> tuple[str, str]:
+        """The same for all invocations of one input: what is refused of one may be refused of them all."""
+        invocation = self.invocation
+        return invocation.tenant_id, invocation.record_id or invocation.request_id or str(invocation.invocation_id)
 
     async def _leave(self) -> Ticket:
         while True:
-            ticket = await self.breaker.admit()
+            ticket = await self.breaker.admit(fresh=not self._failures)
             if not ticket.held:
                 return ticket
-            # All who were held are let go at once: spread them a little.
-            await self.sleep(self.random() * self.policy.base_seconds)
+            # All who were held are let go at once: spread them a little, and none comes sooner than it was told to.
+            told = min(self._not_before - self.clock(), self.remaining_seconds())
+            await self.sleep(max(told, self.random() * self.policy.base_seconds))
 
     async def _attempt(self, ticket: Ticket, prompt: Prompt, parse: Callable[[str], T]) -> Answer[T]:
         self.attempts += 1
@@ -139,15 +172,19 @@ class Conversation:
         if isinstance(error, PermanentLLMError) and not isinstance(error, ProviderMisconfiguredError):
             self.breaker.answered(ticket)
             return
-        self.breaker.failed(ticket, error, alone=self._is_alone())
+        breaker = self.breaker
+        if not self._failures:
+            self._answers_at_first, self._others_failures_at_first = breaker.answers, breaker.failures
+        elif breaker.answers > self._answers_at_latest:
+            self._failures_before_answer = self._failures
+        self._answers_at_latest = breaker.answers
         self._failures += 1
-        if self._answers_at_first_failure is None:
-            self._answers_at_first_failure = self.breaker.answers
-
-    def _is_alone(self) -> bool:
-        """Whether others were answered since this invocation's first failure."""
-        first = self._answers_at_first_failure
-        return first is not None and self.breaker.answers > first
+        if not isinstance(error, ProviderMisconfiguredError):
+            self._refusals = 0
+        else:
+            self._refused_since = self._refused_since if self._refusals else self.clock()
+            self._refusals += 1
+        breaker.failed(ticket, error, alone=self.is_to_blame(), caller=self._input())
 
     async def _pause_after(self, error: LLMError) -> None:
         """Wait as the policy says, or as long as the provider is down.
@@ -155,20 +192,47 @@ class Conversation:
         Raises:
             FeedbackError: there is no point in another attempt.
         """
-        self._stop_if_unusable()
+        self._stop_if_refused(error)
+        self._not_before = self.clock() + asked_to_wait(error)
         decision = decide(self.policy, error, self._failures, self.remaining_seconds(), self.random)
         if isinstance(decision, GiveUp):
-            if not isinstance(decision.error, DeadlineExceededError) or self._is_alone():
+            if not isinstance(decision.error, DeadlineExceededError) or self._is_out_of_time():
                 raise decision.error from error
-            self.breaker.trip(error)
-            self._stop_if_unusable()
-        else:  # while the breaker is open, it sets the pace
-            await self.sleep(asked_to_wait(error) if self.breaker.is_open else decision.seconds)
+            if self.breaker.quiet_seconds() >= self.breaker.policy.span_seconds:
+                self.breaker.trip(error)
+            seconds = pause(self.policy, error, self._failures, self.random)
+        else:
+            seconds = decision.seconds
+        # While the breaker is open, it sets the pace.
+        await self.sleep(asked_to_wait(error) if self.breaker.is_open else seconds)
 
-    def _stop_if_unusable(self) -> None:
-        refused = self.breaker.unusable
-        if refused is not None:
-            raise ProviderUnusableError(refused.message) from refused
+    def _is_out_of_time(self) -> bool:
+        """Asked when nothing is left: whether that is so without the time in which nobody was answered."""
+        if self.breaker.is_open:
+            return False
+        return self.is_to_blame() or self.remaining_seconds() + self.breaker.quiet_seconds() <= 0
+
+    def _stop_if_refused(self, error: LLMError) -> None:
+        if self._is_refused_alone():
+            raise _refusal_of_this_alone(error) from error
+        everyone = self.breaker.unusable
+        if everyone is not None:
+            single = everyone.http_status == _FORBIDDEN and self.breaker.refused_inputs == 1
+            if single and self.breaker.answers:
+                raise _refusal_of_this_alone(everyone) from everyone
+            raise ProviderUnusableError(everyone.message) from everyone
+
+    def _is_refused_alone(self) -> bool:
+        """Whether this invocation was refused as often, and for as long, as would stop the worker, others answered."""
+        policy = self.breaker.policy
+        often = self._refusals >= policy.failures and self.clock() - self._refused_since >= policy.refusal_seconds
+        return often and not self.breaker.is_open and self.is_to_blame()
+
+
+def _refusal_of_this_alone(error: LLMError) -> ProviderRefusedError:
+    status = "" if error.http_status is None else f" ({error.http_status})"
+    message = f"The provider refused this request{status}, time and again, while it answered others."
+    return ProviderRefusedError(message, http_status=error.http_status)
 
 
 def complaint(error: InvalidOutputError) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from domain.errors import DeadlineExceededError, FeedbackError, LLMError, ProviderMisconfiguredError, RetryableLLMError
 
 MAX_EXPONENT = 30
+LONGEST_RETRY_AFTER = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ def decide(
 ) -> Wait | GiveUp:
     """Whether, and after how long, to try again.
 
-    A wrong key or an unknown model is retried like an outage: whether it is one is for the circuit breaker to say.
+    No pause outlasts the time, not even one that the provider asked for: at its end there is one last attempt. A wrong
+    key or an unknown model is retried like an outage, and knows no deadline: whose fault it is, others must say.
 
     Args:
         policy: how long to wait.
@@ -62,16 +64,23 @@ def decide(
     """
     if not isinstance(error, (RetryableLLMError, ProviderMisconfiguredError)):
         return GiveUp(error)
-    seconds = asked_to_wait(error) + random() * policy.ceiling(failures)
-    if seconds >= remaining_seconds:
+    seconds = pause(policy, error, failures, random)
+    if isinstance(error, ProviderMisconfiguredError):
+        return Wait(seconds)
+    if remaining_seconds <= 0:
         return GiveUp(DeadlineExceededError(f"No usable answer in the time allowed; the last failure: {_kind(error)}."))
-    return Wait(seconds)
+    return Wait(min(seconds, remaining_seconds))
+
+
+def pause(policy: RetryPolicy, error: LLMError, failures: int, random: Callable[[], float]) -> float:
+    """The seconds to wait after so many failures: what the provider asked for, and full jitter on top."""
+    return asked_to_wait(error) + random() * policy.ceiling(failures)
 
 
 def asked_to_wait(error: LLMError) -> float:
-    """The provider's Retry-After in seconds; 0 where it gave none, or nonsense."""
+    """The provider's Retry-After in seconds, within reason; 0 where it gave none, or nonsense."""
     asked = error.retry_after
-    return asked if asked is not None and math.isfinite(asked) and asked > 0 else 0.0
+    return min(asked, LONGEST_RETRY_AFTER) if asked is not None and math.isfinite(asked) and asked > 0 else 0.0
 
 
 def _kind(error: LLMError) -> str:

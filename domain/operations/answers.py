@@ -51,8 +51,8 @@ def json_object(text: str) -> dict[str, Any]:
         fenced = _FENCED.search(body)
         body = fenced["body"] if fenced else body
     try:
-        found = from_json(body, allow_inf_nan=False)
-    except ValueError:
+        found = from_json(body.encode(), allow_inf_nan=False)
+    except ValueError:  # not JSON, or half a surrogate pair that cannot be encoded
         found = None
     if not isinstance(found, dict):
         raise InvalidOutputError("The answer is not one JSON object in the shape asked for.")

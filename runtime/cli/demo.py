@@ -16,7 +16,11 @@ _SHOWN = 24
 @click.option("--samples", type=click.Path(file_okay=False, path_type=Path), default=_SAMPLES, show_default=True)
 @click.pass_context
 def command(ctx: click.Context, samples: Path) -> None:
-    """Run the whole system on the sample records and show what comes out."""
+    """Run the whole system on the sample records and show what comes out.
+
+    Kafka and PostgreSQL are embedded ones, unless the environment names others: there its worker joins the group
+    WORKER_GROUP and shares its work, and the tables of usage count all that was used during the demo, by anyone.
+    """
     settings = begin(at_terminal=True)
     complete = serve(lambda stop: _demo(settings, samples, stop))
     ctx.exit(0 if complete else 1)

@@ -1,7 +1,4 @@
-"""`feedback`: finds the sub-command and turns what goes wrong into one line and an exit code.
-
-Exit codes: 0 done, 1 a bug or an unanswered record, 2 something that the user can mend, 3 a worker that halted itself.
-"""
+"""`feedback`: finds the sub-command and turns what goes wrong into one line and an exit code (`runtime.exit_codes`)."""
 
 import importlib
 import signal
@@ -9,6 +6,10 @@ import sys
 from typing import Any
 
 import click
+
+from domain.errors import FeedbackError, UserError, WorkerHaltedError
+from runtime import exit_codes
+from runtime.crashes import be_discreet, say
 
 COMMANDS = {
     "up": "Start the whole system and keep it running.",
@@ -25,8 +26,6 @@ COMMANDS = {
 SERVICES = frozenset({"up", "worker", "consumer", "api"})
 """They run until they are stopped: SIGTERM is a good end, also while they are still being imported."""
 
-EXIT_BUG, EXIT_USER, EXIT_HALTED, EXIT_INTERRUPTED = 1, 2, 3, 130
-
 
 class LazyCommands(click.Group):
     """Knows every sub-command's name and summary without importing it, so that `--help` is quick."""
@@ -41,8 +40,7 @@ class LazyCommands(click.Group):
             return None
         if cmd_name in SERVICES:
             signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-        command = importlib.import_module(f"runtime.cli.{cmd_name}").command
-        assert isinstance(command, click.Command)  # noqa: S101  # a slip of ours, not of a user
+        command: click.Command = importlib.import_module(f"runtime.cli.{cmd_name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
@@ -61,28 +59,35 @@ def feedback() -> None:
 
 
 def main(arguments: list[str] | None = None) -> Any:
-    """Run the command line; ends the process with one of the exit codes above."""
+    """Run the command line; ends the process with one of our exit codes.
+
+    Args:
+        arguments: the words after `feedback`; None: those of this process, which is then ours alone.
+    """
+    if arguments is None:
+        be_discreet()
     try:
         sys.exit(_exit_code(arguments))
     except (click.exceptions.Abort, KeyboardInterrupt):
-        sys.exit(EXIT_INTERRUPTED)
+        sys.exit(exit_codes.INTERRUPTED)
+    except Exception as error:  # noqa: BLE001 - the process's edge: a traceback could quote feedback
+        say(error)
+        sys.exit(exit_codes.BUG)
 
 
 def _exit_code(arguments: list[str] | None) -> int:
-    from domain.errors import FeedbackError, UserError, WorkerHaltedError  # late: `--help` needs none of it
-
     try:
         code = feedback.main(arguments, prog_name="feedback", standalone_mode=False)
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         asked = f"{context.command_path} --help" if context else "feedback --help"
-        return _say(f"{error.format_message()} See `{asked}`.", EXIT_USER)
+        return _say(f"{error.format_message()} See `{asked}`.", exit_codes.USER)
     except UserError as error:
-        return _say(f"{error.message} {error.remedy}", EXIT_USER)
+        return _say(f"{error.message} {error.remedy}", exit_codes.USER)
     except WorkerHaltedError as error:
-        return _say(f"halted: {error.message}", EXIT_HALTED)
+        return _say(f"halted: {error.message}", exit_codes.HALTED)
     except FeedbackError as error:
-        return _say(error.message, EXIT_BUG)
+        return _say(error.message, exit_codes.BUG)
     return code if isinstance(code, int) else 0
 
 

@@ -2,12 +2,16 @@
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from runtime.cli.options import begin, say, serve
 from runtime.settings import Settings
 from schemas.operations import RecordOperation
+
+if TYPE_CHECKING:
+    from runtime.job.command import Task  # imported late, so that --help is quick
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _SHOWN = 12
@@ -52,6 +56,10 @@ def command(
 
     Runs the real system for it: on the Kafka and PostgreSQL of the environment, else on embedded ones that go when
     the job is done. Ends with exit code 1 if any record has no outcome.
+
+    On a Kafka of the environment its workers join the group WORKER_GROUP: they may answer the records of others, with
+    this job's model, and the group's other workers may answer this job's. OUT/usage.json counts the LLM calls that were
+    made for this job's records, whoever made them.
     """
     settings = begin(at_terminal=True, llm_model=model)
     from runtime.job.command import Task
@@ -61,16 +69,15 @@ def command(
     ctx.exit(0 if complete else 1)
 
 
-async def _run(settings: Settings, task: object, out: Path, stop: asyncio.Event) -> bool:
+async def _run(settings: Settings, task: "Task", out: Path, stop: asyncio.Event) -> bool:
     from rich.console import Console
 
-    from runtime.job.command import Task, read_inputs, run_job, temporary_system
+    from runtime.job.command import read_inputs, run_job, temporary_system
     from runtime.job.outputs import ResultFiles
     from runtime.job.report import Findings, as_json, print_dead_letters
-    from runtime.job.usage import usage_from_database
+    from runtime.job.usage import usage_of_job
     from runtime.process import until_stopped
 
-    assert isinstance(task, Task)  # noqa: S101  # imported late, so that --help is quick
     console = Console()
     inputs = read_inputs(task)
     findings = Findings(inputs.records, _SHOWN)
@@ -79,7 +86,7 @@ async def _run(settings: Settings, task: object, out: Path, stop: asyncio.Event)
         with ResultFiles(out) as files:
             async with temporary_system(settings, task, console) as system:
                 report = await run_job(system, inputs, console, files, findings)
-                usage = await usage_from_database(system.settings, report.started_at, report.ended_at)
+                usage = await usage_of_job(system.settings, report)
         (out / "usage.json").write_text(as_json(usage), encoding="utf-8")
         console.print(findings.table(console.width))
         print_dead_letters(console, findings.dead_letters)

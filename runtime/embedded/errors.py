@@ -101,7 +101,7 @@ class RootNotAllowedError(EmbeddedServiceError):
     def __init__(self, directory: Path, user: str) -> None:
         super().__init__(
             f"PostgreSQL does not run as root, and as {user} it cannot reach {directory} or its own program.",
-            f"Run as a normal user, move both to a place that every user can enter, or {_OWN_SERVER['PostgreSQL']}.",
+            f"Run as a normal user, or {_OWN_SERVER['PostgreSQL']}.",
         )
 
 

@@ -94,14 +94,9 @@ class EmbeddedPostgres(EmbeddedServer):
         return await answers(self.url_of("postgres"))
 
     async def _make_database(self) -> None:
-        import asyncpg  # here, to keep `feedback --help` fast
+        from adapters.postgres.server import ensure_database  # here, to keep `feedback --help` fast
 
-        connection = await asyncpg.connect(self.url_of("postgres"), ssl=False)
-        try:
-            if not await connection.fetchval("SELECT true FROM pg_database WHERE datname = $1", DATABASE):
-                await connection.execute(f"CREATE DATABASE {DATABASE}")
-        finally:
-            await connection.close()
+        await ensure_database(self.url_of("postgres"), DATABASE)
 
     def _read_password(self) -> str:
         file = self.directory / "password"
@@ -123,18 +118,14 @@ class EmbeddedPostgres(EmbeddedServer):
 
 
 async def answers(url: str) -> bool:
-    """Whether a server takes connections and queries."""
-    import asyncpg  # here, to keep `feedback --help` fast
+    """Whether a server takes connections and queries.
 
-    try:
-        # Without TLS, which asyncpg would otherwise look for in the home directory.
-        connection = await asyncpg.connect(url, timeout=5, ssl=False)
-    except (asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError):
-        return False
-    try:
-        return bool(await connection.fetchval("SELECT 1") == 1)
-    finally:
-        await connection.close()
+    Raises:
+        OSError, TimeoutError: nobody listens there, or nobody answers.
+    """
+    from adapters.postgres import server  # here, to keep `feedback --help` fast
+
+    return await server.answers(url)
 
 
 def programs() -> Path:

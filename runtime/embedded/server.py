@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import ClassVar, Self
 
+from runtime import directories
 from runtime.embedded import ports, process
 from runtime.embedded.errors import DirectoryNotWritableError, RootNotAllowedError, ServerStartError
 from runtime.embedded.guard import PRIVILEGES_FAILED
@@ -57,7 +58,7 @@ class EmbeddedServer(ABC):
             EmbeddedServiceError: it cannot run here; every cause has a class of its own in `errors`.
         """
         try:
-            self.directory.mkdir(parents=True, exist_ok=True)
+            directories.keep_private(self.directory)
             await self._lock.acquire()
         except OSError as error:
             raise self._unwritable(error) from error

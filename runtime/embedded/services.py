@@ -28,11 +28,6 @@ class Services:
     database_url: str
     servers: "dict[str, EmbeddedServer]" = field(default_factory=dict)
 
-    @property
-    def embedded(self) -> dict[str, int]:
-        """The process ids of `servers`."""
-        return {name: server.pid for name, server in self.servers.items()}
-
 
 @asynccontextmanager
 async def services(

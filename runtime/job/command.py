@@ -13,6 +13,7 @@ from rich.console import Console
 
 from adapters.postgres.stored_calls import find_stored
 from runtime import wiring
+from runtime.directories import make_private
 from runtime.job.framework_files import read_frameworks
 from runtime.job.job import Job, JobReport
 from runtime.job.outputs import ResultFiles
@@ -76,11 +77,15 @@ async def temporary_system(settings: Settings, task: Task, console: Console) -> 
         UserError: it cannot start.
     """
     home = settings.feedback_home
-    home.mkdir(parents=True, exist_ok=True)
-    directory = Path(tempfile.mkdtemp(prefix="job-", dir=home))
-    embedded = not (settings.kafka_bootstrap_servers and wiring.database_url(settings))
-    changes: dict[str, object] = {"dead_letter_share": 1.0}
-    if embedded:
+    make_private(home)
+    directory = Path(tempfile.mkdtemp(prefix="job-", dir=home))  # which only its owner can enter
+    changes: dict[str, object] = {}
+    if settings.kafka_bootstrap_servers:
+        console.print(_sharing(settings), highlight=False, markup=False, soft_wrap=True)
+    else:
+        # Nobody else's inputs are there: a job of nothing but bad records shall say so of each, and end.
+        changes["dead_letter_share"] = 1.0
+    if not (settings.kafka_bootstrap_servers and wiring.database_url(settings)):
         # What would be left after a job that was broken off goes with the directory.
         changes["drain_seconds"] = min(settings.drain_seconds, _EMBEDDED_DRAIN_SECONDS)
     try:
@@ -99,6 +104,14 @@ async def temporary_system(settings: Settings, task: Task, console: Console) -> 
         shutil.rmtree(directory, ignore_errors=True)
 
 
+def _sharing(settings: Settings) -> str:
+    """A new group would answer all that ever stood on the topics: on a Kafka that is given there is one for all."""
+    return (
+        f"The workers of this job share the work of the group {settings.worker_group} on that Kafka: they may answer "
+        f"the records of others, with {settings.llm_model}, and workers of others the records of this job."
+    )
+
+
 async def run_job(
     system: System, inputs: Inputs, console: Console, files: ResultFiles | None, findings: Findings
 ) -> JobReport:
@@ -115,8 +128,13 @@ async def run_job(
 
     async with wiring.database_engine(system.settings) as engine:
         with JobProgress(console, system.supervisor.complaint) as progress:
-            connection = wiring.kafka_connection(system.settings)
-            job = Job(connection, partial(find_stored, engine), keep, progress.update)
+            job = Job(
+                wiring.kafka_connection(system.settings),
+                wiring.publisher(system.settings),
+                partial(find_stored, engine),
+                keep,
+                progress.update,
+            )
             try:
                 await first(job.run(inputs.frameworks, inputs.records), system.supervisor.failed())
             finally:

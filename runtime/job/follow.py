@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from base64 import b64decode
 from collections.abc import Callable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -60,9 +59,16 @@ class Follower:
         return sorted(self._consumer.partitions_for_topic(topic) or ())
 
     async def run(self) -> None:
-        """Read until cancelled."""
+        """Read until cancelled.
+
+        Raises:
+            BrokerUnavailableError: Kafka refuses to be read any further.
+        """
         while True:
-            batches = await self._consumer.getmany(timeout_ms=500)
+            try:
+                batches = await self._consumer.getmany(timeout_ms=500)
+            except KafkaError as error:
+                raise BrokerUnavailableError(f"Kafka cannot be read any more: {type(error).__name__}.") from error
             for partition, messages in batches.items():
                 for message in messages:
                     if message.value:
@@ -99,8 +105,10 @@ class Follower:
                 self._on_new(topic, value)
 
     def _dead_letter(self, letter: DeadLetter) -> Seen:
-        """A dead letter of a record; or one of an LLM call, which then will have no row."""
+        """A dead letter of a record; or one of an LLM call, which then will have no row.
+
+        Only its id is looked at: the original may be missing, or damaged.
+        """
         if letter.source.topic != LLM_CALLS.name:
             return self._ledger.dead_letter(letter.dead_letter_id)
-        call = LLMCall.model_validate_json(b64decode(letter.value_base64 or ""))
-        return self._ledger.refused_call(call.call_id)
+        return self._ledger.refused_call(letter.dead_letter_id)

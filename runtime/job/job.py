@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
@@ -14,6 +14,7 @@ from domain.ports import OutboundMessage
 from runtime.job.follow import Follower, OnNew
 from runtime.job.ledger import Ledger
 from runtime.job.records_file import FileRecord
+from runtime.process import first
 from schemas.cloudevents import headers_for
 from schemas.frameworks import CodingFramework
 from schemas.records import FeedbackRecordSubmitted
@@ -32,12 +33,12 @@ FindStored = Callable[[Sequence[UUID]], Awaitable[set[UUID]]]
 
 @dataclass(frozen=True, slots=True)
 class JobReport:
-    """How a job ended. `started_at` to `ended_at` is the window of its usage."""
+    """How a job ended: from `started_at` to `ended_at`, with the LLM `calls` that were made for its records."""
 
     records: int
     outcomes: int
     dead_letters: int
-    llm_calls: int
+    calls: frozenset[UUID] = field(repr=False)
     rows: int
     started_at: datetime
     ended_at: datetime
@@ -46,7 +47,12 @@ class JobReport:
     def of_nothing(cls, records: int) -> "JobReport":
         """The report of a job that has not begun."""
         now = datetime.now(UTC)
-        return cls(records, outcomes=0, dead_letters=0, llm_calls=0, rows=0, started_at=now, ended_at=now)
+        return cls(records, outcomes=0, dead_letters=0, calls=frozenset(), rows=0, started_at=now, ended_at=now)
+
+    @property
+    def llm_calls(self) -> int:
+        """How many LLM calls were made for its records."""
+        return len(self.calls)
 
     def last_line(self, name: str) -> str:
         """The line for scripts."""
@@ -65,7 +71,8 @@ class Job:
     """Publishes frameworks and records, and waits until each has its outcome and each LLM call its row.
 
     Args:
-        connection: the Kafka to publish to and to read from.
+        connection: the Kafka to read from.
+        publisher: how to publish to it, not entered yet.
         find_stored: asks the database.
         on_new: told of each outcome.
         on_progress: told of the ledger and the number of stored calls, a few times a second.
@@ -74,11 +81,13 @@ class Job:
     def __init__(
         self,
         connection: KafkaConnection,
+        publisher: KafkaPublisher,
         find_stored: FindStored,
         on_new: OnNew,
         on_progress: Callable[[Ledger, int], None],
     ) -> None:
         self._connection = connection
+        self._publisher = publisher
         self._find_stored = find_stored
         self._on_new = on_new
         self._on_progress = on_progress
@@ -96,11 +105,7 @@ class Job:
         follower = Follower(self._connection, self._ledger, self._on_new)
         try:
             await follower.start()
-            async with asyncio.TaskGroup() as group:
-                reading = group.create_task(follower.run())
-                await self._publish(frameworks, records, traces)
-                await self._until_complete(follower)
-                reading.cancel()
+            await first(follower.run(), self._publish_and_wait(follower, frameworks, records, traces))
         finally:
             await follower.stop()
 
@@ -122,16 +127,26 @@ class Job:
             records=self._ledger.records,
             outcomes=self._ledger.outcomes,
             dead_letters=self._ledger.dead_letters,
-            llm_calls=len(self._ledger.calls),
+            calls=frozenset(self._ledger.calls),
             rows=rows,
             started_at=self._started_at,
             ended_at=datetime.now(UTC),
         )
 
+    async def _publish_and_wait(
+        self,
+        follower: Follower,
+        frameworks: Sequence[CodingFramework],
+        records: Sequence[FileRecord],
+        traces: dict[int, str],
+    ) -> None:
+        await self._publish(frameworks, records, traces)
+        await self._until_complete(follower)
+
     async def _publish(
         self, frameworks: Sequence[CodingFramework], records: Sequence[FileRecord], traces: dict[int, str]
     ) -> None:
-        async with KafkaPublisher(self._connection) as publisher:
+        async with self._publisher as publisher:
             for framework in frameworks:
                 headers = headers_for(framework, str(uuid4()), uuid4().hex, source=SOURCE)
                 message = OutboundMessage(FRAMEWORKS.name, framework.key.encode(), framework.to_bytes(), headers)

@@ -9,9 +9,9 @@ from enum import StrEnum
 from uuid import UUID
 
 from runtime.job.records_file import FileRecord
-from schemas.cloudevents import deterministic_id, identify
+from schemas.cloudevents import SOURCE, deterministic_id, identify
 from schemas.operations import RecordOperation
-from schemas.topics import RECORDS
+from schemas.topics import LLM_CALLS, RECORDS
 
 
 class Seen(StrEnum):
@@ -36,7 +36,7 @@ class Ledger:
         published, coded, summarised: how many records were published, and results of each kind came.
         dead_letters: distinct dead letters for these records.
         calls: distinct ids of LLM calls that were made for these records.
-        refused: ids of LLM calls, of this job or another, that the database refused: they never become rows.
+        refused: those of the calls that the database refused: they never become rows.
     """
 
     run_id: str
@@ -50,7 +50,8 @@ class Ledger:
     _expected: dict[int, _Expected] = field(default_factory=dict)
     _by_id: dict[UUID, tuple[int, str | None]] = field(default_factory=dict)
     _by_trace: set[str] = field(default_factory=set)
-    _seen: set[UUID] = field(default_factory=set)
+    _letters_of_calls: set[UUID] = field(default_factory=set)
+    _call_by_letter: dict[UUID, UUID] = field(default_factory=dict)
 
     def event_id(self, record: FileRecord) -> str:
         """The `ce_id` that a record of this job is published with."""
@@ -97,14 +98,22 @@ class Ledger:
         if call_id in self.calls:
             return Seen.REPEAT
         self.calls.add(call_id)
+        letter_id = dead_letter_of_call(call_id)
+        self._call_by_letter[letter_id] = call_id
+        if letter_id in self._letters_of_calls:
+            self.refused.add(call_id)
         return Seen.NEW
 
-    def refused_call(self, call_id: UUID) -> Seen:
-        """The database refused the row of an LLM call; it may come to be known before the call itself."""
-        if call_id in self.refused:
+    def refused_call(self, dead_letter_id: UUID) -> Seen:
+        """An LLM call has this dead letter instead of a row; it may come to be known before the call itself."""
+        if dead_letter_id in self._letters_of_calls:
             return Seen.REPEAT
+        self._letters_of_calls.add(dead_letter_id)
+        call_id = self._call_by_letter.get(dead_letter_id)
+        if call_id is None:
+            return Seen.FOREIGN
         self.refused.add(call_id)
-        return Seen.NEW if call_id in self.calls else Seen.FOREIGN
+        return Seen.NEW
 
     @property
     def records(self) -> int:
@@ -125,21 +134,22 @@ class Ledger:
                 counts[operation.value] = counts.get(operation.value, 0) + 1
         return counts
 
-    def open_records(self) -> list[FileRecord]:
-        """The records that still lack an outcome."""
-        return [expected.record for expected in self._expected.values() if expected.open_operations]
-
     def _outcome(self, outcome_id: UUID) -> Seen:
+        """Of a result and a dead letter for one operation, the first one counts; the other is as good as a repeat."""
         found = self._by_id.get(outcome_id)
         if found is None:
             return Seen.FOREIGN
-        if outcome_id in self._seen:
-            return Seen.REPEAT
-        self._seen.add(outcome_id)
         line, operation = found
         open_operations = self._expected[line].open_operations
-        if operation is None:
-            open_operations.clear()
-        else:
-            open_operations.discard(operation)
-        return Seen.NEW
+        closed = open_operations & ({operation} if operation is not None else open_operations)
+        open_operations -= closed
+        return Seen.NEW if closed else Seen.REPEAT
+
+
+def dead_letter_of_call(call_id: UUID) -> UUID:
+    """The id of the dead letter that an LLM call of our workers has where it has no row.
+
+    It follows from the headers that they publish each call with, as the consumer reads them.
+    """
+    headers = (("ce_source", SOURCE.encode()), ("ce_id", str(call_id).encode()))
+    return deterministic_id(identify(LLM_CALLS.name, None, None, headers).event_id, "dead_letter", "")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Protocol
 
 from domain.errors import FeedbackError, UserError, WorkerHaltedError
-from runtime.cli.main import EXIT_HALTED, EXIT_USER
+from runtime import exit_codes
 from runtime.embedded.process import GuardedProcess, launch
 
 _LONGEST_PAUSE = 15.0
@@ -176,7 +176,7 @@ class Supervisor:
             began = clock()
             code = await ward.wait()
             lives += 1
-            if code == EXIT_HALTED or (code == EXIT_USER and lives == 1):
+            if code == exit_codes.HALTED or (code == exit_codes.USER and lives == 1):
                 self._give_up(name, code, ward.last_words())
                 return
             pause = 0.0 if clock() - began > _STEADY_SECONDS else pause
@@ -204,7 +204,7 @@ class Supervisor:
         self._announce(f"{name} ended and is not started again: {words or f'exit code {code}'}")
         if self._failure.done():
             return
-        if code == EXIT_HALTED:
+        if code == exit_codes.HALTED:
             self._failure.set_exception(WorkerHaltedError(words.removeprefix("halted: ")))
         else:
             self._failure.set_exception(UserError(words, ""))

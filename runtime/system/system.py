@@ -3,6 +3,7 @@
 Used by `feedback up`, `feedback demo` and `feedback run`; they differ in what they do with it.
 """
 
+import asyncio
 import hashlib
 import json
 import logging
@@ -14,7 +15,8 @@ from pathlib import Path
 
 from adapters.kafka.admin import ensure_topics
 from adapters.postgres.migrate import migrate
-from runtime import wiring
+from domain.errors import FeedbackError
+from runtime import directories, wiring
 from runtime.embedded import ports
 from runtime.embedded.server import EmbeddedServer
 from runtime.embedded.services import services
@@ -23,6 +25,8 @@ from runtime.system.api_probe import until_ready
 from runtime.system.supervisor import Command, Supervisor
 
 logger = logging.getLogger(__name__)
+
+_REVOKE_SECONDS = 5.0
 
 PROCESSES_FILE = "processes.json"
 
@@ -92,12 +96,12 @@ class ServerWard:
 
 @asynccontextmanager
 async def running_system(
-    settings: Settings, shape: Shape, announce: Callable[[str], None], starting: Callable[[str], None]
+    given: Settings, shape: Shape, announce: Callable[[str], None], starting: Callable[[str], None]
 ) -> AsyncIterator[System]:
     """Start everything; the end of the context stops everything and leaves no process behind.
 
     Args:
-        settings: as the person gave them.
+        given: the settings, as the person made them.
         shape: what to start.
         announce: told of deaths and new starts.
         starting: told what is being started, for a person who waits.
@@ -105,7 +109,8 @@ async def running_system(
     Raises:
         UserError: something that the person can mend keeps it from starting.
     """
-    async with _servers(settings, shape, starting) as (settings, servers):  # noqa: PLR1704  # the addresses are now known
+    directories.make_private(shape.directory)
+    async with _servers(given, shape, starting) as (settings, servers):
         starting("topics and database schema")
         await ensure_topics(
             wiring.kafka_connection(settings), settings.kafka_topic_partitions, settings.kafka_replication_factor
@@ -115,7 +120,8 @@ async def running_system(
         try:
             for name, server in servers.items():
                 await supervisor.add(name, ServerWard(server), running=True)
-            yield await _start_processes(settings, shape, supervisor, starting)
+            async with _running_processes(settings, shape, supervisor, starting) as system:
+                yield system
         finally:
             await supervisor.stop()
             (shape.directory / PROCESSES_FILE).unlink(missing_ok=True)
@@ -144,11 +150,12 @@ async def _servers(
         yield resolved, found.servers
 
 
-async def _start_processes(
+@asynccontextmanager
+async def _running_processes(
     settings: Settings, shape: Shape, supervisor: Supervisor, starting: Callable[[str], None]
-) -> System:
+) -> AsyncIterator[System]:
     logs = shape.directory / "logs"
-    logs.mkdir(parents=True, exist_ok=True)
+    directories.keep_private(logs)
 
     async def add(name: str, command: str, **overrides: object) -> None:
         if shape.lasting and command != "api":
@@ -163,14 +170,29 @@ async def _start_processes(
         name = "worker" if shape.workers == 1 else f"worker-{number}"
         await add(name, "worker")
     if not shape.api:
-        return System(settings, supervisor, "", "")
+        yield System(settings, supervisor, "", "")
+        return
     port = settings.api_port or (DEFAULT_API_PORT if ports.is_free(DEFAULT_API_PORT) else ports.choose(set()))
     await add("api", "api", api_port=port)
     url = f"http://{settings.api_host}:{port}"
     await until_ready(url, supervisor)
+    async with _own_key(settings) as key:
+        yield System(settings, supervisor, url, key)
+
+
+@asynccontextmanager
+async def _own_key(settings: Settings) -> AsyncIterator[str]:
+    """A superuser's key that opens nothing any more once the system is gone: its database may be a lasting one."""
     async with wiring.key_store(settings) as keys:
         key = await keys.create("feedback-up", superuser=True, label="made by feedback up")
-    return System(settings, supervisor, url, key.text)
+    try:
+        yield key.text
+    finally:
+        try:
+            async with asyncio.timeout(_REVOKE_SECONDS), wiring.key_store(settings) as keys:
+                await keys.revoke(key.prefix)
+        except (FeedbackError, TimeoutError) as error:
+            logger.warning("The API key %s could not be revoked (%s).", key.prefix, type(error).__name__)
 
 
 def _lasting_name(directory: Path) -> str:

@@ -41,14 +41,14 @@ async def test_an_empty_batch_is_nothing(sink):
 async def test_a_row_that_is_refused_is_named_and_its_neighbours_are_stored(sink):
     calls = many_calls(11)
     for position in (0, 4, 5, 10):
-        calls[position] = llm_call(tenant_id=f"odd\x00{position}")
+        calls[position] = llm_call(provider=f"odd\x00{position}")
 
     assert await sink.write(calls) == BatchOutcome(7, (0, 4, 5, 10))
     assert await sink.write(calls) == BatchOutcome(0, (0, 4, 5, 10))
 
 
 async def test_a_batch_of_nothing_but_refused_rows(sink):
-    assert await sink.write(many_calls(3, operation="\x00")) == BatchOutcome(0, (0, 1, 2))
+    assert await sink.write(many_calls(3, model="\x00")) == BatchOutcome(0, (0, 1, 2))
 
 
 async def test_the_extremes_that_the_schema_allows_are_stored(sink):

@@ -20,8 +20,8 @@ class FakeSide:
     """The fake, told to refuse what Kafka would."""
 
     def __init__(self) -> None:
-        self.topic = "feedback.summaries"
-        self.publisher = FakePublisher()
+        self.topic = self.narrow = "feedback.summaries"
+        self.publisher = self.hasty = FakePublisher()
         self.publisher.refuse = self._refuse
 
     def _refuse(self, message: OutboundMessage) -> None:
@@ -30,7 +30,7 @@ class FakeSide:
         if message.topic == "missing":
             raise BrokerUnavailableError("no such topic")
 
-    async def arrived(self, count: int) -> list[tuple]:
+    async def arrived(self, count: int, topic: str | None = None) -> list[tuple]:
         """The first messages."""
         return [(m.key, m.value, m.headers) for m in self.publisher.acknowledged][:count]
 
@@ -38,13 +38,14 @@ class FakeSide:
 class RealSide:
     """Kafka, with a topic of its own."""
 
-    def __init__(self, bootstrap: str, publisher: KafkaPublisher, topic: str) -> None:
-        self.bootstrap, self.publisher, self.topic = bootstrap, publisher, topic
+    def __init__(self, bootstrap: str, publisher: KafkaPublisher, hasty: KafkaPublisher, topic: str) -> None:
+        self.bootstrap, self.publisher, self.hasty = bootstrap, publisher, hasty
+        self.topic, self.narrow = topic, f"{topic}.narrow"
 
-    async def arrived(self, count: int) -> list[tuple]:
+    async def arrived(self, count: int, topic: str | None = None) -> list[tuple]:
         """The first messages."""
         messages: list[tuple] = []
-        consumer = AIOKafkaConsumer(self.topic, bootstrap_servers=self.bootstrap, auto_offset_reset="earliest")
+        consumer = AIOKafkaConsumer(topic or self.topic, bootstrap_servers=self.bootstrap, auto_offset_reset="earliest")
         async with consumer, asyncio.timeout(20):
             while len(messages) < count:
                 record = await consumer.getone()
@@ -61,10 +62,12 @@ async def side(request, kafka):
     topic = f"contract-{secrets.token_hex(4)}"
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
-    await admin.create_topics([NewTopic(topic, 1, 1)])
+    narrow = NewTopic(f"{topic}.narrow", 2, 1, topic_configs={"max.message.bytes": "1000"})
+    await admin.create_topics([NewTopic(topic, 1, 1), narrow])
     await admin.close()
-    async with KafkaPublisher(KafkaConnection(bootstrap), delivery_timeout=3) as publisher:
-        yield RealSide(bootstrap, publisher, topic)
+    connection = KafkaConnection(bootstrap)
+    async with KafkaPublisher(connection, 60) as publisher, KafkaPublisher(connection, 1) as hasty:
+        yield RealSide(bootstrap, publisher, hasty, topic)
 
 
 async def test_published_messages_are_there_as_they_were(side):
@@ -93,9 +96,15 @@ async def test_too_large_is_refused_and_neighbours_arrive(side, size):
     assert {value for _, value, _ in await side.arrived(40)} >= {b"%d" % number for number in range(40)}
 
 
+async def test_small_messages_arrive_where_no_two_of_them_fit_into_one_batch(side):
+    sent = {(b"key %d" % number, b"%d" % number * 200, ((f"h{number}", b"x"),)) for number in range(10, 30)}
+    await asyncio.gather(*(side.publisher.publish(OutboundMessage(side.narrow, *parts)) for parts in sent))
+    assert set(await side.arrived(len(sent), side.narrow)) == sent
+
+
 async def test_what_nobody_takes_is_a_broker_error(side):
     with pytest.raises(BrokerUnavailableError):
-        await side.publisher.publish(OutboundMessage("missing", b"k", b"v"))
+        await side.hasty.publish(OutboundMessage("missing", b"k", b"v"))
 
 
 async def test_a_cancelled_send_harms_no_later_one(side):

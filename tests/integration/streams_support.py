@@ -11,11 +11,15 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
+from streams.settings import WorkerSettings
+
 ROOT = Path(__file__).parents[2]
+ANY_TIMESTAMP = {"message.timestamp.after.max.ms": str(2**63 - 1)}
 
 
 class Worker:
@@ -37,13 +41,13 @@ class Worker:
     async def _keep_errors(self) -> None:
         self.errors = (await self.process.stderr.read()).decode()
 
-    async def heard(self, event: str, seconds: float = 30) -> dict:
+    async def heard(self, event: str, seconds: float = 60) -> dict:
         """What the worker says of an event, once it does."""
         async with asyncio.timeout(seconds), self._news:
             await self._news.wait_for(lambda: any(word["event"] == event for word in self.said))
         return next(word for word in self.said if word["event"] == event)
 
-    async def ends(self, sign: signal.Signals | None = None, seconds: float = 30) -> int:
+    async def ends(self, sign: signal.Signals | None = None, seconds: float = 60) -> int:
         """Send a signal, if one is given; return the exit code."""
         if sign is not None:
             self.process.send_signal(sign)
@@ -69,7 +73,7 @@ class Bench:
         try:
             await admin.create_topics(
                 [
-                    NewTopic(self.topic, self.partitions, 1),
+                    NewTopic(self.topic, self.partitions, 1, topic_configs=ANY_TIMESTAMP),
                     NewTopic(f"{self.topic}.requests", 1, 1),
                     NewTopic(f"{self.topic}.out", 1, 1),
                 ]
@@ -95,32 +99,48 @@ class Bench:
         self.workers.append(Worker(process))
         return self.workers[-1]
 
-    async def publish(self, orders: Iterable[dict], start: int = 0) -> list[str]:
-        """Publish inputs, one after the other over the partitions; return their ids."""
+    def settings(self, **changes: Any) -> WorkerSettings:
+        """Settings of a worker inside the test's own process."""
+        usual = {
+            "bootstrap_servers": self.bootstrap,
+            "group_id": self.topic,
+            "instance_id": None,
+            "window": 100,
+            "drain_seconds": 10.0,
+            "records_topic": self.topic,
+            "requests_topic": f"{self.topic}.requests",
+            "data_directory": self.directory,
+        }
+        return WorkerSettings(**usual | changes)
+
+    async def publish(self, orders: Iterable[dict], start: int = 0, partition: int | None = None) -> list[str]:
+        """Publish inputs, one after the other over the partitions, or to one; return their ids."""
         ids = []
         async with AIOKafkaProducer(bootstrap_servers=self.bootstrap, linger_ms=5) as producer:
             receipts = []
             for number, order in enumerate(orders, start):
                 ids.append(order.get("id", f"r{number}"))
                 body = json.dumps({"id": ids[-1], **order}).encode()
-                receipts.append(await producer.send(self.topic, body, partition=number % self.partitions))
+                where = number % self.partitions if partition is None else partition
+                receipts.append(await producer.send(self.topic, body, partition=where))
             await asyncio.gather(*receipts)
         return ids
 
-    async def publish_raw(self, *values: bytes | None) -> None:
+    async def publish_raw(self, *values: bytes | None, timestamp_ms: int | None = None) -> None:
         """Publish bytes as they are, to partition 0."""
         async with AIOKafkaProducer(bootstrap_servers=self.bootstrap) as producer:
             for value in values:
-                await producer.send_and_wait(self.topic, value, key=b"key", partition=0)
+                await producer.send_and_wait(self.topic, value, key=b"key", partition=0, timestamp_ms=timestamp_ms)
 
-    async def outcomes(self, wanted: Iterable[str], seconds: float = 40) -> Counter[str]:
-        """How often each id came out, once all the wanted ones have."""
+    async def outcomes(self, wanted: Iterable[str] = (), seconds: float = 60) -> Counter[str]:
+        """How often each id came out, once all the wanted ones have; by default now, as far as there are any."""
         missing, found = set(wanted), Counter[str]()
         consumer = AIOKafkaConsumer(
             f"{self.topic}.out", bootstrap_servers=self.bootstrap, auto_offset_reset="earliest", fetch_max_wait_ms=100
         )
         async with consumer, asyncio.timeout(seconds):
-            while missing:
+            (end,) = (await consumer.end_offsets(consumer.assignment())).items()
+            while missing or await consumer.position(end[0]) < end[1]:
                 for batch in (await consumer.getmany(timeout_ms=100)).values():
                     for record in batch:
                         found[record.key.decode()] += 1
@@ -131,6 +151,12 @@ class Bench:
         """The group's offset of a partition; 0 where there is none."""
         async with AIOKafkaConsumer(bootstrap_servers=self.bootstrap, group_id=self.topic) as consumer:
             return await consumer.committed(TopicPartition(self.topic, partition)) or 0
+
+    async def until_committed(self, offset: int, partition: int = 0) -> None:
+        """Return once the group has committed an offset."""
+        async with asyncio.timeout(60):
+            while await self.committed(partition) < offset:
+                pass  # each look takes a while: it logs in to the broker
 
 
 @asynccontextmanager

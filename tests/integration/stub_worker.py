@@ -56,7 +56,7 @@ class Stub:
             say(event="hanging", id=order["id"])
             await asyncio.Event().wait()
         if order.get("do") == "bug":
-            raise ZeroDivisionError("a bug")
+            raise ZeroDivisionError(order["id"])
         await asyncio.sleep(order.get("seconds", 0.1))
         body = {"id": order["id"], "partition": message.partition, "offset": message.offset}
         await self.publisher.publish(OutboundMessage(self.out, str(order["id"]).encode(), json.dumps(body).encode()))
@@ -71,6 +71,7 @@ async def main() -> None:
     options.add_argument("--at-once", type=int, default=50)
     options.add_argument("--window", type=int, default=400)
     options.add_argument("--drain", type=float, default=10)
+    options.add_argument("--revoke", type=float, default=5)
     options.add_argument("--data", type=Path, required=True)
     given = options.parse_args()
     settings = WorkerSettings(
@@ -81,13 +82,13 @@ async def main() -> None:
         requests_topic=f"{given.topic}.requests",
         window=given.window,
         drain_seconds=given.drain,
-        revoke_seconds=5,
+        revoke_seconds=given.revoke,
         data_directory=given.data,
     )
     stop, status = asyncio.Event(), WorkerStatus()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     say(event="starting")
-    async with KafkaPublisher(KafkaConnection(given.bootstrap)) as publisher:
+    async with KafkaPublisher(KafkaConnection(given.bootstrap), delivery_timeout=60) as publisher:
         stub = Stub(publisher, f"{given.topic}.out", given.at_once)
         try:
             await run_worker(settings, stub, stop, lambda: say(event="ready", assigned=status.assigned), status)

@@ -8,7 +8,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from runtime.settings import Settings
+from schemas.topics import LLM_CALLS, RECORDS, REQUESTS
 
 ROOT = Path(__file__).parents[2]
 FEEDBACK = Path(sys.executable).with_name("feedback")
@@ -29,6 +30,8 @@ LAST_LINE = re.compile(
     r"(?P<command>run|demo): records=(?P<records>\d+) outcomes=(?P<outcomes>\d+) lost=(?P<lost>\d+) "
     r"dead_letters=(?P<dead_letters>\d+) llm_calls=(?P<llm_calls>\d+) rows=(?P<rows>\d+)"
 )
+PARTITIONS = 4
+INPUTS = (RECORDS.name, REQUESTS.name, LLM_CALLS.name)
 _KEPT = {"kafka_home", "feedback_cache_dir", "feedback_maven_repository"}
 
 
@@ -63,12 +66,12 @@ class Running:
                 setattr(self, name, getattr(self, name) + piece.decode("utf-8", "replace"))
                 self._news.notify_all()
 
-    async def says(self, text: str, seconds: float = 60) -> None:
-        """Return once `text` (a regular expression) stands in its output."""
+    async def says(self, text: str, seconds: float = 90) -> None:
+        """Return once `text` (a regular expression) stands in its output, or among its errors."""
         pattern = re.compile(text)
         try:
             async with asyncio.timeout(seconds), self._news:
-                await self._news.wait_for(lambda: pattern.search(self.out))
+                await self._news.wait_for(lambda: pattern.search(self.out) or pattern.search(self.errors))
         except TimeoutError:
             raise AssertionError(f"{text!r} is not in:\n{self.out}\n{self.errors}") from None
 
@@ -120,7 +123,7 @@ async def feedback(*arguments: object, cwd: Path, **environment: object) -> Asyn
         await running.ends()
 
 
-async def eventually(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 30) -> None:
+async def eventually(holds: Callable[[], bool | Awaitable[bool]], seconds: float = 60) -> None:
     """Return once something holds that other processes bring about without an event for us; TimeoutError else."""
     async with asyncio.timeout(seconds):
         while True:
@@ -130,7 +133,7 @@ async def eventually(holds: Callable[[], bool | Awaitable[bool]], seconds: float
             await asyncio.sleep(0.02)
 
 
-async def until_gone(processes: Iterable[psutil.Process], seconds: float = 15) -> None:
+async def until_gone(processes: Iterable[psutil.Process], seconds: float = 30) -> None:
     """Return once none of these processes is there any more; a zombie that waits for its reaper counts as gone."""
     expected = list(processes)
     try:
@@ -153,17 +156,28 @@ class Outcomes:
         self._consumer = consumer
         self.messages: list[Any] = []
 
-    async def until(self, wanted: Any, seconds: float = 40) -> list[Any]:
-        """The messages that `wanted` is true of, once there is one; looks at those that came before, too."""
+    async def until(self, wanted: Callable[[Any], Any], count: int = 1, seconds: float = 60) -> list[Any]:
+        """The messages that `wanted` is true of, once there are so many; looks at those that came before, too."""
         try:
             async with asyncio.timeout(seconds):
-                while not (found := [message for message in self.messages if wanted(message)]):
-                    for batch in (await self._consumer.getmany(timeout_ms=200)).values():
-                        self.messages += batch
+                while len(found := [message for message in self.messages if wanted(message)]) < count:
+                    await self._take()
                 return found
         except TimeoutError:
             seen = [(message.topic, message.key) for message in self.messages]
-            raise AssertionError(f"it did not come; what came: {seen}") from None
+            raise AssertionError(f"it did not come; {len(seen)} came: {seen}") from None
+
+    async def all(self, *topics: str) -> list[Any]:
+        """All messages that stand on the topics now."""
+        ends = await self._consumer.end_offsets(self._consumer.assignment())
+        async with asyncio.timeout(60):
+            while any([await self._consumer.position(place) < end for place, end in ends.items()]):
+                await self._take()
+        return [message for message in self.messages if message.topic in topics]
+
+    async def _take(self) -> None:
+        for batch in (await self._consumer.getmany(timeout_ms=200)).values():
+            self.messages += batch
 
 
 @asynccontextmanager
@@ -173,12 +187,7 @@ async def reading(bootstrap: str, *topics: str) -> AsyncIterator[Outcomes]:
         bootstrap_servers=bootstrap, auto_offset_reset="earliest", enable_auto_commit=False, fetch_max_wait_ms=100
     )
     async with consumer:
-        await consumer._client.force_metadata_update()  # no public way without a subscription
-        partitions = [
-            TopicPartition(topic, number) for topic in topics for number in consumer.partitions_for_topic(topic) or ()
-        ]
-        assert partitions, f"none of {topics} is there"
-        consumer.assign(partitions)
+        consumer.assign(await partitions_of(consumer, *topics))
         yield Outcomes(consumer)
 
 
@@ -189,54 +198,78 @@ async def publishing(bootstrap: str, **options: Any) -> AsyncIterator[AIOKafkaPr
         yield producer
 
 
-async def forget_inputs(bootstrap: str, *topics: str) -> None:
-    """Delete all that stands on the topics, where they exist: a new group begins at the beginning."""
+@asynccontextmanager
+async def in_this_process(work: Callable[[asyncio.Event], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
+    """Run a worker or a consumer here; at the end of the block it is told to stop, and has."""
+    stop = asyncio.Event()
+    task = asyncio.create_task(work(stop))
+    try:
+        yield
+    finally:
+        stop.set()
+        async with asyncio.timeout(60):
+            await task
+
+
+async def forget_inputs(bootstrap: str) -> None:
+    """Delete all that workers and consumers would read: a new group begins at the beginning."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        there = set(await admin.list_topics())
-        async with consumer:
-            await consumer._client.force_metadata_update()
-            partitions = [
-                TopicPartition(topic, number)
-                for topic in topics
-                if topic in there
-                for number in consumer.partitions_for_topic(topic) or ()
-            ]
-            ends = await consumer.end_offsets(partitions) if partitions else {}
-        if ends:
-            await admin.delete_records({place: RecordsToDelete(before_offset=end) for place, end in ends.items()})
+        async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as consumer:
+            ends = await consumer.end_offsets(await partitions_of(consumer, *INPUTS))
+        await admin.delete_records({place: RecordsToDelete(before_offset=end) for place, end in ends.items()})
     finally:
         await admin.close()
 
 
-async def until_loaded(running: Running, library: str, seconds: float = 20) -> None:
+async def partitions_of(consumer: AIOKafkaConsumer, *topics: str) -> list[TopicPartition]:
+    """All partitions of topics, which must be there."""
+    await consumer._client.force_metadata_update()  # no public way without a subscription
+    found = {topic: consumer.partitions_for_topic(topic) for topic in topics}
+    assert all(found.values()), f"not all of these topics are there: {found}"
+    return [TopicPartition(topic, number) for topic, numbers in found.items() for number in numbers or ()]
+
+
+async def committed(bootstrap: str, group: str, topic: str) -> dict[int, int]:
+    """A group's offsets by partition, where it has one."""
+    async with AIOKafkaConsumer(bootstrap_servers=bootstrap, group_id=group, enable_auto_commit=False) as consumer:
+        offsets = {place.partition: await consumer.committed(place) for place in await partitions_of(consumer, topic)}
+    return {partition: offset for partition, offset in offsets.items() if offset is not None}
+
+
+async def until_loaded(running: Running, library: str, seconds: float = 60) -> None:
     """Return once a process has got so far in its imports that it has loaded this shared library."""
     process = psutil.Process(running.process.pid)
     await eventually(lambda: any(library in mapped.path for mapped in process.memory_maps()), seconds)
 
 
-async def until_members(bootstrap: str, *groups: str, seconds: float = 40) -> None:
+async def until_members(bootstrap: str, *groups: str, seconds: float = 90) -> None:
     """Return once each of these consumer groups is stable and has a member."""
+
+    async def at_work(group: str) -> bool:
+        state, count = await members(bootstrap, group)
+        return state == "Stable" and count > 0
+
     for group in groups:
-        await eventually(partial(at_work, bootstrap, group), seconds)
+        await eventually(partial(at_work, group), seconds)
 
 
-async def at_work(bootstrap: str, group: str) -> bool:
-    """Whether a consumer group is stable and has a member."""
+async def members(bootstrap: str, group: str) -> tuple[str, int]:
+    """The state of a consumer group, and how many members it has."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
-        responses = await admin.describe_consumer_groups([group])
+        [response] = await admin.describe_consumer_groups([group])
     except GroupCoordinatorNotAvailableError:  # a new broker makes its coordinator with the first group
-        return False
+        return "", 0
     finally:
         await admin.close()
-    return any(group[2] == "Stable" and group[5] for response in responses for group in response.groups)
+    [described] = response.groups
+    return described[2], len(described[5])
 
 
-async def until_ready(url: str, seconds: float = 40) -> None:
+async def until_ready(url: str, seconds: float = 60) -> None:
     """Return once the API says that it can answer."""
 
     async def ready() -> bool:

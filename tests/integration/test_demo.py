@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from tests.integration.system_support import ROOT, eventually, feedback, until_gone, until_loaded
+from tests.integration.system_support import PARTITIONS, ROOT, eventually, feedback, until_gone, until_loaded
 
 DEMO = ("demo", "--samples", ROOT / "samples")
 
@@ -13,10 +13,10 @@ DEMO = ("demo", "--samples", ROOT / "samples")
 async def test_every_sample_record_has_its_outcome_and_every_call_its_row(tmp_path):
     records = (ROOT / "samples" / "records.jsonl").read_text(encoding="utf-8").splitlines()
     async with feedback(*DEMO, cwd=tmp_path, COLUMNS="140") as demo:
-        await demo.says("Starting worker", 90)
+        await demo.says("Starting worker")
         family = demo.family()
         assert await demo.ends(seconds=90) == 0, demo.out + demo.errors
-        await until_gone(family, 1)
+        await until_gone(family)
 
     assert demo.last_line == {
         "records": len(records),
@@ -37,19 +37,20 @@ async def test_every_sample_record_has_its_outcome_and_every_call_its_row(tmp_pa
 async def test_ctrl_c_before_anything_was_started(tmp_path):
     async with feedback(*DEMO, cwd=tmp_path) as demo:
         await until_loaded(demo, "pydantic_core")
-        assert await demo.ends(signal.SIGINT, 15, group=True) in (1, 130)
+        assert await demo.ends(signal.SIGINT, group=True) in (1, 130)
     assert "Traceback" not in demo.out + demo.errors
 
 
 @pytest.mark.parametrize("moment", ["Starting embedded", "Starting worker", "published"])
-async def test_ctrl_c_leaves_nothing_behind(tmp_path, kafka, fresh_database, moment):
-    given = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "DATABASE_URL": fresh_database}
-    async with feedback(*DEMO, cwd=tmp_path, **given if moment == "Starting worker" else {}) as demo:
-        await demo.says(moment, 90)
+async def test_ctrl_c_leaves_nothing_behind(tmp_path, moment, system_kafka, fresh_database):
+    servers = {"KAFKA_BOOTSTRAP_SERVERS": system_kafka, "DATABASE_URL": fresh_database}
+    given = servers if moment == "Starting worker" else {}
+    async with feedback(*DEMO, cwd=tmp_path, KAFKA_TOPIC_PARTITIONS=PARTITIONS, **given) as demo:
+        await demo.says(moment)
         await eventually(lambda: len(demo.family()) > 2)  # itself, and at least one process with its guard
         family = demo.family()
-        assert await demo.ends(signal.SIGINT, 15, group=True) == 1
-        await until_gone(family, 1)
+        assert await demo.ends(signal.SIGINT, group=True) == 1
+        await until_gone(family)
     assert "Traceback" not in demo.out + demo.errors
     assert demo.errors == ""
     assert {path.name for path in (tmp_path / ".feedback").iterdir()} <= {"last-job-logs"}

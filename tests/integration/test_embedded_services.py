@@ -29,7 +29,8 @@ async def main():
         kafka_bootstrap_servers=sys.argv[2] or None, database_url=None, directory=directory,
         cache_directory=pathlib.Path(cache) if cache else None,
     ) as found:
-        print(json.dumps([found.embedded, found.database_url]), flush=True)
+        pids = {name: server.pid for name, server in found.servers.items()}
+        print(json.dumps([pids, found.database_url]), flush=True)
         await asyncio.Event().wait()
 asyncio.run(main())
 """
@@ -159,7 +160,7 @@ async def test_given_services_are_used_as_they_are(tmp_path):
     given = {"kafka_bootstrap_servers": "kafka:9092", "database_url": "postgresql://db/x"}
     async with services(**given, directory=tmp_path / "none") as found:
         assert (found.kafka_bootstrap_servers, found.database_url) == ("kafka:9092", "postgresql://db/x")
-        assert found.embedded == {}
+        assert found.servers == {}
     assert not (tmp_path / "none").exists()
 
 
@@ -231,6 +232,15 @@ async def test_postgres_runs_from_a_place_that_only_its_owner_can_enter(tmp_path
     monkeypatch.syspath_prepend(closed)
     assert programs().is_relative_to(closed)
     async with EmbeddedPostgres(closed / "postgres") as server:
-        connection = await asyncpg.connect(server.url)
-        assert await connection.fetchval("SELECT 1") == 1
-        await connection.close()
+        assert await value_of(server.url, "SELECT 1") == 1
+
+
+async def test_nobody_else_can_enter_the_data_of_a_server(tmp_path):
+    """Also where an earlier release left it open; and as root the server, another user then, must still reach it."""
+    home = tmp_path / "home"
+    (home / "postgres").mkdir(parents=True)
+    home.chmod(0o700)
+    (home / "postgres").chmod(0o755)
+    async with EmbeddedPostgres(home / "postgres") as server:
+        assert server.directory.stat().st_mode & 0o777 == 0o700
+        assert await value_of(server.url, "SELECT 1") == 1

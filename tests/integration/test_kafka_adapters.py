@@ -1,20 +1,25 @@
-"""Topics, the catalogue of coding frameworks and the publisher, on a broker of their own."""
+"""Topics, the catalogue of coding frameworks and the publisher, on a broker of their own; in the end it is killed."""
 
 import asyncio
 import json
+import signal
 
 import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.errors import KafkaError
 
 from adapters.kafka.admin import ensure_topics
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.frameworks import KafkaFrameworkCatalogue
 from adapters.kafka.publisher import KafkaPublisher
-from domain.errors import BrokerUnavailableError, UserError
+from domain.errors import BrokerUnavailableError, BugError, UserError
 from domain.ports import OutboundMessage
 from schemas.topics import FRAMEWORKS, JUDGEMENTS, SUMMARIES, TOPICS
 from tests.fakes import FakePublisher
+from tests.integration.streams_support import bench, now, repeats, report
+
+AT_ONCE, SECONDS, COMMIT_EVERY = 50, 0.2, 0.25
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +48,15 @@ async def put(connection: KafkaConnection, *messages: tuple[bytes | None, bytes 
 
 
 async def until(catalogue, wanted) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not wanted():
             await catalogue.changed()
+
+
+async def test_a_topic_of_frameworks_that_is_not_there_is_a_users_error(connection):
+    with pytest.raises(UserError, match=FRAMEWORKS.name) as caught:
+        await KafkaFrameworkCatalogue(connection, FakePublisher()).start()
+    assert "feedback topics create" in caught.value.remedy
 
 
 async def test_too_many_replicas_are_a_users_error(connection):
@@ -93,28 +104,80 @@ async def test_catalogue_that_cannot_go_on_says_so(connection):
         raise ZeroDivisionError
 
     publisher.refuse = refuse
-    with pytest.raises(ZeroDivisionError):  # the broken value of the test before
+    with pytest.raises(BugError, match="ZeroDivisionError"):  # the broken value of the test before
         await KafkaFrameworkCatalogue(connection, publisher).start()
 
 
-async def test_publisher_and_catalogue_outlive_the_broker(broker, connection):
+async def test_while_all_is_read_again_the_catalogue_answers_from_what_it_knew(connection, monkeypatch):
+    fails, again, poll, seen = asyncio.Event(), asyncio.Event(), AIOKafkaConsumer.getmany, set()
+
+    async def one_by_one(consumer, timeout_ms):
+        if fails.is_set():
+            fails.clear()
+            again.set()
+            raise KafkaError
+        if again.is_set():
+            kept = catalogue.find("t", "kept")
+            seen.add((kept and kept.version, catalogue.find("t", "withdrawn")))
+        return await poll(consumer, timeout_ms=timeout_ms, max_records=1)
+
+    await put(connection, *((b"t/kept", framework(version, name="kept")) for version in "12"))
+    await put(connection, (b"t/withdrawn", framework("1", name="withdrawn")), (b"t/withdrawn", None))
+    async with KafkaFrameworkCatalogue(connection, FakePublisher()) as catalogue, asyncio.timeout(60):
+        before = catalogue.find("t", "kept")
+        monkeypatch.setattr(AIOKafkaConsumer, "getmany", one_by_one)
+        fails.set()
+        await again.wait()
+        await put(connection, (b"t/new", framework("1", name="new")))
+        await until(catalogue, lambda: catalogue.find("t", "new"))
+        assert catalogue.find("t", "kept") is before, "an outline that was made of it serves on"
+    assert seen == {("2", None)}
+
+
+async def test_publisher_catalogue_and_worker_outlive_the_broker_and_a_worker_can_be_stopped_meanwhile(
+    broker, connection, tmp_path
+):
+    """One outage for all of them: a broker takes its time to come back."""
+    address = connection.bootstrap_servers
     async with (
         KafkaPublisher(connection, delivery_timeout=60) as patient,
         KafkaPublisher(connection, delivery_timeout=1) as hasty,
         KafkaFrameworkCatalogue(connection, FakePublisher()) as catalogue,
+        bench(address, tmp_path) as table,
+        bench(address, tmp_path) as other,
     ):
+        ids = await table.publish({"seconds": SECONDS} for _ in range(300))
+        others = await other.publish({"seconds": SECONDS} for _ in range(300))
+        lasting = await table.worker(at_once=AT_ONCE, instance="one")
+        stopped = await other.worker(at_once=AT_ONCE, drain=0)
+        await asyncio.gather(table.outcomes(ids[:50]), other.outcomes(others[:50]))
         await broker.kill()
-        message = OutboundMessage(SUMMARIES.name, b"k", b"during")
-        waiting = asyncio.create_task(patient.publish(message))
+        asked = now()
+        waiting = asyncio.create_task(patient.publish(OutboundMessage(SUMMARIES.name, b"k", b"during")))
         with pytest.raises(BrokerUnavailableError, match="within 1 seconds"):
-            await hasty.publish(message)
+            await hasty.publish(OutboundMessage(SUMMARIES.name, b"k", b"given up"))
+        assert await stopped.ends(signal.SIGTERM) == 0
+        took = now() - asked
         assert not waiting.done()
         await broker.restart()
+        back = now()
         await waiting
         await put(connection, (b"t/late", framework("1", name="late")))
         await until(catalogue, lambda: catalogue.find("t", "late"))
-    async with AIOKafkaConsumer(
-        SUMMARIES.name, **connection.client_options(), auto_offset_reset="earliest"
-    ) as consumer:
-        async with asyncio.timeout(20):
-            assert (await consumer.getone()).value == b"during"
+        found = await table.outcomes(ids)
+        done = now()
+        assert await lasting.ends(signal.SIGTERM) == 0
+    report(
+        test="broker outage",
+        repeats=repeats(found),
+        seconds_to_exit=round(took, 2),
+        seconds_from_restart_to_done=round(done - back, 2),
+    )
+    # What was in flight, and what had finished since the last commit; while Kafka was away nothing finished.
+    assert repeats(found) <= AT_ONCE + 2 * COMMIT_EVERY * AT_ONCE / SECONDS
+    async with (
+        asyncio.timeout(60),
+        AIOKafkaConsumer(SUMMARIES.name, **connection.client_options(), auto_offset_reset="earliest") as consumer,
+    ):
+        while (await consumer.getone()).value != b"during":
+            pass

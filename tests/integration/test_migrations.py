@@ -1,6 +1,10 @@
 """The schema that the migrations make is the one that the tables declare, also when replicas start together."""
 
 import asyncio
+import os
+import subprocess
+import sys
+from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
@@ -13,6 +17,9 @@ from adapters.postgres.engine import DatabaseSettings, check, create_engine
 from adapters.postgres.migrate import MigrationReport, alembic_config, is_current, migrate
 from adapters.postgres.tables import metadata
 from domain.errors import UserError
+from runtime.settings import Settings
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -109,3 +116,23 @@ async def test_wrong_settings_are_told_in_one_sentence_with_a_remedy(fresh_datab
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg"])
 async def test_every_spelling_of_the_scheme_works(fresh_database, scheme):
     await check(DatabaseSettings(url=urlunsplit(urlsplit(fresh_database)._replace(scheme=scheme))))
+
+
+def alembic(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """The developers' own command, as alembic.ini sets it up."""
+    kept = {name: value for name, value in os.environ.items() if name.lower() not in Settings.model_fields}
+    command = [Path(sys.executable).with_name("alembic"), "-c", ROOT / "alembic.ini", *arguments]
+    return subprocess.run(
+        command, env=kept | environment, cwd=ROOT / "tests", capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+async def test_the_alembic_command_takes_the_database_from_the_settings(fresh_database, engine):
+    """A password among its arguments could be read by everyone on the machine."""
+    ended = await asyncio.to_thread(alembic, "upgrade", "head", DATABASE_URL=fresh_database)
+    assert ended.returncode == 0, ended.stderr
+    assert await is_current(engine)
+
+    nowhere = await asyncio.to_thread(alembic, "current")
+    assert nowhere.returncode == 1
+    assert nowhere.stderr.startswith("DATABASE_URL is not set.")

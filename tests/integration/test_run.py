@@ -1,6 +1,7 @@
 """`feedback run`: a person's files in, results and usage out, with worker and consumer as processes of their own."""
 
 import json
+import re
 import signal
 from collections import Counter
 from decimal import Decimal
@@ -16,8 +17,7 @@ from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.migrate import is_current
 from adapters.postgres.usage import PostgresUsageReader
 from api.app import create_app
-from schemas.topics import LLM_CALLS, RECORDS
-from tests.integration.system_support import ROOT, at_work, eventually, feedback, forget_inputs, json_lines, until_gone
+from tests.integration.system_support import PARTITIONS, ROOT, eventually, feedback, json_lines, members, until_gone
 from tests.llm_server import LLMServer, running_llm_server
 
 FRAMEWORKS = [ROOT / "samples" / "frameworks" / f"{tenant}.json" for tenant in ("red-river-relief", "harbour-aid")]
@@ -26,13 +26,12 @@ CANARY = "canary-7c1f"
 
 
 @pytest.fixture
-async def servers(fresh_kafka, fresh_database) -> dict[str, str]:
-    """The environment of a run of its own on the module's broker."""
-    await forget_inputs(fresh_kafka.bootstrap_servers, RECORDS.name, LLM_CALLS.name)
+async def servers(system_kafka, fresh_database) -> dict[str, Any]:
+    """The environment of a run of its own on the broker that all whole systems share."""
     name = fresh_database.rpartition("/")[2]
     return {
-        "KAFKA_BOOTSTRAP_SERVERS": fresh_kafka.bootstrap_servers,
-        "KAFKA_TOPIC_PARTITIONS": "2",
+        "KAFKA_BOOTSTRAP_SERVERS": system_kafka,
+        "KAFKA_TOPIC_PARTITIONS": PARTITIONS,
         "DATABASE_URL": fresh_database,
         "WORKER_GROUP": f"{name}-workers",
         "CONSUMER_GROUP": f"{name}-calls",
@@ -47,9 +46,8 @@ async def provider():
 
 
 def model_of(provider: LLMServer, **more: str) -> dict[str, str]:
-    """Settings for a model whose price is known, at the local provider."""
+    """Settings to ask for a model at the local provider."""
     return {
-        "LLM_MODEL": "openai/gpt-4o-mini",
         "LLM_API_BASE": provider.base_url,
         "LLM_API_KEY": f"sk-{CANARY}",
         **more,
@@ -78,7 +76,7 @@ async def test_a_file_becomes_results_and_usage(tmp_path, servers):
     out = tmp_path / "out"
     arguments = ("run", "--records", records, *framework_options(), "--out", out)
     async with feedback(*arguments, cwd=tmp_path, **servers) as run:
-        assert await run.ends() == 0, run.out + run.errors
+        assert await run.ends(seconds=90) == 0, run.out + run.errors
 
     assert run.last_line == {
         "records": 4, "outcomes": 4, "lost": 0, "dead_letters": 1, "llm_calls": 5, "rows": 5
@@ -104,7 +102,7 @@ async def test_a_file_becomes_results_and_usage(tmp_path, servers):
     assert "w1" in run.out
     assert run.errors == ""
     for group in ("WORKER_GROUP", "CONSUMER_GROUP"):  # the next run need not wait until this one is missed
-        assert not await at_work(servers["KAFKA_BOOTSTRAP_SERVERS"], servers[group])
+        assert (await members(servers["KAFKA_BOOTSTRAP_SERVERS"], servers[group]))[1] == 0
 
 
 def difficult_records() -> list[dict[str, Any]]:
@@ -132,14 +130,15 @@ def difficult_records() -> list[dict[str, Any]]:
 
 
 async def test_the_books_equal_the_providers_own(tmp_path, servers, provider):
-    """Point for point: calls by status, tokens, money; in the table, by SQL, and from the read API."""
+    """Point for point: calls by status, tokens, money; in the table, by SQL, and from the read API. Of two workers."""
     records = difficult_records()
     out = tmp_path / "out"
     file = a_file(tmp_path / "records.jsonl", *records)
-    arguments = ("run", "--records", file, *framework_options(), "--out", out)
+    arguments = ("run", "--records", file, *framework_options(), "--out", out, "--workers", 2)
+    arguments += ("--model", "openai/gpt-4o-mini")  # whose price is known
     environment = {**servers, **model_of(provider, LLM_ATTEMPT_TIMEOUT_SECONDS="3")}
     async with feedback(*arguments, cwd=tmp_path, **environment) as run:
-        assert await run.ends() == 0, run.out + run.errors
+        assert await run.ends(seconds=90) == 0, run.out + run.errors
 
     served = provider.tally
     numbers = run.last_line
@@ -175,6 +174,9 @@ async def test_the_books_equal_the_providers_own(tmp_path, servers, provider):
     asked = json.dumps([seen.body for seen in provider.requests])
     assert len(provider.requests) == served.attempts
     assert CANARY not in asked
+    for name in ("worker-1", "worker-2"):
+        log = (tmp_path / ".feedback" / "last-job-logs" / f"{name}.log").read_text()
+        assert re.search(r"assigned partitions: .*feedback\.records/\d", log), log
     written = b"".join(path.read_bytes() for path in sorted(tmp_path.rglob("*")) if path.is_file() and path != file)
     assert f"sk-{CANARY}".encode() not in written
     logs = b"".join(path.read_bytes() for path in (tmp_path / ".feedback").rglob("*.log"))
@@ -214,6 +216,56 @@ async def asked_of_the_api(database_url: str, start: str, end: str) -> tuple[Any
     return answers[0].json(), answers[1].json()
 
 
+def lines_like_an_archives(count: int) -> list[dict[str, Any]]:
+    """Records as an organisation's archive has them: more keys than ours, labels among them, in several languages."""
+    contents = (
+        "Caller asks whether the vaccine is safe for her children.\nOperator gave the ministry's answer.",
+        "Les gens disent que le point d'eau est fermé depuis lundi.",
+        "La comunidad agradece la visita del equipo de salud.",
+        "يسأل المتصل عن مكان توزيع الأغطية في المخيم.",
+        "Мешканці питають, коли відкриють пункт допомоги.",
+    )
+    return [
+        {
+            "id": f"doc-{number:04}",
+            "content": f"{contents[number % len(contents)]} ({number})",
+            "metadata": {
+                "dataset": "COVID-19",
+                "feedback_type": "Question",
+                "region": "Nord",
+                "year": 2020,
+                "sensitive": False,
+                "codes": CANARY,
+                "created": "2020-10-17",
+                "sentence_count": 3,
+            },
+            "eval": {"stratum": "other", "cluster": number % 7},
+        }
+        for number in range(count)
+    ]
+
+
+async def test_an_archives_first_hundred_lines_are_summarised_where_only_that_is_asked(tmp_path, servers):
+    """There is a framework, and it is not used."""
+    lines = lines_like_an_archives(100)
+    file = a_file(tmp_path / "records.jsonl", *lines)
+    framework = json.loads(FRAMEWORKS[0].read_text())
+    bare = tmp_path / "framework.json"
+    bare.write_text(json.dumps({"root_codes": framework["root_codes"]}))
+    out = tmp_path / "out"
+    arguments = ("run", "--records", file, "--framework", bare, "--operations", "summarize", "--out", out)
+    async with feedback(*arguments, cwd=tmp_path, **servers) as run:
+        assert await run.ends(seconds=90) == 0, run.out + run.errors
+
+    assert run.last_line == {
+        "records": 100, "outcomes": 100, "lost": 0, "dead_letters": 0, "llm_calls": 100, "rows": 100
+    }  # fmt: skip
+    summaries = (out / "summaries.jsonl").read_text()
+    assert {summary["record_id"] for summary in json_lines(out / "summaries.jsonl")} == {line["id"] for line in lines}
+    assert (out / "code-assignments.jsonl").read_text() == (out / "dead-letters.jsonl").read_text() == ""
+    assert CANARY not in summaries
+
+
 async def test_broken_off_it_keeps_what_it_has_and_says_that_it_is_not_all(tmp_path, servers):
     """Without a framework it summarises. One record asks for a framework that does not come; somebody ends the run."""
     lines = [{"id": str(number), "content": f"Report {number}: the bridge is closed."} for number in range(12)]
@@ -222,9 +274,9 @@ async def test_broken_off_it_keeps_what_it_has_and_says_that_it_is_not_all(tmp_p
     arguments = ("run", "--records", a_file(tmp_path / "records.jsonl", *lines), "--out", out)
     async with feedback(*arguments, cwd=tmp_path, **{**servers, "FRAMEWORK_WAIT_SECONDS": "600"}) as run:
         summaries = out / "summaries.jsonl"
-        await eventually(lambda: summaries.exists() and len(json_lines(summaries)) == len(lines), 60)
+        await eventually(lambda: summaries.exists() and len(json_lines(summaries)) == len(lines), 90)
         family = run.family()
-        assert await run.ends(signal.SIGTERM, 30) == 1
+        assert await run.ends(signal.SIGTERM) == 1
         await until_gone(family)
 
     assert {summary["record_id"] for summary in json_lines(summaries)} == {line["id"] for line in lines}

@@ -17,6 +17,7 @@ from schemas.topics import CODE_ASSIGNMENTS, FRAMEWORKS, RECORDS, SUMMARIES
 from tests.integration.system_support import ROOT, Running, eventually, feedback, publishing, reading, until_gone
 
 FRAMEWORK = json.loads((ROOT / "samples" / "frameworks" / "red-river-relief.json").read_text())
+SETTINGS = {"KAFKA_TOPIC_PARTITIONS": 2, "DRAIN_SECONDS": 5}
 NAMES = {"kafka", "postgres", "consumer", "worker", "api"}
 HEADERS = {"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type", "traceparent"}
 
@@ -63,39 +64,42 @@ class Up:
                 [found[topic], *_] = await results.until(lambda m, t=topic, k=key: (m.topic, m.key) == (t, k))
         return found
 
-    async def calls(self) -> int:
-        """How many LLM calls the read API counts; it may take a moment until the latest are stored."""
-        headers = {"Authorization": f"Bearer {self.env['FEEDBACK_API_KEY']}"}
+    def ask(self, path: str, key: str) -> httpx.Response:
+        """What the read API answers about all time."""
+        headers = {"Authorization": f"Bearer {key}"}
         window = {"from": "2020-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
-        async with httpx.AsyncClient(base_url=self.env["FEEDBACK_API_URL"], headers=headers) as client:
-            assert (await client.get("/v1/usage", params=window)).json()["llm_calls"]["total"] == 0  # its own tenant's
-            by_tenant = (await client.get("/v1/usage/all/by-tenant", params=window)).json()
-        return by_tenant[-1]["llm_calls"]["total"]
+        return httpx.get(self.env["FEEDBACK_API_URL"] + path, params=window, headers=headers)
+
+    def calls(self) -> int:
+        """How many LLM calls the read API counts, of all tenants; -1 while it cannot say."""
+        try:
+            answer = self.ask("/v1/usage/all/by-tenant", self.env["FEEDBACK_API_KEY"])
+        except httpx.TransportError:
+            return -1
+        return answer.json()[-1]["llm_calls"]["total"] if answer.is_success else -1
 
     async def until_calls(self, count: int) -> None:
-        """Return once the read API counts so many."""
+        """Return once the read API counts so many; it may take a moment until the latest are stored."""
+        await eventually(lambda: self.calls() >= count)
 
-        async def enough() -> bool:
-            return await self.calls() >= count
-
-        await eventually(enough)
-
-    async def kill(self, name: str) -> None:
-        """`kill -9` one process, by its id; returns when it has a successor."""
-        before = self.processes[name]
-        os.kill(before, signal.SIGKILL)
-        await self.running.says(rf"(?m)^{name} died \(signal 9\).* - started again as process \d+$")
-        after = self.processes[name]
-        assert after != before
-        assert f"started again as process {after}" in self.running.out
-        assert psutil.Process(after).is_running()
+    async def kill(self, *names: str) -> None:
+        """`kill -9` some processes, by their ids; returns when each has a successor."""
+        before = self.processes
+        for name in names:
+            os.kill(before[name], signal.SIGKILL)
+        for name in names:
+            await self.running.says(rf"(?m)^{name} died \(signal 9\).* - started again as process \d+$")
+            after = self.processes[name]
+            assert after != before[name]
+            assert f"started again as process {after}" in self.running.out
+            assert psutil.Process(after).is_running()
 
 
 @pytest.fixture(scope="module")
 async def up(tmp_path_factory):
     home = tmp_path_factory.mktemp("up")
-    async with feedback("up", cwd=home, KAFKA_TOPIC_PARTITIONS=2, DRAIN_SECONDS=5) as running:
-        await running.says("Ctrl-C ends it", 90)
+    async with feedback("up", cwd=home, **SETTINGS) as running:
+        await running.says("Ctrl-C ends it")
         up = Up(running, home)
         key = f"{FRAMEWORK['tenant_id']}/{FRAMEWORK['framework_id']}"
         await up.publish(FRAMEWORKS.name, key, FRAMEWORK, ("ce_source", b"crm"))
@@ -128,13 +132,47 @@ async def test_a_record_published_as_the_readme_shows_is_answered_and_counted(up
 
 
 async def test_whatever_dies_comes_back_and_the_next_record_is_answered(up):
-    for name in ("worker", "consumer", "postgres", "kafka"):
-        before = await up.calls()
-        await up.kill(name)
-        await up.record(f"after-{name}")
-        await up.answers(f"after-{name}")
+    for names in (("worker", "consumer", "api"), ("postgres",), ("kafka",)):
+        before = up.calls()
+        await up.kill(*names)
+        record_id = f"after-{names[0]}"
+        await up.record(record_id)
+        await up.answers(record_id)
         await up.until_calls(before + 2)
     assert set(up.processes) == NAMES
+
+
+def test_keys_are_shown_once_listed_and_of_no_use_once_revoked(up, feedback_says):
+    settings = {"DATABASE_URL": up.env["DATABASE_URL"], "COLUMNS": 200}
+    plain, boss = (
+        feedback_says("keys", "create", "--tenant", FRAMEWORK["tenant_id"], "--label", label, *more, **settings)
+        for label, more in (("a dashboard", ()), ("the [bold]boss", ("--superuser",)))
+    )
+    assert (plain.code, boss.code, plain.err, boss.err) == (0, 0, "", "")
+    key, boss_key = plain.out.strip(), boss.out.strip()
+    assert up.ask("/v1/usage", key).json()["tenant_id"] == FRAMEWORK["tenant_id"]
+    assert up.ask("/v1/usage/all/by-tenant", key).status_code == 403
+    assert up.ask("/v1/usage/all/by-tenant", boss_key).status_code == 200
+
+    listed = feedback_says("keys", "list", **settings)
+    assert listed.code == 0
+    plain_row, boss_row = (
+        re.findall(r"[^│┃\s](?:[^│┃]*[^│┃\s])?", line)
+        for label in ("a dashboard", "the [bold]boss")
+        for line in listed.out.splitlines()
+        if label in line
+    )
+    prefix = plain_row[0]
+    assert f"_{prefix}_" in key
+    assert plain_row[1:4] == [FRAMEWORK["tenant_id"], "no", "a dashboard"]
+    assert boss_row[2:4] == ["yes", "the [bold]boss"]
+    assert key not in listed.out
+
+    assert feedback_says("keys", "revoke", prefix, **settings).code == 0
+    refused = up.ask("/v1/usage", key)
+    assert (refused.status_code, boss_key in refused.text) == (401, False)
+    assert up.ask("/v1/usage", boss_key).status_code == 200
+    feedback_says("keys", "revoke", prefix, **settings).assert_one_sentence(prefix, "`feedback keys list`")
 
 
 async def test_a_second_one_on_the_same_directory_is_refused(up):
@@ -142,26 +180,26 @@ async def test_a_second_one_on_the_same_directory_is_refused(up):
         assert await second.ends() == 2
     assert re.fullmatch(r"feedback: The data in .+ is in use by process \d+\. Stop .+\n", second.errors)
     assert set(up.processes) == NAMES
-    assert await up.calls() > 0
+    assert up.calls() > 0
 
 
-async def test_sigterm_ends_all_of_it_in_order(up):
+async def test_killed_itself_it_leaves_nothing_behind(up):
     family = up.running.family()
     assert {*up.processes.values()} <= {process.pid for process in family}
-    assert await up.running.ends(signal.SIGTERM, 30) == 0
-    await until_gone(family, 1)
-    assert not (up.directory / "env").exists()
-    assert not (up.directory / "processes.json").exists()
-    assert up.running.errors == ""
+    await up.running.ends(signal.SIGKILL)
+    await until_gone(family)
 
 
-async def test_killed_itself_it_leaves_nothing_behind(tmp_path):
-    async with feedback("up", cwd=tmp_path) as running:
-        up = Up(running, tmp_path)
-        await running.says("Starting worker", 90)
-        await eventually(lambda: (up.directory / "processes.json").exists() and "worker" in up.processes)
+async def test_started_again_it_has_its_data_and_sigterm_ends_all_of_it_in_order(up):
+    async with feedback("up", cwd=up.directory.parent, **SETTINGS) as running:
+        await running.says("Ctrl-C ends it")
+        again = Up(running, up.directory.parent)
+        assert set(again.processes) == NAMES
+        assert again.calls() >= 8  # two for each record so far
         family = running.family()
-        assert {"kafka", "postgres", "consumer", "worker"} <= set(up.processes)
-        assert {*up.processes.values()} <= {process.pid for process in family}
-        await running.ends(signal.SIGKILL)
+        assert {*again.processes.values()} <= {process.pid for process in family}
+        assert await running.ends(signal.SIGTERM) == 0
         await until_gone(family)
+        assert not (again.directory / "env").exists()
+        assert not (again.directory / "processes.json").exists()
+        assert running.errors == ""

@@ -188,3 +188,24 @@ async def test_the_largest_numbers_do_not_overflow(store):
 
     assert answer.invocations.input_tokens.total == 3 * (2**63 - 1)
     assert '"cost_usd":"2999999.999999999997"' in answer.model_dump_json(by_alias=True)
+
+
+async def test_the_lists_of_given_calls_hold_those_and_no_others(store):
+    own = [llm_call(tenant_id="a"), llm_call(tenant_id="B", operation="somebody else's", status="error")]
+    late = llm_call(tenant_id="a", timestamp=NOON + timedelta(days=9), invocation_started_at=NOON + timedelta(days=9))
+    reader = await store([*own, late, *many_calls(5, tenant_id="a")])
+
+    by_tenant, by_operation = await reader.of_calls([call.call_id for call in (*own, late)] + [uuid4()], DAY)
+
+    assert [(one.tenant_id, one.llm_calls.total, one.invocations.total) for one in by_tenant] == [
+        ("B", 1, 1),
+        ("a", 2, 2),
+        (None, 3, 3),
+    ]
+    assert_same(by_tenant[-1].llm_calls, view_of_calls([*own, late], Window(NOON, NOON + timedelta(days=10))))
+    assert [(one.operation, one.llm_calls.failed) for one in by_operation] == [
+        (own[0].operation, 0),
+        ("somebody else's", 1),
+        (None, 1),
+    ]
+    assert [len(entries) for entries in await reader.of_calls([], DAY)] == [1, 1]

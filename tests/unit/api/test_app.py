@@ -78,22 +78,72 @@ def free_port():
         return probe.getsockname()[1]
 
 
-async def test_the_server_answers_until_it_is_told_to_stop(free_port):
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+
+
+@pytest.fixture
+async def server(free_port):
+    """A served API: its port, and what stops it."""
     rig, stop = Rig(), asyncio.Event()
     serving = asyncio.create_task(serve(create_app(rig.usage, rig.keys, rig.ready), "127.0.0.1", free_port, stop))
+    await until_answered(free_port, 200)
+    yield free_port, stop, serving
+    stop.set()
+    await asyncio.wait_for(serving, 5)
 
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{free_port}") as client:
-        async with asyncio.timeout(10):
-            while True:
-                try:
-                    answer = await client.get("/healthz")
-                    break
-                except httpx.ConnectError:
-                    await asyncio.sleep(0.01)
-        assert answer.json() == {"status": "ok"}
-        with pytest.raises(UserError, match=f":{free_port}"):
-            await serve(create_app(rig.usage, rig.keys, rig.ready), "127.0.0.1", free_port, stop)
+
+async def says(port: int, request: bytes = REQUEST) -> int | None:
+    """The status that the server answers to these bytes; None where nobody listens."""
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    except ConnectionRefusedError:
+        return None
+    try:
+        writer.write(request)
+        return int((await asyncio.wait_for(reader.readline(), 10)).split()[1])
+    finally:
+        writer.close()
+
+
+async def until_answered(port: int, status: int) -> None:
+    async with asyncio.timeout(10):
+        while await says(port) != status:  # noqa: ASYNC110 - as a client sees it, there is no event
+            await asyncio.sleep(0.01)
+
+
+async def test_the_server_answers_until_it_is_told_to_stop(server):
+    port, stop, serving = server
+    rig = Rig()
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        assert (await client.get("/healthz")).json() == {"status": "ok"}
+        with pytest.raises(UserError, match=f":{port}"):
+            await serve(create_app(rig.usage, rig.keys, rig.ready), "127.0.0.1", port, stop)
         stop.set()
         await asyncio.wait_for(serving, 5)
         with pytest.raises(httpx.TransportError):
             await client.get("/healthz")
+
+
+@pytest.mark.parametrize(
+    "endless",
+    [b"GET /" + b"a" * 400_000, b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"X-Padding: 0123456789\r\n" * 20_000],
+    ids=["request line", "headers"],
+)
+async def test_a_request_that_does_not_come_to_its_end_is_not_collected(server, endless):
+    port, _, _ = server
+    assert await says(port, endless) == 400
+    assert await says(port) == 200
+
+
+@pytest.fixture
+def three_connections(monkeypatch):
+    monkeypatch.setattr("api.app.MAX_CONNECTIONS", 3)
+
+
+async def test_more_connections_than_are_good_for_us_are_told_so(three_connections, server):
+    port, _, _ = server
+    idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+    assert await says(port) == 503
+    for _, writer in idle:
+        writer.close()
+    await until_answered(port, 200)

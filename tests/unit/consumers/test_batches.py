@@ -57,7 +57,7 @@ async def test_bad_events_are_dead_letters_and_their_neighbours_are_stored(rig):
 
 
 async def test_a_row_that_the_store_refuses_is_a_dead_letter_with_its_tenant(rig):
-    refused = llm_call(operation="a\x00b")
+    refused = llm_call(provider="a\x00b")
 
     await rig.settle(llm_call(), refused, llm_call())
 

@@ -2,7 +2,7 @@
 
 from uuid import uuid4
 
-from runtime.job.ledger import Ledger, Seen
+from runtime.job.ledger import Ledger, Seen, dead_letter_of_call
 from runtime.job.records_file import FileRecord
 from schemas.cloudevents import deterministic_id, identify
 from schemas.operations import RecordOperation
@@ -33,7 +33,6 @@ def test_a_dead_letter_for_the_whole_input_is_an_outcome():
     ledger, (event,), _ = a_ledger()
     ledger.dead_letter(deterministic_id(event, "dead_letter", ""))
     assert ledger.outcomes == 1
-    assert not ledger.open_records()
 
 
 def test_repeats_and_other_peoples_results_do_not_count():
@@ -61,10 +60,19 @@ def test_calls_are_known_by_their_trace():
 def test_a_call_that_the_database_refused_is_known_before_or_after_the_call_itself():
     ledger, _, (trace,) = a_ledger()
     early, late, foreign = uuid4(), uuid4(), uuid4()
-    assert ledger.refused_call(early) is Seen.FOREIGN
+    assert ledger.refused_call(dead_letter_of_call(early)) is Seen.FOREIGN
     ledger.llm_call(early, trace)
     ledger.llm_call(late, trace)
-    assert ledger.refused_call(late) is Seen.NEW
-    assert ledger.refused_call(late) is Seen.REPEAT
-    assert ledger.refused_call(foreign) is Seen.FOREIGN
-    assert ledger.calls == ledger.refused - {foreign}
+    assert ledger.refused_call(dead_letter_of_call(late)) is Seen.NEW
+    assert ledger.refused_call(dead_letter_of_call(late)) is Seen.REPEAT
+    assert ledger.refused_call(dead_letter_of_call(foreign)) is Seen.FOREIGN
+    assert ledger.calls == ledger.refused == {early, late}
+
+
+def test_of_a_result_and_a_dead_letter_for_one_operation_the_first_counts():
+    ledger, (event,), _ = a_ledger()
+    ledger.result(deterministic_id(event, "summarize"))
+    assert ledger.dead_letter(deterministic_id(event, "dead_letter", "summarize")) is Seen.REPEAT
+    assert ledger.dead_letter(deterministic_id(event, "dead_letter", "")) is Seen.NEW
+    assert ledger.result(deterministic_id(event, "assign_codes")) is Seen.REPEAT
+    assert (ledger.outcomes, ledger.summarised, ledger.coded, ledger.dead_letters) == (1, 1, 0, 1)

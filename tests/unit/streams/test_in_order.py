@@ -1,10 +1,12 @@
 """The engine, with messages made by hand."""
 
 import asyncio
+from collections import deque
 from types import SimpleNamespace
 
 import pytest
 
+from domain.errors import BrokerUnavailableError, BugError
 from streams.drain import settle
 from streams.in_order import InOrder
 from streams.status import WorkerStatus
@@ -26,22 +28,38 @@ class Handler:
         await end
 
 
+class Source:
+    """A topic's messages, put in by hand."""
+
+    def __init__(self):
+        self.messages = deque()
+        self.some = asyncio.Event()
+
+    def put(self, message):
+        self.messages.append(message)
+        self.some.set()
+
+    async def filled(self):
+        while not self.messages:
+            self.some.clear()
+            await self.some.wait()
+
+    def take(self):
+        return self.messages.popleft() if self.messages else None
+
+
 class Rig:
-    """An engine whose source is a queue."""
+    """An engine with two sources."""
 
     def __init__(self, window=10):
-        self.handler, self.status, self.queue, self.epoch = Handler(), WorkerStatus(), asyncio.Queue(), 1
+        self.handler, self.status, self.epoch = Handler(), WorkerStatus(), 1
+        self.source, self.other = Source(), Source()
         self.engine = InOrder(self.handler, window, lambda: self.epoch, self.status)
-        self.consuming = asyncio.create_task(self.engine.consume(self.queue.get))
+        self.consuming = [asyncio.create_task(self.engine.consume(s)) for s in (self.other, self.source)]
 
-    def put(self, *offsets, epoch=1):
+    def put(self, *offsets, epoch=1, timestamp=1.0):
         for offset in offsets:
-            self.queue.put_nowait(
-                SimpleNamespace(
-                    topic="t", partition=0, offset=offset, timestamp=1.0, key=None, value=b"", headers=[],
-                    generation_id=epoch,
-                )
-            )  # fmt: skip
+            self.source.put(a_message(offset, epoch, timestamp))
 
     async def finish(self, *offsets):
         for offset in offsets:
@@ -51,6 +69,13 @@ class Rig:
     @property
     def released(self):
         return self.engine.released.get(("t", 0))
+
+
+def a_message(offset, epoch=1, timestamp=1.0, topic="t"):
+    return SimpleNamespace(
+        topic=topic, partition=0, offset=offset, timestamp=timestamp, key=None, value=b"", headers=[],
+        generation_id=epoch,
+    )  # fmt: skip
 
 
 async def turns():
@@ -68,7 +93,8 @@ async def rig():
 
     yield make
     for made in rigs:
-        made.consuming.cancel()
+        for consuming in made.consuming:
+            consuming.cancel()
         await made.engine.settle(0)
 
 
@@ -95,15 +121,46 @@ async def test_window_counts_what_is_not_released(rig):
     assert 3 in it.handler.running
 
 
-async def test_closed_gate_starts_nothing(rig):
+async def test_closed_gate_pulls_nothing_from_any_topic(rig):
     it = rig()
     it.handler.open.clear()
     it.put(0)
+    it.other.put(a_message(7, topic="u"))
     await turns()
     assert not it.handler.running
+    assert (len(it.source.messages), len(it.other.messages)) == (1, 1)
     it.handler.open.set()
     await turns()
+    assert set(it.handler.running) == {0, 7}
+
+
+async def test_what_a_rebalance_takes_away_before_the_gate_opens_is_not_missed(rig):
+    it = rig(window=1)
+    it.handler.open.clear()
+    it.put(0)
+    await turns()
+    it.source.messages.clear()
+    it.handler.open.set()
+    await turns()
+    it.put(1)
+    await turns()
+    assert set(it.handler.running) == {1}
+
+
+async def test_an_idle_topic_takes_nothing_of_the_window(rig):
+    it = rig(window=1)
+    it.put(0)
+    await turns()
     assert 0 in it.handler.running
+
+
+async def test_an_impossible_timestamp_stops_nobody(rig):
+    it = rig()
+    it.put(0, timestamp=1.7e12)
+    it.put(1, timestamp=-0.001)
+    await turns()
+    assert set(it.handler.running) == {0, 1}
+    assert not it.engine.failed.done()
 
 
 async def test_old_epochs_and_repeated_offsets_are_dropped_and_take_no_place(rig):
@@ -136,9 +193,9 @@ async def test_an_error_of_the_handler_stops_the_pulling_and_releases_nothing(ri
     it = rig()
     it.put(0, 1)
     await turns()
-    it.handler.running[0].set_exception(ZeroDivisionError())
+    it.handler.running[0].set_exception(BrokerUnavailableError("gone"))
     await turns()
-    assert isinstance(it.engine.failed.result(), ZeroDivisionError)
+    assert isinstance(it.engine.failed.result(), BrokerUnavailableError)
     await it.finish(1)
     it.put(2)
     await turns()
@@ -155,7 +212,20 @@ async def test_an_error_of_the_gate_is_told_too(rig):
     it.handler.ready_for_more = broken
     it.put(0)
     await turns()
-    assert isinstance(it.engine.failed.result(), ZeroDivisionError)
+    assert isinstance(it.engine.failed.result(), BugError)
+
+
+async def test_a_bug_of_the_handler_is_told_without_what_it_quotes(rig, caplog):
+    it = rig()
+    it.put(0)
+    await turns()
+    it.handler.running[0].set_exception(ValueError("Amina at 0790123456"))
+    await turns()
+    error = it.engine.failed.result()
+    assert isinstance(error, BugError)
+    assert (error.__context__, error.__cause__) == (None, None)
+    assert "ValueError" in error.message
+    assert "Amina" not in error.message + caplog.text
 
 
 async def test_settling_waits_then_cancels(rig):

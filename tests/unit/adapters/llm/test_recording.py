@@ -15,6 +15,7 @@ from domain.errors import (
     LLMTimeoutError,
     ProviderRefusedError,
     RateLimitedError,
+    TooLargeError,
 )
 from domain.llm.calls import Attempt, Completion, Cost, Invocation, Prompt, Usage
 from domain.ports import OutboundMessage
@@ -232,6 +233,28 @@ async def test_an_event_without_acknowledgement_shows_in_the_receipt_not_in_the_
         await about.invocation.receipts[0]
     assert "BrokerUnavailableError" in caplog.text
     assert SECRET not in caplog.text
+
+
+async def test_closing_does_not_wait_for_a_broker_that_is_away(caplog) -> None:
+    publisher, about = Publisher(), attempt()
+    publisher.gate.clear()
+    recorder = RecordingModel(answering(answer()), publisher, 5.0, close_seconds=0.01)
+    for _ in range(3):
+        await recorder.ask(PROMPT, about, str)
+    async with asyncio.timeout(60):
+        await recorder.aclose()
+    assert all(receipt.cancelled() for receipt in about.invocation.receipts)
+    assert "3 LLM-call events were given up" in caplog.text
+
+
+async def test_an_event_that_its_topic_refuses_for_its_size_stops_nobody_and_is_told_with_its_cost(caplog) -> None:
+    publisher, about = Publisher(), attempt()
+    publisher.broken = TooLargeError("A message of 900 bytes is larger than what llm.calls takes.")
+    recorder = RecordingModel(answering(answer()), publisher, 5.0)
+    await recorder.ask(PROMPT, about, str)
+    await about.invocation.receipts[0]
+    assert "llm.calls" in caplog.text
+    assert "took 100 tokens in, 20 out, 0.000012 USD" in caplog.text
 
 
 async def test_a_strange_model_name_is_made_fit_to_be_stored() -> None:

@@ -1,6 +1,7 @@
 """Coding by the offline model, through the product's own prompt and parser."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,7 @@ from tests.builders import a_code, a_framework
 from tests.unit.adapters.offline.prompts import a_community_framework, code_ids, coding, coding_prompt, raw
 
 FRAMEWORK = a_community_framework()
+SAMPLES = Path(__file__).parents[4] / "samples"
 
 
 @pytest.mark.parametrize(
@@ -163,3 +165,10 @@ def test_it_answers_in_bounded_time_whatever_the_text(engine: Engine, content: s
     found = coding(engine, FRAMEWORK, content)
 
     assert found.codes or found.abstained_because
+
+
+def test_the_record_of_the_readme_gets_the_code_that_a_reader_expects(engine: Engine) -> None:
+    """The first record that a new user publishes must not look like small talk."""
+    framework = CodingFramework.model_validate_json((SAMPLES / "frameworks" / "red-river-relief.json").read_bytes())
+    best = coding(engine, framework, "The well has been dry since Monday.").codes[0]
+    assert best.path[0].name == "Water, sanitation and hygiene"

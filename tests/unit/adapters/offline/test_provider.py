@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import subprocess
+import sys
 from decimal import Decimal
 
 import litellm
@@ -95,3 +97,21 @@ async def test_litellm_programs_get_a_clear_error(engine: Engine, model: str, st
         await litellm.acompletion(model=model, messages=[{"role": "user", "content": "Hi"}], max_retries=0)
 
     assert getattr(caught.value, "status_code", None) == status
+
+
+def test_the_first_coding_imports_nothing_more_once_it_is_warmed_up() -> None:
+    """A second of imports would be the first record's."""
+    program = """
+import sys
+from adapters.offline.engine import Engine
+from domain.operations.outline import outline_of
+from tests.unit.adapters.offline.prompts import a_community_framework, coding_prompt
+engine = Engine()
+engine.warm_up()
+prompt = coding_prompt(outline_of(a_community_framework()), "The tap is dry.")
+before = set(sys.modules)
+engine.answer(prompt.system, prompt.user)
+print(sorted(set(sys.modules) - before))
+"""
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert ended.stdout.strip() == "[]"

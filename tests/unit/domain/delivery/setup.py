@@ -11,6 +11,19 @@ from tests.fakes import USUAL_ANSWERS, FakeCatalogue, FakeClock, FakePublisher, 
 CODES, SUMMARIES, DEAD = "feedback.code-assignments", "feedback.summaries", "feedback.dead-letters"
 
 
+def delivery_settings(**changes):
+    """Settings of a delivery with room for everything."""
+    usual = {
+        "max_in_flight": 256,
+        "max_waiting": 1000,
+        "framework_wait_seconds": 60.0,
+        "framework_token_budget": 16_000,
+        "deadline_seconds": 300.0,
+        "dead_letter_share": 0.5,
+    }
+    return DeliverySettings(**usual | changes)
+
+
 class Setup:
     """A delivery whose model says what `saying` has for an operation (or raises it), else the usual answer."""
 
@@ -26,7 +39,7 @@ class Setup:
             self.publisher,
             self.catalogue,
             self.breaker,
-            DeliverySettings(**settings),
+            delivery_settings(**settings),
             monotonic=self.clock,
             now=self.clock.now,
             random=lambda: 0.5,
@@ -41,6 +54,12 @@ class Setup:
 
     async def handle(self, value, **message):
         await self.delivery.handle(a_message(value, **message))
+
+
+async def turns(count=50):
+    """Let everyone do what they can do now: nothing here waits for the clock."""
+    for _ in range(count):
+        await asyncio.sleep(0)
 
 
 async def finishes_with(task):

@@ -7,7 +7,7 @@ import pytest
 from domain.errors import BrokerUnavailableError, ProviderRefusedError
 from tests.builders import a_record
 from tests.fakes import USUAL_ANSWERS, until
-from tests.unit.domain.delivery.setup import CODES, SUMMARIES, Setup, finishes_with
+from tests.unit.domain.delivery.setup import CODES, SUMMARIES, Setup, finishes_with, turns
 
 
 async def test_results_come_after_the_events_of_their_calls_and_nothing_returns_before_all_are_acknowledged():
@@ -21,13 +21,13 @@ async def test_results_come_after_the_events_of_their_calls_and_nothing_returns_
     setup.model.receipts = open_receipt
     task = asyncio.create_task(setup.handle(a_record()))
     await until(lambda: len(receipts) == 2)
-    await asyncio.sleep(0.01)
+    await turns()
     assert setup.publisher.acknowledged == []
     receipts[0].set_result(None)
     await until(lambda: len(setup.publisher.acknowledged) == 1)
     setup.publisher.open.clear()
     receipts[1].set_result(None)
-    await asyncio.sleep(0.01)
+    await turns()
     assert not task.done()
     setup.publisher.open.set()
     await task
@@ -40,7 +40,7 @@ async def test_a_dead_letter_comes_after_the_events_of_the_failed_attempts():
     setup.model.receipts = lambda: receipt
     task = asyncio.create_task(setup.handle(a_record(operations=["summarize"])))
     await until(lambda: setup.model.asked)
-    await asyncio.sleep(0.01)
+    await turns()
     assert not task.done()
     assert not setup.publisher.dead_letters()
     receipt.set_exception(BrokerUnavailableError("gone"))
@@ -102,7 +102,7 @@ async def test_cancelling_does_not_cancel_the_receipts():
     setup.model.receipts = lambda: receipt
     task = asyncio.create_task(setup.handle(a_record()))
     await until(lambda: len(setup.model.asked) == 2 and not setup.model.running)
-    await asyncio.sleep(0.01)
+    await turns()
     task.cancel()
     await finishes_with(task)
     assert not receipt.cancelled()

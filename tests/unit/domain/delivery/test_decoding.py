@@ -119,7 +119,7 @@ def test_an_unknown_version_is_told_before_anything_else(version):
 
 def test_tolerance():
     """Unknown fields, a byte order mark, odd characters, another key, duplicate names: the last counts."""
-    odd = "id/\u0000\u202e'; DROP TABLE--\n\U0001f600"
+    odd = "id/\u0001\u202e'; DROP TABLE--\n\U0001f600"
     value = b"\xef\xbb\xbf" + json.dumps({**GOOD, "record_id": odd, "new_field": 1}).encode()
     value = value[:-1] + b', "content": "last"}'
     event = decode(a_message(value, key=b"\xff"))

@@ -143,6 +143,19 @@ async def test_both_operations_failing_are_two_dead_letters_with_ids_of_their_ow
     assert len(set(ids)) == 2, "repeats carry the same ids"
 
 
+async def test_a_dead_letter_has_the_id_that_the_result_would_have_had():
+    setup = Setup(saying={"summarize": "no"})
+    message = a_message(a_record(operations=["summarize"]))
+    await setup.delivery.handle(message)
+    setup.saying["summarize"] = USUAL_ANSWERS["summarize"]
+    await setup.delivery.handle(message)
+    await setup.handle(b"unreadable")
+
+    of_summary, of_input = setup.publisher.dead_letters()
+    assert str(of_summary.result_id) == setup.publisher.on(SUMMARIES)[0]["result_id"]
+    assert of_input.result_id is None
+
+
 async def test_what_this_release_does_not_carry_out_is_named_and_the_rest_is_done():
     setup = Setup()
     await setup.handle(a_record(operations=["detect_sensitive", "summarize"]))

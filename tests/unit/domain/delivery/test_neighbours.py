@@ -5,10 +5,16 @@ from datetime import timedelta
 
 import pytest
 
-from domain.errors import DeadlineExceededError, ProviderUnavailableError, TooManyDeadLettersError
+from domain.errors import (
+    BugError,
+    DeadlineExceededError,
+    ProviderRefusedError,
+    ProviderUnavailableError,
+    TooManyDeadLettersError,
+)
 from tests.builders import NOON, a_framework, a_record
 from tests.fakes import USUAL_ANSWERS, until
-from tests.unit.domain.delivery.setup import CODES, DEAD, SUMMARIES, Setup, finishes_with
+from tests.unit.domain.delivery.setup import CODES, DEAD, SUMMARIES, Setup, finishes_with, turns
 
 DOWN = ProviderUnavailableError("down")
 
@@ -54,7 +60,7 @@ async def test_a_framework_that_never_comes_is_a_dead_letter_of_the_coding_alone
 async def test_a_backlog_behind_a_framework_that_never_comes_takes_one_grace():
     setup = Setup(framework_wait_seconds=3600, framework_grace_seconds=0.05, max_in_flight=2)
     old = NOON - timedelta(hours=2)
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(60):
         await asyncio.gather(
             *(
                 setup.handle(
@@ -71,8 +77,6 @@ async def test_no_more_inputs_are_at_work_than_allowed():
     setup.model.script = script = Hanging()
     tasks = [asyncio.create_task(setup.handle(a_record(record_id=str(n), operations=["summarize"]))) for n in range(10)]
     await until(lambda: setup.model.running == 3)
-    await asyncio.sleep(0.01)
-    assert setup.model.running == 3
     script.open.set()
     await asyncio.gather(*tasks)
     assert setup.model.most_running == 3
@@ -91,10 +95,9 @@ async def test_a_puller_gets_a_turn_when_a_place_is_free():
             tasks.append(asyncio.create_task(setup.handle(a_record(record_id=str(n)))))
 
     puller = asyncio.create_task(pull())
-    await until(lambda: len(tasks) == 34)
-    await asyncio.sleep(0.01)
+    await until(lambda: len(tasks) == 34 and setup.model.running == 2)
+    await turns()
     assert len(tasks) == 34
-    assert setup.model.running == 2
     script.open.set()
     await puller
     await asyncio.gather(*tasks)
@@ -171,7 +174,7 @@ async def test_an_unknown_exception_twice_is_a_dead_letter_and_of_three_inputs_i
         ("internal_error", "ZeroDivisionError", 2)
     }
     assert len(setup.publisher.dead_letters()) == 4
-    with pytest.raises(ZeroDivisionError):
+    with pytest.raises(BugError, match="ZeroDivisionError"):
         await setup.handle(a_record(record_id="3", operations=["summarize"]))
     assert len(setup.publisher.dead_letters()) == 4
 
@@ -199,8 +202,33 @@ async def test_a_bug_in_the_publisher_comes_out():
         raise RuntimeError
 
     setup.publisher.refuse = refuse
-    with pytest.raises(RuntimeError):
+    with pytest.raises(BugError, match="RuntimeError"):
         await setup.handle(a_record())
+
+
+async def test_results_of_one_operation_do_not_hide_the_bugs_of_another():
+    setup = Setup(saying={"assign_codes": ZeroDivisionError()})
+    await setup.handle(a_record(record_id="1"))
+    await setup.handle(a_record(record_id="2"))
+    with pytest.raises(BugError, match="assign_codes"):
+        await setup.handle(a_record(record_id="3"))
+
+
+async def test_results_of_one_operation_do_not_hide_the_dead_letters_of_another():
+    setup = Setup(saying={"assign_codes": ProviderRefusedError("no")}, dead_letter_minimum=10, dead_letter_window=20)
+    for n in range(9):
+        await setup.handle(a_record(record_id=str(n)))
+    with pytest.raises(TooManyDeadLettersError, match="At assign_codes, 10 of the latest 10 outcomes"):
+        await setup.handle(a_record())
+    assert setup.publisher.counts() == {SUMMARIES: 10, DEAD: 10}
+
+
+async def test_inputs_that_can_be_read_count_against_those_that_cannot():
+    setup = Setup(dead_letter_minimum=10, dead_letter_window=20)
+    for n in range(30):
+        await setup.handle(a_record(record_id=str(n), operations=["detect_sensitive"]))
+        await setup.handle(b"no")
+    assert setup.publisher.counts() == {DEAD: 60}
 
 
 async def test_too_many_dead_letters_stop_the_worker():

@@ -9,6 +9,7 @@ from domain.delivery.waiting import FrameworkWait
 from domain.errors import UnknownFrameworkError
 from tests.builders import FRAMEWORK, NOON, TENANT, a_framework
 from tests.fakes import FakeCatalogue, until
+from tests.unit.domain.delivery.setup import turns
 
 
 def a_wait(catalogue, *, max_waiting=10, wait_seconds=60.0, grace_seconds=2.0):
@@ -33,7 +34,7 @@ async def test_it_ends_when_the_framework_arrives_and_not_with_any_other():
     task = asyncio.create_task(wait.framework(TENANT, FRAMEWORK, None))
     await until(lambda: len(wait) == 1)
     catalogue.publish(a_framework(tenant_id="other"))
-    await asyncio.sleep(0.01)
+    await turns()
     assert not task.done()
 
     catalogue.publish(a_framework())

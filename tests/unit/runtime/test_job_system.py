@@ -1,0 +1,127 @@
+"""The system that a job runs on: alone on its own servers, a guest on those of others."""
+
+import io
+import stat
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from domain.errors import UserError
+from runtime.embedded.errors import DirectoryNotWritableError
+from runtime.job import command
+from runtime.job.command import Task, temporary_system
+from runtime.settings import Settings, load_settings
+from runtime.system import system
+from runtime.system.system import Shape
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.chdir(tmp_path)
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.fixture
+def started(monkeypatch) -> list[tuple[Settings, Shape, int]]:
+    """With what each system was started: its settings, its shape, the permissions of its directory."""
+    seen: list[tuple[Settings, Shape, int]] = []
+
+    @asynccontextmanager
+    async def running_system(settings: Settings, shape: Shape, *_: Any):
+        seen.append((settings, shape, permissions(shape.directory)))
+        yield None
+
+    monkeypatch.setattr(command, "running_system", running_system)
+    return seen
+
+
+async def begun(settings: Settings) -> str:
+    """Begin and end a job; what was said to the person."""
+    said = io.StringIO()
+    task = Task(Path("records.jsonl"), (), None, "t", workers=1)
+    async with temporary_system(settings, task, Console(file=said, width=40)):
+        pass
+    return said.getvalue()
+
+
+async def test_on_a_kafka_of_others_its_workers_halt_as_all_do_and_a_line_says_whose_work_they_share(started):
+    said = await begun(
+        load_settings(
+            kafka_bootstrap_servers="kafka:9092", worker_group="ours", dead_letter_share=0.3, llm_model="openai/x"
+        )
+    )
+    [(settings, shape, _)] = started
+    assert (settings.dead_letter_share, settings.worker_group, shape.lasting) == (0.3, "ours", False)
+    (line,) = said.splitlines()
+    assert "the group ours" in line
+    assert "openai/x" in line
+
+
+async def test_on_its_own_kafka_it_answers_or_dead_letters_every_record(started):
+    assert await begun(load_settings(dead_letter_share=0.3)) == ""
+    [(settings, shape, _)] = started
+    assert (settings.dead_letter_share, shape.lasting) == (1.0, True)
+
+
+def permissions(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+async def test_nobody_else_can_enter_where_its_data_lies(started, tmp_path):
+    await begun(load_settings())
+    assert permissions(tmp_path / ".feedback") == 0o700
+    assert [mode for *_, mode in started] == [0o700]
+
+
+async def test_a_directory_that_a_person_made_stays_as_it_is(started, tmp_path):
+    tmp_path.chmod(0o755)
+    await begun(load_settings(feedback_home=tmp_path))
+    assert permissions(tmp_path) == 0o755
+    assert [mode for *_, mode in started] == [0o700]
+
+
+async def test_a_home_that_cannot_be_made_is_told_in_a_sentence(started, tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DirectoryNotWritableError, match="cannot be used"):
+        await begun(load_settings(feedback_home=tmp_path / "file" / "home"))
+    assert started == []
+
+
+class Keys:
+    """The key store: which keys open; revoking fails with `error`, where there is one."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.valid: set[str] = set()
+        self.error = error
+
+    async def create(self, tenant: str, *, superuser: bool, label: str) -> Any:
+        from domain.keys import new_key
+
+        key = new_key()
+        self.valid.add(key.prefix)
+        return key
+
+    async def revoke(self, prefix: str) -> bool:
+        if self.error is not None:
+            raise self.error
+        self.valid.remove(prefix)
+        return True
+
+
+@pytest.mark.parametrize("error", [None, UserError("The database is away.", ""), TimeoutError()])
+async def test_the_superusers_key_of_a_system_goes_with_it(monkeypatch, error):
+    """As far as can be: a database that is gone takes it along, or keeps it, and a line says which key it was."""
+    keys = Keys(error)
+
+    @asynccontextmanager
+    async def key_store(_: Settings):
+        yield keys
+
+    monkeypatch.setattr(system.wiring, "key_store", key_store)
+    async with system._own_key(load_settings()):
+        assert len(keys.valid) == 1
+    assert len(keys.valid) == (0 if error is None else 1)
