@@ -24,6 +24,8 @@ from domain.ports import EventPublisher
 from runtime.process import collect_garbage_less_often, first, run_with
 from runtime.settings import DEFAULT_API_PORT, Settings
 
+_WINDOW = 4096
+
 
 def kafka_connection(settings: Settings) -> KafkaConnection:
     """How to reach Kafka.
@@ -129,17 +131,11 @@ def delivery_settings(settings: Settings) -> DeliverySettings:
     """How much at once, how long, and when to stop."""
     return DeliverySettings(
         max_in_flight=settings.max_in_flight,
-        max_waiting=_waiting(settings),
         framework_wait_seconds=settings.framework_wait_seconds,
         framework_token_budget=settings.framework_token_budget,
         deadline_seconds=settings.invocation_deadline_seconds,
         dead_letter_share=settings.dead_letter_share,
     )
-
-
-def _waiting(settings: Settings) -> int:
-    """How many inputs may wait for a framework: with those at work, no more than the window holds."""
-    return 2 * settings.max_in_flight
 
 
 @asynccontextmanager
@@ -174,7 +170,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
         bootstrap_servers=kafka_connection(settings).bootstrap_servers,
         group_id=settings.worker_group,
         instance_id=settings.worker_instance_id,
-        window=_waiting(settings) + 4 * settings.max_in_flight,
+        # Much more than are at work: those that wait for their frameworks must not hold up their neighbours.
+        window=_WINDOW + 4 * settings.max_in_flight,
         drain_seconds=settings.drain_seconds,
     )
 

@@ -63,5 +63,9 @@ class CodingFramework(Event):
 
 
 def framework_key(tenant_id: str, framework_id: str) -> str:
-    """The key under which a tenant's framework travels; shape `tenant_id/framework_id`."""
-    return f"{tenant_id}/{framework_id}"
+    """The key under which a tenant's framework travels: `tenant_id/framework_id`.
+
+    A slash or a percent sign inside an id is written as in a URL (%2F, %25): otherwise the framework `b/c` of the
+    tenant `a` would be the framework `c` of the tenant `a/b`.
+    """
+    return "/".join(part.replace("%", "%25").replace("/", "%2F") for part in (tenant_id, framework_id))

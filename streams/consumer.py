@@ -59,6 +59,8 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         # Faust's 1500 cannot be configured. While aiokafka waits for an idle topic it asks that broker for nothing
         # else: a busy topic beside an idle one came to a third of its rate.
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
+        # What a producer's transaction took back was never said. Faust asks for this with its own transactions only.
+        consumer._isolation_level = "read_committed"
         return consumer
 
     async def _fetch_records(self, *args: Any, **options: Any) -> Any:

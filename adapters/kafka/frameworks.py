@@ -171,6 +171,7 @@ class KafkaFrameworkCatalogue:
             group_id=None,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
+            isolation_level="read_committed",
             metadata_max_age_ms=30_000,  # partitions may be added
         )
         try:

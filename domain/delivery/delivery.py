@@ -101,7 +101,6 @@ class Delivery:
         )
         self._wait = FrameworkWait(
             catalogue,
-            max_waiting=settings.max_waiting,
             wait_seconds=settings.framework_wait_seconds,
             grace_seconds=settings.framework_grace_seconds,
             now=now,

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from domain.delivery.dead_letter_limit import DeadLetterLimit
-from domain.errors import OperationUnavailableError
+from domain.errors import OperationUnavailableError, UnknownFrameworkError
 from schemas.operations import Operation
 
 BUGS_IN_A_ROW = 3
@@ -27,8 +27,8 @@ class Health:
         self._limit.record(operation or _READING, dead=False)
 
     def failed(self, operation: Operation | None, error: Exception) -> None:
-        """There is a dead letter. An operation that nobody carries out is foreseen, and no sign of a fault."""
-        if not isinstance(error, OperationUnavailableError):
+        """There is a dead letter. What a tenant can bring about alone by its settings is no sign of a fault."""
+        if not isinstance(error, (OperationUnavailableError, UnknownFrameworkError)):
             self._limit.record(operation or _READING, dead=True)
 
     def blamed(self, operation: Operation | None) -> None:

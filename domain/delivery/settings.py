@@ -11,7 +11,6 @@ class DeliverySettings:
 
     Attributes:
         max_in_flight: conversations with the model at once, and so LLM calls; inputs are read for that many.
-        max_waiting: inputs that may wait for an unknown framework at once; the oldest is given up when one more comes.
         framework_wait_seconds: how long an input waits for its framework, counted from its broker timestamp.
         framework_grace_seconds: the least that it waits, however old it is.
         framework_token_budget: how long a framework may be in a prompt, at about 4 characters a token.
@@ -23,7 +22,6 @@ class DeliverySettings:
     """
 
     max_in_flight: int
-    max_waiting: int
     framework_wait_seconds: float
     framework_token_budget: int
     deadline_seconds: float

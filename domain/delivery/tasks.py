@@ -34,10 +34,11 @@ async def acknowledged(receipts: Sequence[asyncio.Future[None]]) -> None:
     Raises:
         BrokerUnavailableError: one did not.
     """
-    if not receipts:
+    these = tuple(receipts)  # another operation of the input may add to the list while we wait
+    if not these:
         return
-    await asyncio.wait(receipts)
-    for receipt in receipts:
+    await asyncio.wait(these)
+    for receipt in these:
         if receipt.cancelled():
             raise BrokerUnavailableError("The event of an LLM call was dropped before Kafka acknowledged it.")
         receipt.result()

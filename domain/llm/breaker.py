@@ -16,10 +16,11 @@ import time
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from domain.errors import LLMError, ProviderMisconfiguredError, RateLimitedError
+from domain.errors import LLMError, ProviderMisconfiguredError
 from domain.llm.retry import asked_to_wait
+from domain.llm.streak import Streak
 
 CallLater = Callable[[float, Callable[[], None]], asyncio.Handle]
 logger = logging.getLogger(__name__)
@@ -63,41 +64,6 @@ class Ticket:
     began: float | None = None
 
 
-@dataclass(eq=False, slots=True)
-class _Streak:
-    """Failures since the last answer to anyone that count against the provider.
-
-    Attributes:
-        since: when the first attempt that failed was begun, but not before the last answer.
-        first: when it failed.
-        failures: how many failed, rate limits that say when to come back left out.
-        refusals, refused_since, refused, latest: the refusals of ours at their end, whose they were, and the last.
-    """
-
-    since: float | None = None
-    first: float = 0.0
-    failures: int = 0
-    refusals: int = 0
-    refused_since: float = 0.0
-    refused: set[Hashable] = field(default_factory=set)
-    latest: ProviderMisconfiguredError | None = field(default=None, repr=False)
-
-    def count(self, error: LLMError, now: float, caller: Hashable) -> None:
-        """One more; `since` and `first` are set already."""
-        if not isinstance(error, ProviderMisconfiguredError):
-            self.refusals = 0
-            self.refused.clear()
-            # A rate limit that says when to come back: the provider is up.
-            self.failures += not (isinstance(error, RateLimitedError) and error.retry_after is not None)
-            return
-        if self.refusals == 0:
-            self.refused_since = now
-        self.failures += 1
-        self.refusals += 1
-        self.refused.add(caller)
-        self.latest = error
-
-
 class CircuitBreaker:
     """Closed: everyone may call. Open: one at a time, after a growing pause, in turn; an answer closes it.
 
@@ -115,7 +81,7 @@ class CircuitBreaker:
         self._policy = policy or BreakerPolicy()
         self._clock = clock
         self._call_later = call_later
-        self._streak = _Streak()
+        self._streak = Streak()
         self._answers = 0
         self._failures = 0
         self._failures_before_answer = 0
@@ -218,10 +184,7 @@ class CircuitBreaker:
         if not self._open:
             return Ticket(began=self._clock())
         place: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
-        if fresh:
-            self._waiting.appendleft(place)
-        else:
-            self._waiting.append(place)
+        (self._waiting.appendleft if fresh else self._waiting.append)(place)
         self._plan()
         try:
             return await place
@@ -235,7 +198,7 @@ class CircuitBreaker:
         self._answers += 1
         self._failures_before_answer = self._failures
         self._answered_at = self._clock()
-        self._streak = _Streak()
+        self._streak = Streak()
         if ticket.probe:
             self._probing = False
         if self._open:
@@ -288,11 +251,9 @@ class CircuitBreaker:
         return 0.0 if self._streak.since is None else self._clock() - self._streak.first
 
     def _count(self, ticket: Ticket, error: LLMError, caller: Hashable) -> None:
-        streak, now = self._streak, self._clock()
-        if streak.since is None:
-            streak.since = max(self._answered_at, now if ticket.began is None else ticket.began)
-            streak.first = now
-        streak.count(error, now, caller)
+        now = self._clock()
+        began = max(self._answered_at, now if ticket.began is None else ticket.began)
+        self._streak.count(error, began, now, caller)
 
     def _close(self) -> None:
         logger.warning("The provider answers again after %.0f seconds.", self._clock() - self._down_since)

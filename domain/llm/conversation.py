@@ -91,7 +91,7 @@ class Conversation:
     _failures_before_answer: int = 0
     _answers_at_first: int = 0
     _answers_at_latest: int = 0
-    _others_failures_at_first: int = 0
+    _failures_at_first: int = 0
     _refusals: int = 0
     _refused_since: float = 0.0
     _began: float = 0.0
@@ -131,11 +131,13 @@ class Conversation:
 
     def is_to_blame(self) -> bool:
         """Whether its failures are its own, going by how others fared from its first one to the latest answer."""
-        others_failed = self.breaker.failures_before_answer - self._others_failures_at_first
-        others_failed -= self._failures_before_answer
+        own = self._failures_before_answer
+        if not own:
+            return False
+        others_failed = self.breaker.failures_before_answer - self._failures_at_first - own
         answered = self.breaker.answers - self._answers_at_first
         share = (others_failed + 1) / (others_failed + answered + 2)  # Laplace's rule of succession
-        return self._failures_before_answer > 0 and share**self._failures_before_answer <= CHANCE
+        return share**own <= CHANCE
 
     def _input(self) -> tuple[str, str]:
         """The same for all invocations of one input: what is refused of one may be refused of them all."""
@@ -174,7 +176,7 @@ class Conversation:
             return
         breaker = self.breaker
         if not self._failures:
-            self._answers_at_first, self._others_failures_at_first = breaker.answers, breaker.failures
+            self._answers_at_first, self._failures_at_first = breaker.answers, breaker.failures
         elif breaker.answers > self._answers_at_latest:
             self._failures_before_answer = self._failures
         self._answers_at_latest = breaker.answers

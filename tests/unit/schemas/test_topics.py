@@ -11,6 +11,7 @@ import schemas.examples
 from schemas.base import SUPPORTED_SCHEMA_VERSION, Event
 from schemas.cloudevents import deterministic_id, identify
 from schemas.dead_letters import DeadLetter
+from schemas.frameworks import framework_key
 from schemas.results import CodesAssigned
 from schemas.topics import TOPICS, Topic
 
@@ -74,3 +75,9 @@ def test_a_dead_letter_of_an_operation_names_the_result_that_it_stands_for():
     assert letter["result_id"] == json.loads(example(CodesAssigned))["result_id"]
     del letter["operation"], letter["result_id"]
     assert DeadLetter.model_validate(letter).result_id is None
+
+
+def test_no_two_frameworks_share_a_key():
+    assert framework_key("a", "b") == "a/b"
+    assert framework_key("a/b", "c") != framework_key("a", "b/c")
+    assert framework_key("a%2Fb", "c") != framework_key("a/b", "c")

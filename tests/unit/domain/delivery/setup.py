@@ -15,7 +15,6 @@ def delivery_settings(**changes):
     """Settings of a delivery with room for everything."""
     usual = {
         "max_in_flight": 256,
-        "max_waiting": 1000,
         "framework_wait_seconds": 60.0,
         "framework_token_budget": 16_000,
         "deadline_seconds": 300.0,

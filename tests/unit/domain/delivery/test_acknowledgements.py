@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from domain.delivery.tasks import acknowledged
 from domain.errors import BrokerUnavailableError, ProviderRefusedError
 from tests.builders import a_record
 from tests.fakes import USUAL_ANSWERS, until
@@ -106,3 +107,15 @@ async def test_cancelling_does_not_cancel_the_receipts():
     task.cancel()
     await finishes_with(task)
     assert not receipt.cancelled()
+
+
+async def test_receipts_that_are_added_during_the_wait_belong_to_who_adds_them():
+    loop = asyncio.get_running_loop()
+    first, later = loop.create_future(), loop.create_future()
+    receipts = [first]
+    waiting = asyncio.create_task(acknowledged(receipts))
+    await asyncio.sleep(0)
+    receipts.append(later)
+    first.set_result(None)
+    await waiting
+    later.cancel()

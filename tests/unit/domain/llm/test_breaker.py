@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from domain.errors import ProviderMisconfiguredError, ProviderUnavailableError, RateLimitedError
-from domain.llm.breaker import BreakerPolicy, CircuitBreaker
+from domain.llm.breaker import BreakerPolicy, CircuitBreaker, Ticket
 from tests.fakes import FakeClock
 
 DOWN = ProviderUnavailableError("down", http_status=503)
@@ -176,16 +176,71 @@ async def test_a_probe_is_not_made_before_the_time_that_the_provider_asked_for_w
 
 async def test_only_wrong_keys_make_a_provider_unusable():
     wrong_key = ProviderMisconfiguredError("The key is refused.")
-    setup = OpenBreaker(first_probe_seconds=0.0, last_probe_seconds=0.0)
-    breaker = await setup.fail(4, wrong_key)
-    assert breaker.unusable is None, "not before it opens"
-    await setup.fail(1, wrong_key)
+    at_once = {"first_probe_seconds": 0.0, "last_probe_seconds": 0.0}
+    setup = OpenBreaker(**at_once)
+    breaker = await setup.fail(5, wrong_key)
+    assert breaker.is_open
+    assert breaker.unusable is None, "not before 10 seconds"
+    await setup.fail(5, wrong_key)
     assert breaker.unusable is wrong_key
 
-    mixed = OpenBreaker(first_probe_seconds=0.0, last_probe_seconds=0.0)
-    breaker = await mixed.fail(4, wrong_key)
+    mixed = OpenBreaker(**at_once)
+    breaker = await mixed.fail(9, wrong_key)
     await mixed.fail(1)
     assert breaker.is_open
     assert breaker.unusable is None
-    await mixed.fail(5, wrong_key)
+    await mixed.fail(5, wrong_key, seconds=3)
     assert breaker.unusable is wrong_key, "an outage that ends in refused keys is one of keys"
+
+
+async def test_an_input_refused_while_another_is_at_work_makes_nobody_unusable():
+    setup = OpenBreaker(first_probe_seconds=0.0, last_probe_seconds=0.0)
+    breaker, wrong_key = setup.breaker, ProviderMisconfiguredError("The key is refused.")
+    with breaker.at_work("a"), breaker.at_work("a"), breaker.at_work("b"):
+        for caller, unusable in (("a", None), ("b", wrong_key)):
+            for _ in range(20):
+                breaker.failed(await breaker.admit(), wrong_key, caller=caller)
+                setup.clock.advance(1)
+            assert breaker.unusable is unusable
+
+
+async def test_downtime_begins_with_the_first_attempt_that_failed_after_the_last_answer():
+    setup = OpenBreaker(first_probe_seconds=0.0)
+    breaker, clock = setup.breaker, setup.clock
+    hanging = [await breaker.admit() for _ in range(5)]
+    clock.advance(10)
+    breaker.answered(Ticket())
+    clock.advance(50)
+    for ticket in hanging:
+        breaker.failed(ticket, DOWN)
+    assert not breaker.is_open
+    assert breaker.quiet_seconds() == 50
+    clock.advance(2)
+    breaker.failed(Ticket(), DOWN)
+    assert breaker.is_open
+    assert breaker.downtime() == 52
+    assert breaker.downtime(since=40) == 22
+    breaker.answered(Ticket())
+    clock.advance(100)
+    assert (breaker.downtime(), breaker.downtime(since=40), breaker.downtime(since=62)) == (52, 22, 0)
+
+
+async def test_inputs_at_work_that_all_fail_do_not_shut_the_others_out_for_ever():
+    setup = OpenBreaker(first_probe_seconds=0.0)
+    breaker = await setup.fail(5)
+    assert not breaker.may_pull(10)
+    setup.clock.advance(900)
+    assert breaker.may_pull(10)
+    assert not breaker.may_pull(11)
+
+
+async def test_one_that_has_not_failed_yet_is_probed_first():
+    setup = OpenBreaker(first_probe_seconds=0.0)
+    breaker = await setup.fail(5)
+    probe = await breaker.admit()
+    old, fresh = asyncio.create_task(breaker.admit()), asyncio.create_task(breaker.admit(fresh=True))
+    await asyncio.sleep(0)
+    breaker.abandoned(probe)
+    assert (await fresh).probe
+    assert not old.done()
+    old.cancel()

@@ -23,6 +23,7 @@ from tests.builders import a_prompt, an_invocation
 from tests.fakes import FakeClock, ScriptedModel, until
 
 DOWN = ProviderUnavailableError("down", http_status=503)
+KEY = ProviderMisconfiguredError("The provider refuses the key.", http_status=401)
 
 
 def parse(text):
@@ -36,8 +37,9 @@ class Setup:
 
     def __init__(self, script, deadline=120.0, **policy):
         self.clock = FakeClock()
+        at_once = {"first_probe_seconds": 0.0, "last_probe_seconds": 0.0}
         self.breaker = CircuitBreaker(
-            BreakerPolicy(first_probe_seconds=0.0, last_probe_seconds=0.0, **policy),
+            BreakerPolicy(**at_once | policy),
             clock=self.clock,
             call_later=self.clock.call_later,
         )
@@ -139,7 +141,8 @@ async def test_one_that_failed_while_others_were_answered_runs_out_of_time_even_
     setup = Setup(saying(DOWN))
     task = asyncio.create_task(setup.run())
     await until(lambda: setup.clock.slept)
-    setup.breaker.answered(await setup.breaker.admit())
+    for _ in range(50):
+        setup.breaker.answered(await setup.breaker.admit())
     with pytest.raises(DeadlineExceededError):
         await task
 
@@ -191,10 +194,11 @@ async def test_a_poisoned_input_does_not_keep_the_breaker_open():
 
 
 async def test_a_wrong_key_stops_everything_once_it_is_sure():
-    setup = Setup(saying(ProviderMisconfiguredError("The provider refuses the key.", http_status=401)))
+    setup = Setup(saying(KEY), first_probe_seconds=1.0, last_probe_seconds=30.0)
     with pytest.raises(ProviderUnusableError, match="refuses the key"):
         await setup.run()
     assert 5 <= len(setup.model.asked) < 12
+    assert 10 <= setup.clock() < 30
 
 
 async def test_a_wrong_key_for_a_moment_is_an_outage():
