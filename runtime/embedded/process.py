@@ -94,9 +94,10 @@ async def launch(
     try:
         line = await guardian.stdout.readline()
     except BaseException:
-        # Cancelled between the two: closing stdin is the order to end, and the guard obeys without us.
+        # Cancelled between the two: closing stdin is the order to end. A second cancellation leaves the guard to it.
         if guardian.stdin is not None:
             guardian.stdin.close()
+        await guardian.wait()
         raise
     return GuardedProcess(pid=int(line or 0), _guard=guardian)
 
