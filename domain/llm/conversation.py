@@ -209,10 +209,8 @@ class Conversation:
         await self.sleep(asked_to_wait(error) if self.breaker.is_open else seconds)
 
     def _is_out_of_time(self) -> bool:
-        """Asked when nothing is left: whether that is so without the time in which nobody was answered."""
-        if self.breaker.is_open:
-            return False
-        return self.is_to_blame() or self.remaining_seconds() + self.breaker.quiet_seconds() <= 0
+        """Whether nothing is left, the time aside in which nobody was answered though others than the blamed tried."""
+        return not self.breaker.is_open and self.remaining_seconds() + self.breaker.quiet_seconds() <= 0
 
     def _stop_if_refused(self, error: LLMError) -> None:
         if self._is_refused_alone():

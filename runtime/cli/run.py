@@ -57,14 +57,14 @@ def command(
     Runs the real system for it: on the Kafka and PostgreSQL of the environment, else on embedded ones that go when
     the job is done. Ends with exit code 1 if any record has no outcome.
 
-    On a Kafka of the environment its workers join the group WORKER_GROUP: they may answer the records of others, with
-    this job's model, and the group's other workers may answer this job's. OUT/usage.json counts the LLM calls that were
-    made for this job's records, whoever made them.
+    On a Kafka of the environment its workers join the group WORKER_GROUP; where workers of that group are at work
+    already, they answer this job's records, and none is started. OUT/usage.json counts the LLM calls that were made for
+    this job's records, whoever made them.
     """
     settings = begin(at_terminal=True, llm_model=model)
     from runtime.job.command import Task
 
-    task = Task(records, frameworks, operations, tenant, workers)
+    task = Task(records, frameworks, operations, tenant, workers, model=model)
     complete = serve(lambda stop: _run(settings, task, out, stop))
     ctx.exit(0 if complete else 1)
 

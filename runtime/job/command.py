@@ -11,7 +11,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from adapters.kafka.groups import members_of
 from adapters.postgres.stored_calls import find_stored
+from domain.errors import UserError
 from runtime import wiring
 from runtime.directories import make_private
 from runtime.job.framework_files import read_frameworks
@@ -40,6 +42,7 @@ class Task:
         tenant: the tenant of records that name none.
         workers: how many stream workers.
         api: whether to start the read API as well.
+        model: the model that was asked for by name, where one was.
     """
 
     records: Path
@@ -48,6 +51,7 @@ class Task:
     tenant: str
     workers: int
     api: bool = False
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,20 +82,21 @@ async def temporary_system(settings: Settings, task: Task, console: Console) -> 
     """
     home = settings.feedback_home
     make_private(home)
-    directory = Path(tempfile.mkdtemp(prefix="job-", dir=home))  # which only its owner can enter
     changes: dict[str, object] = {}
+    workers = task.workers
     if settings.kafka_bootstrap_servers:
-        console.print(_sharing(settings), highlight=False, markup=False, soft_wrap=True)
+        workers = await _workers_beside_others(settings, task, console)
     else:
         # Nobody else's inputs are there: a job of nothing but bad records shall say so of each, and end.
         changes["dead_letter_share"] = 1.0
     if not (settings.kafka_bootstrap_servers and wiring.database_url(settings)):
         # What would be left after a job that was broken off goes with the directory.
         changes["drain_seconds"] = min(settings.drain_seconds, _EMBEDDED_DRAIN_SECONDS)
+    directory = Path(tempfile.mkdtemp(prefix="job-", dir=home))  # which only its owner can enter
     try:
         async with running_system(
             settings.model_copy(update=changes),
-            Shape(directory, task.workers, task.api, lasting=not settings.kafka_bootstrap_servers),
+            Shape(directory, workers, task.api, lasting=not settings.kafka_bootstrap_servers),
             lambda line: console.print(line, highlight=False, markup=False),
             lambda what: console.print(f"Starting {what} ...", highlight=False, markup=False),
         ) as system:
@@ -104,12 +109,32 @@ async def temporary_system(settings: Settings, task: Task, console: Console) -> 
         shutil.rmtree(directory, ignore_errors=True)
 
 
-def _sharing(settings: Settings) -> str:
-    """A new group would answer all that ever stood on the topics: on a Kafka that is given there is one for all."""
-    return (
-        f"The workers of this job share the work of the group {settings.worker_group} on that Kafka: they may answer "
-        f"the records of others, with {settings.llm_model}, and workers of others the records of this job."
+async def _workers_beside_others(settings: Settings, task: Task, console: Console) -> int:
+    """How many workers to start on a Kafka that is given: none where workers of the group are there already.
+
+    A group of the job's own would answer all that ever stood on the topics. And workers of the job beside those of a
+    running system would answer each other's records, each with its own model.
+
+    Raises:
+        UserError: a model is asked for, but others will answer.
+    """
+    there = await members_of(wiring.kafka_connection(settings), settings.worker_group)
+    if there == 0:
+        return task.workers
+    if task.model is not None:
+        raise UserError(
+            f"Workers of the group {settings.worker_group} are at work on that Kafka, with a model of their own: "
+            "--model would not count.",
+            "Leave --model out to let them answer, or unset KAFKA_BOOTSTRAP_SERVERS to run on embedded servers.",
+        )
+    console.print(
+        f"Workers of the group {settings.worker_group} are at work on that Kafka ({there}); they answer this job's "
+        "records, and no other is started.",
+        highlight=False,
+        markup=False,
+        soft_wrap=True,
     )
+    return 0
 
 
 async def run_job(

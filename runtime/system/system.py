@@ -37,7 +37,7 @@ class Shape:
 
     Attributes:
         directory: for data, logs and the list of processes.
-        workers: how many stream workers.
+        workers: how many stream workers; none where others are at work.
         api: whether there is a read API.
         lasting: whether its members of Kafka's groups have lasting names. One that was killed is then back in seconds;
             but none of them leaves when it stops: on a shared Kafka, whoever comes next waits until it is missed.

@@ -13,7 +13,7 @@ from adapters.kafka.connection import KafkaConnection
 from runtime.cli.main import main
 from runtime.settings import Settings
 from tests import services
-from tests.integration.system_support import PARTITIONS, forget_inputs
+from tests.integration.system_support import PARTITIONS, empty_topics
 
 
 @pytest.fixture(scope="session")
@@ -30,8 +30,8 @@ async def system_broker(services_mode, kafka, tmp_path_factory) -> AsyncIterator
 
 @pytest.fixture
 async def system_kafka(system_broker) -> str:
-    """The same, and no input of another test stands on it: a new group begins at the beginning."""
-    await forget_inputs(system_broker)
+    """The same, with nothing on its topics but frameworks."""
+    await empty_topics(system_broker)
     return system_broker
 
 

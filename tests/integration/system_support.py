@@ -22,7 +22,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 from aiokafka.errors import GroupCoordinatorNotAvailableError
 
 from runtime.settings import Settings
-from schemas.topics import LLM_CALLS, RECORDS, REQUESTS
+from schemas.topics import TOPICS
 
 ROOT = Path(__file__).parents[2]
 FEEDBACK = Path(sys.executable).with_name("feedback")
@@ -31,7 +31,7 @@ LAST_LINE = re.compile(
     r"dead_letters=(?P<dead_letters>\d+) llm_calls=(?P<llm_calls>\d+) rows=(?P<rows>\d+)"
 )
 PARTITIONS = 4
-INPUTS = (RECORDS.name, REQUESTS.name, LLM_CALLS.name)
+_EMPTIED = [topic.name for topic in TOPICS if not topic.compacted]
 _KEPT = {"kafka_home", "feedback_cache_dir", "feedback_maven_repository"}
 
 
@@ -211,13 +211,13 @@ async def in_this_process(work: Callable[[asyncio.Event], Coroutine[Any, Any, No
             await task
 
 
-async def forget_inputs(bootstrap: str) -> None:
-    """Delete all that workers and consumers would read: a new group begins at the beginning."""
+async def empty_topics(bootstrap: str) -> None:
+    """Delete all that stands on our topics but frameworks: a new group and a new reader begin at the beginning."""
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
         async with AIOKafkaConsumer(bootstrap_servers=bootstrap) as consumer:
-            ends = await consumer.end_offsets(await partitions_of(consumer, *INPUTS))
+            ends = await consumer.end_offsets(await partitions_of(consumer, *_EMPTIED))
         await admin.delete_records({place: RecordsToDelete(before_offset=end) for place, end in ends.items()})
     finally:
         await admin.close()

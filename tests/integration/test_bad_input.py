@@ -13,7 +13,7 @@ from schemas.cloudevents import deterministic_id
 from schemas.topics import RECORDS
 from tests.builders import FRAMEWORK, TENANT
 from tests.integration.crm_support import a_crm
-from tests.integration.system_support import forget_inputs
+from tests.integration.system_support import empty_topics
 
 KAFKA_LIMIT = 1_048_588
 """The broker's default for one batch, in bytes."""
@@ -21,7 +21,7 @@ KAFKA_LIMIT = 1_048_588
 
 @pytest.fixture(scope="module")
 async def crm(system_broker):
-    await forget_inputs(system_broker)
+    await empty_topics(system_broker)
     async with a_crm(system_broker, "bad-input") as crm:
         yield crm
 

@@ -172,7 +172,7 @@ def test_keys_are_shown_once_listed_and_of_no_use_once_revoked(up, feedback_says
     refused = up.ask("/v1/usage", key)
     assert (refused.status_code, boss_key in refused.text) == (401, False)
     assert up.ask("/v1/usage", boss_key).status_code == 200
-    feedback_says("keys", "revoke", prefix, **settings).assert_one_sentence(prefix, "`feedback keys list`")
+    feedback_says("keys", "revoke", "unknown", **settings).assert_one_sentence("unknown", "`feedback keys list`")
 
 
 async def test_a_second_one_on_the_same_directory_is_refused(up):
