@@ -5,6 +5,7 @@ The import takes seconds: it happens when a model is opened, never before.
 
 import logging
 import os
+import warnings
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -35,6 +36,8 @@ def litellm() -> Any:
     module.drop_params = False  # given with each call: the global one makes LiteLLM repeat a 422 by itself
     for name in _SILENT:
         _mute(logging.getLogger(name))
+    # They quote what the provider sent, on stderr.
+    warnings.filterwarnings("ignore", message="Pydantic serializer warnings", category=UserWarning)
     return module
 
 

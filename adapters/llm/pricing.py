@@ -143,10 +143,11 @@ class PriceBook:
         if rates is not None and reading.plain and (reading.usage.input_tokens or 0) < rates.below:
             return _cost(rates.of(reading.usage), PRICE_MAP)
         try:
-            told = whole()
+            theirs = whole()
+            usd = Decimal(str(theirs)) if theirs else None
         except Exception:  # noqa: BLE001  # LiteLLM raises bare exceptions for a model that it does not know
-            told = None
-        return _cost(Decimal(str(told)), PRICE_MAP) if told else Cost(None, UNKNOWN_MODEL)
+            usd = None
+        return _cost(usd, PRICE_MAP) if usd else Cost(None, UNKNOWN_MODEL)
 
     def _rates(self, answered_by: str | None) -> Rates | None:
         name = answered_by or self._model
@@ -217,6 +218,6 @@ def _price(info: Mapping[str, Any], *names: str) -> Decimal:
 
 
 def _cost(usd: Decimal, source: str) -> Cost:
-    if not 0 <= usd < _MAX_COST:
+    if not usd.is_finite() or not 0 <= usd < _MAX_COST:
         return Cost(None, IMPLAUSIBLE_USAGE)
     return Cost(usd.quantize(_TWELVE_PLACES, rounding=ROUND_HALF_EVEN), source)

@@ -75,5 +75,5 @@ async def test_too_many_dead_letters_halt_it_and_the_rest_stays_unread(system_ka
         assert "Traceback" not in worker.errors
         letters = await scene.letters()
         assert {letter["reason"] for letter in letters} == {"not_json"}
-        assert 100 <= len(letters) < bad // 2
+        assert 30 < len(letters) < bad // 2  # over 0.3 of the latest outcomes, of which there are 100 or more
         assert (await scene.committed()).get(0, first) <= first + len(letters)

@@ -39,26 +39,51 @@ def started(monkeypatch) -> list[tuple[Settings, Shape, int]]:
     return seen
 
 
-async def begun(settings: Settings) -> str:
+async def begun(settings: Settings, model: str | None = None) -> str:
     """Begin and end a job; what was said to the person."""
     said = io.StringIO()
-    task = Task(Path("records.jsonl"), (), None, "t", workers=1)
+    task = Task(Path("records.jsonl"), (), None, "t", workers=1, model=model)
     async with temporary_system(settings, task, Console(file=said, width=40)):
         pass
     return said.getvalue()
 
 
-async def test_on_a_kafka_of_others_its_workers_halt_as_all_do_and_a_line_says_whose_work_they_share(started):
-    said = await begun(
-        load_settings(
-            kafka_bootstrap_servers="kafka:9092", worker_group="ours", dead_letter_share=0.3, llm_model="openai/x"
-        )
-    )
+@pytest.fixture
+def there(monkeypatch):
+    """How many workers the group has on the given Kafka."""
+
+    def say(number: int) -> None:
+        async def members_of(connection: Any, group: str) -> int:
+            assert group == "ours"
+            return number
+
+        monkeypatch.setattr(command, "members_of", members_of)
+
+    return say
+
+
+async def test_on_a_kafka_without_workers_it_starts_its_own_which_halt_as_all_do(started, there):
+    there(0)
+    said = await begun(load_settings(kafka_bootstrap_servers="kafka:9092", worker_group="ours", dead_letter_share=0.3))
     [(settings, shape, _)] = started
-    assert (settings.dead_letter_share, settings.worker_group, shape.lasting) == (0.3, "ours", False)
+    assert (settings.dead_letter_share, shape.workers, shape.lasting) == (0.3, 1, False)
+    assert said == ""
+
+
+async def test_where_workers_of_the_group_are_at_work_they_answer(started, there):
+    there(2)
+    said = await begun(load_settings(kafka_bootstrap_servers="kafka:9092", worker_group="ours"))
+    [(_, shape, _)] = started
+    assert shape.workers == 0
     (line,) = said.splitlines()
     assert "the group ours" in line
-    assert "openai/x" in line
+
+
+async def test_a_model_that_others_would_not_use_is_refused(started, there):
+    there(1)
+    with pytest.raises(UserError, match="--model would not count"):
+        await begun(load_settings(kafka_bootstrap_servers="kafka:9092", worker_group="ours"), model="openai/x")
+    assert started == []
 
 
 async def test_on_its_own_kafka_it_answers_or_dead_letters_every_record(started):

@@ -1,5 +1,6 @@
 """Usage that can be believed, and exact money."""
 
+import warnings
 from decimal import Decimal
 
 import pytest
@@ -21,7 +22,7 @@ def told(spent: object, written: object, cached: object = None, reasoning: objec
 
 
 def book(model: str = "gpt-4o-mini", provider: str = "openai", **more: object) -> PriceBook:
-    return PriceBook(litellm(), model, provider, **more)
+    return PriceBook(litellm(), model, provider, **more)  # type: ignore[arg-type]
 
 
 def price(prices: PriceBook, usage: dict[str, object] | None, answered_by: str | None = None) -> Cost:
@@ -147,3 +148,53 @@ def test_many_names_of_models_do_not_fill_the_memory() -> None:
     for number in range(600):
         price(prices, told(100, 5), f"model-{number}")
     assert len(prices._known) <= 256
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(), max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=6,
+)
+FIGURES = ("cached_tokens", "text_tokens", "audio_tokens", "image_tokens", "reasoning_tokens")
+DETAILS = st.dictionaries(st.sampled_from(FIGURES), st.integers(0, 50) | JSON_VALUES, max_size=3) | JSON_VALUES
+USAGES = st.fixed_dictionaries(
+    {"prompt_tokens": st.just(100) | JSON_VALUES, "completion_tokens": st.just(50) | JSON_VALUES},
+    optional={
+        "total_tokens": st.just(150) | JSON_VALUES,
+        "prompt_tokens_details": DETAILS,
+        "completion_tokens_details": DETAILS,
+        "prompt_cache_hit_tokens": JSON_VALUES,
+        "cache_creation_input_tokens": JSON_VALUES,
+        "cost": JSON_VALUES,
+        "service_tier": JSON_VALUES,
+    },
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(usage=USAGES | JSON_VALUES, tier=st.sampled_from(["default", "flex", None]) | JSON_VALUES)
+def test_nothing_that_a_provider_sends_breaks_the_reading_or_the_price(usage: object, tier: object) -> None:
+    prices, reading = book(), read_usage(usage, tier)
+    payload = {"model": "gpt-4o-mini", "usage": usage, "service_tier": tier}
+    cost = prices.cost(reading, "gpt-4o-mini", lambda: prices.whole_cost_of(payload))
+    assert cost.usd is None or cost.usd >= 0
+
+
+@pytest.mark.parametrize("tier", [["flex"], {"flex": 1}, 7, True])
+def test_a_tier_that_is_no_text_is_not_the_usual_one(tier: object) -> None:
+    assert not read_usage(told(100, 20), tier).plain
+
+
+@pytest.mark.parametrize("figure", [float("nan"), float("inf"), -1.0, "dear", [1]])
+def test_a_figure_that_is_no_price_is_not_believed(figure: object) -> None:
+    reading = Reading(Usage(100, 20), plain=False)
+    assert book().cost(reading, None, lambda: figure).usd is None  # type: ignore[arg-type, return-value]
+
+
+def test_no_warning_quotes_what_the_provider_sent() -> None:
+    usage = told(100, 20) | {"cost": "PRIVATE", "prompt_tokens_details": {"audio_tokens": 5}}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        litellm.__wrapped__()  # pytest has filters of its own in each test: set ours again
+        assert price(book(), usage).usd is not None
+    assert not [str(warning.message) for warning in caught if "PRIVATE" in str(warning.message)]
