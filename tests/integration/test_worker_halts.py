@@ -62,11 +62,11 @@ async def test_a_refused_key_halts_it_and_an_outage_does_not_and_in_the_end_all_
 
 
 async def test_too_many_dead_letters_halt_it_and_the_rest_stays_unread(system_kafka, postgres, tmp_path):
-    bad = 500
+    bad, good = 500, 4
     async with a_scene(system_kafka, postgres.url, tmp_path, Doorman(), 4) as scene:
         sent = [await scene.producer.send(RECORDS.name, b"{oops", key=b"bad", partition=0) for _ in range(bad)]
         first = (await asyncio.gather(*sent))[0].offset
-        await scene.publish(4)
+        await scene.publish(good)
         async with scene.worker("", LLM_MODEL="offline/semantic", DEAD_LETTER_SHARE=0.3) as worker:
             assert await worker.ends(seconds=90) == 3, worker.errors
         [last] = [line for line in worker.errors.splitlines() if line.startswith("feedback: ")]
