@@ -59,5 +59,4 @@ class FrameworkWait:
             self._waiting -= 1
         if latest is not None:
             return latest
-        raise UnknownFrameworkError(
-            "The record's coding framework did not arrive while the record waited for it.")
+        raise UnknownFrameworkError("The record's coding framework did not arrive while the record waited for it.")

@@ -46,8 +46,9 @@ def list_keys() -> None:
             return list(await keys.list())
 
     table = Table(pad_edge=False)
-    for column in ("prefix", "tenant", "superuser", "label", "created", "revoked"):
-        table.add_column(column)
+    table.add_column("prefix", no_wrap=True, min_width=12)  # to be copied into `keys revoke`
+    for column in ("tenant", "superuser", "label", "created", "revoked"):
+        table.add_column(column, overflow="fold")
     for key in asyncio.run(work()):
         revoked = f"{key.revoked_at:%Y-%m-%d %H:%M}" if key.revoked_at else "-"
         table.add_row(

@@ -78,6 +78,9 @@ def main(arguments: list[str] | None = None) -> Any:
 def _exit_code(arguments: list[str] | None) -> int:
     try:
         code = feedback.main(arguments, prog_name="feedback", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return exit_codes.USER
     except click.ClickException as error:
         context = getattr(error, "ctx", None)
         asked = f"{context.command_path} --help" if context else "feedback --help"

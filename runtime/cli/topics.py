@@ -14,19 +14,20 @@ def command() -> None:
 
 @command.command("list")
 def list_topics() -> None:
-    """Show every topic: what travels there, its key, who writes and who reads it."""
+    """Show every topic: what travels there, who writes and who reads it."""
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     from schemas.topics import TOPICS
 
-    table = Table(pad_edge=False)
-    for column in ("topic", "events", "key", "written by", "read by"):
-        table.add_column(column, overflow="fold")
+    table = Table(pad_edge=False, box=SIMPLE_HEAD)
+    table.add_column("topic", no_wrap=True)
+    table.add_column("events", no_wrap=True)
+    table.add_column("written by -> read by", overflow="fold")
     for topic in TOPICS:
-        name = topic.name + (" (compacted)" if topic.compacted else "")
-        events = ", ".join(event.__name__ for event in topic.events)
-        table.add_row(name, events, topic.key, topic.written_by, topic.read_by)
+        events = "\n".join(event.__name__ for event in topic.events)
+        table.add_row(topic.name, events, f"{topic.written_by} -> {topic.read_by}")
     Console().print(table)
 
 
