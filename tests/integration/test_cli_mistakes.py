@@ -123,7 +123,7 @@ def test_a_kafka_that_is_not_there(feedback_says, command):
 def test_a_run_on_servers_that_are_not_there(run_says):
     ended = run_says(RECORD)
     ended.assert_one_sentence("Kafka does not answer at 127.0.0.1:1")
-    assert ended.out.splitlines()[-1] == "Starting topics and database schema ..."
+    assert ended.out == ""  # before anything is started
 
 
 @pytest.mark.parametrize("command", [("migrate",), ("keys", "list"), ("consumer",)])
