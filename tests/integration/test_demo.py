@@ -44,7 +44,7 @@ async def test_ctrl_c_before_anything_was_started(tmp_path):
 @pytest.mark.parametrize("moment", ["Starting embedded", "Starting worker", "published"])
 async def test_ctrl_c_leaves_nothing_behind(tmp_path, moment, system_kafka, fresh_database):
     servers = {"KAFKA_BOOTSTRAP_SERVERS": system_kafka, "DATABASE_URL": fresh_database}
-    given = servers if moment == "Starting worker" else {}
+    given = servers if moment == "published" else {}
     async with feedback(*DEMO, cwd=tmp_path, KAFKA_TOPIC_PARTITIONS=PARTITIONS, **given) as demo:
         await demo.says(moment)
         await eventually(lambda: len(demo.family()) > 2)  # itself, and at least one process with its guard

@@ -5,6 +5,7 @@ from collections import Counter
 from contextlib import AsyncExitStack
 
 from schemas.topics import RECORDS
+from tests.integration.system_support import eventually
 from tests.integration.workers_support import WRONG_KEY, Doorman, a_scene, report
 from tests.llm_server import running_llm_server
 
@@ -33,7 +34,8 @@ async def test_a_refused_key_halts_it_and_an_outage_does_not_and_in_the_end_all_
         assert len(refusals) == provider.asked[WRONG_KEY]
 
         async with scene.worker("sk-right") as worker:
-            await scene.results(count=60)
+            # The provider's own count, which this loop keeps: it cannot run ahead of us while we look at it.
+            await eventually(lambda: provider.tally.by_status[200] >= 60)
             await up.aclose()
             await worker.says("Reading of input stops")
             assert scene.results_so_far() < 2 * len(scene.records)
