@@ -5,6 +5,7 @@ import signal
 
 import pytest
 
+from runtime.embedded import ports
 from tests.integration.system_support import PARTITIONS, ROOT, eventually, feedback, until_gone, until_loaded
 
 DEMO = ("demo", "--samples", ROOT / "samples")
@@ -12,7 +13,7 @@ DEMO = ("demo", "--samples", ROOT / "samples")
 
 async def test_every_sample_record_has_its_outcome_and_every_call_its_row(tmp_path):
     records = (ROOT / "samples" / "records.jsonl").read_text(encoding="utf-8").splitlines()
-    async with feedback(*DEMO, cwd=tmp_path, COLUMNS="140") as demo:
+    async with feedback(*DEMO, cwd=tmp_path, COLUMNS="140", API_PORT=ports.choose(set())) as demo:
         await demo.says("Starting worker")
         family = demo.family()
         assert await demo.ends(seconds=90) == 0, demo.out + demo.errors
@@ -43,9 +44,10 @@ async def test_ctrl_c_before_anything_was_started(tmp_path):
 
 @pytest.mark.parametrize("moment", ["Starting embedded", "Starting worker", "published"])
 async def test_ctrl_c_leaves_nothing_behind(tmp_path, moment, system_kafka, fresh_database):
+    settings = {"KAFKA_TOPIC_PARTITIONS": PARTITIONS, "API_PORT": ports.choose(set())}
     servers = {"KAFKA_BOOTSTRAP_SERVERS": system_kafka, "DATABASE_URL": fresh_database}
     given = servers if moment == "published" else {}
-    async with feedback(*DEMO, cwd=tmp_path, KAFKA_TOPIC_PARTITIONS=PARTITIONS, **given) as demo:
+    async with feedback(*DEMO, cwd=tmp_path, **settings, **given) as demo:
         await demo.says(moment)
         await eventually(lambda: len(demo.family()) > 2)  # itself, and at least one process with its guard
         family = demo.family()

@@ -12,6 +12,7 @@ import httpx
 import psutil
 import pytest
 
+from runtime.embedded import ports
 from schemas.cloudevents import identify
 from schemas.topics import CODE_ASSIGNMENTS, FRAMEWORKS, RECORDS, SUMMARIES
 from tests.integration.system_support import ROOT, Running, eventually, feedback, publishing, reading, until_gone
@@ -98,7 +99,7 @@ class Up:
 @pytest.fixture(scope="module")
 async def up(tmp_path_factory):
     home = tmp_path_factory.mktemp("up")
-    async with feedback("up", cwd=home, **SETTINGS) as running:
+    async with feedback("up", cwd=home, API_PORT=ports.choose(set()), **SETTINGS) as running:
         await running.says("Ctrl-C ends it")
         up = Up(running, home)
         key = f"{FRAMEWORK['tenant_id']}/{FRAMEWORK['framework_id']}"
@@ -191,7 +192,7 @@ async def test_killed_itself_it_leaves_nothing_behind(up):
 
 
 async def test_started_again_it_has_its_data_and_sigterm_ends_all_of_it_in_order(up):
-    async with feedback("up", cwd=up.directory.parent, **SETTINGS) as running:
+    async with feedback("up", cwd=up.directory.parent, API_PORT=ports.choose(set()), **SETTINGS) as running:
         await running.says("Ctrl-C ends it")
         again = Up(running, up.directory.parent)
         assert set(again.processes) == NAMES
