@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.offline.embeddings import Embedder, Vectors
-from adapters.offline.summariser import glue_words
+from adapters.offline.glue import glue_words
 from adapters.offline.texts import sentences, words
 
 MAX_RECORDS = 400

@@ -34,10 +34,14 @@ SMALL_TALK = (
     "It is a sunny day with blue sky.",
     "It will be cloudy tomorrow.",
     "The match ended with two goals.",
+    "The team scored in the last minute and leads the league.",
     "I like this song.",
     "The film was long.",
     "My phone has a new screen.",
+    "The actor stars in a new series.",
     "Chop the onions and fry them in oil.",
+    "Whisk the eggs with sugar and bake the dough in the oven.",
+    "Season with salt, pepper and lemon juice.",
     "I would like to order a drink and a dessert.",
     "A table for two, please.",
     "We are going to the beach with friends at the weekend.",
@@ -46,6 +50,15 @@ SMALL_TALK = (
     "The singer gives a concert tonight.",
     "She wears a red dress.",
     "Click here to win a prize.",
+    "Congratulations, you are our winner, follow the link to claim your gift.",
+    "Special offer: everything at half price in our online shop, buy now.",
+    "Make money fast from home.",
+    "How do I set up the software on my computer?",
+    "The screen stays black when I turn on the laptop.",
+    "Shares rose on the stock exchange.",
+    "The company published its quarterly profits.",
+    "The capital city has two million inhabitants.",
+    "The river is the longest on the continent.",
     "Lorem ipsum.",
     "The dog is asleep.",
     "Happy birthday!",
@@ -74,7 +87,7 @@ class Coder:
         # Words that the framework itself uses speak against small talk, whatever the sentence resembles otherwise.
         support = scored.closest + LIKENESS_AGAINST_SMALL_TALK * scored.likeness
         if np.all((scored.sentences @ self._small_talk.T).max(axis=1) > support):
-            return _abstention("the record is closer to small talk than to any code")
+            return _abstention("the record is closer to everyday talk, or advertising, than to any code")
         best = ranking(scored)[:max_codes]
         if scored.probabilities[best[0]] < min(LEAST_PROBABILITY, LEAST_TIMES_CHANCE / len(classifier.leaves)):
             return _abstention("no code stands out from the others")

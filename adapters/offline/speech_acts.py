@@ -60,6 +60,8 @@ _PATTERNS = {act: re.compile(rf"\b(?:{'|'.join(parts)})\b", re.IGNORECASE) for a
 _QUESTION_MARKS = ("?", "؟", "？")
 _HALF_WEIGHT_CHARACTERS = 60
 _OPENING_CHARACTERS = 400
+CHAIN_CHARACTERS = 50
+LEAST_REPORTED_WORDS = 3
 
 ActVector = npt.NDArray[np.float64]
 """A number from 0 to 1 for each act; shape (4,)."""
@@ -90,7 +92,20 @@ def acts_of_code(names: tuple[str, ...]) -> ActVector:
     return np.zeros(len(Act))
 
 
-def first_act_end(sentence: str) -> int:
-    """Where the first reporting verb of a sentence ends, in characters from its start; 0 where there is none."""
-    ends = [match.end() for pattern in _PATTERNS.values() if (match := pattern.search(sentence))]
-    return min(ends, default=0)
+def reporting_end(sentence: str) -> int:
+    """Where the words end that only say who tells or asks, in characters from the sentence's start; else 0.
+
+    "Caller asks a question about" is one chain: a further act counts where it follows soon, and enough is left.
+    """
+    matches = sorted(
+        match.span()
+        for act, pattern in _PATTERNS.items()
+        if act is not Act.PRAISE
+        for match in pattern.finditer(sentence)
+    )
+    end = 0
+    for start, stop in matches:
+        if (end and start - end > CHAIN_CHARACTERS) or len(sentence[stop:].split()) < LEAST_REPORTED_WORDS:
+            break
+        end = max(end, stop)
+    return end

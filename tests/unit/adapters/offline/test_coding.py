@@ -42,6 +42,13 @@ def test_it_codes_in_several_languages_against_an_english_framework(engine: Engi
         "الطقس جميل اليوم والشمس مشرقة.",
         "My football team won the match yesterday.",
         "Hello. How are you?",
+        "The striker scored a hat trick in the cup final.",
+        "Roast the chicken with garlic and lemon for an hour.",
+        "You are the lucky winner of our lottery, reply with your bank details.",
+        "Faites revenir l'ail dans le beurre et ajoutez la crème.",
+        "Gana dinero rápido desde casa, haz clic aquí.",
+        "خسر المنتخب المباراة بركلات الترجيح.",
+        "Виграйте приз, натисніть на посилання.",
     ],
 )
 def test_it_abstains_with_a_reason_where_nothing_fits(engine: Engine, content: str) -> None:
