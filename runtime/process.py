@@ -1,8 +1,10 @@
 """What every long-running command does alike: logging, signals, an event loop, a clean end."""
 
 import asyncio
+import contextlib
 import gc
 import logging
+import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
@@ -36,8 +38,13 @@ def collect_garbage_less_often() -> None:
     gc.set_threshold(50_000, 20, 100)
 
 
-def run_until_signal(main: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
+def run_until_signal(main: Callable[[asyncio.Event], Coroutine[Any, Any, T]], stopping: str = "") -> T:
     """Run `main` on a fresh event loop; SIGTERM and SIGINT set the event that it is given.
+
+    Args:
+        main: what to run.
+        stopping: what a person is told at once, on stdout, when the first such signal comes: what happens now, and how
+            long it may take. Empty: nothing.
 
     Returns:
         what `main` returns, once it has ended by itself.
@@ -45,20 +52,36 @@ def run_until_signal(main: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) ->
     import uvloop
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_with_signals(main))
+        return runner.run(_with_signals(main, stopping))
 
 
-async def _with_signals(main: Callable[[asyncio.Event], Awaitable[T]]) -> T:
+async def _with_signals(main: Callable[[asyncio.Event], Awaitable[T]], stopping: str) -> T:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(in_the_loop)
-    for number in _SIGNALS:
-        loop.add_signal_handler(number, stop.set)
+    heard = False
+
+    def hear(*_: object) -> None:
+        nonlocal heard
+        first, heard = not heard, True  # before a word is said: the next signal may come in the middle of it
+        if first and stopping:
+            _write_at_once(f"Stopping: {stopping}")
+        loop.call_soon_threadsafe(stop.set)
+
+    # Not the loop's own handlers: those wait for their turn, and an import within the loop takes seconds.
+    before = {number: signal.signal(number, hear) for number in _SIGNALS}
     try:
         return await main(stop)
     finally:
-        for number in _SIGNALS:
-            loop.remove_signal_handler(number)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _write_at_once(line: str) -> None:
+    """From a signal handler: the stream's own buffer may be in the middle of something. A terminal shows ^C before."""
+    with contextlib.suppress(OSError, ValueError):
+        before = "\n" if sys.stdout.isatty() else ""
+        os.write(sys.stdout.fileno(), f"{before}{line}\n".encode())
 
 
 async def until_stopped(work: Coroutine[Any, Any, T], stop: asyncio.Event) -> T | None:

@@ -1,6 +1,8 @@
 """The composition root: what each process is made of. Nothing is wired elsewhere."""
 
 import asyncio
+import logging
+import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -12,6 +14,7 @@ from adapters.llm.factory import open_model
 from adapters.llm.recording import RecordingModel
 from adapters.llm.settings import LLMSettings
 from adapters.postgres.engine import DatabaseSettings, Engine, check, create_engine
+from adapters.postgres.fitness import DatabaseAwayError, ensure_usable
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
@@ -23,6 +26,8 @@ from domain.llm.breaker import CircuitBreaker
 from domain.ports import EventPublisher
 from runtime.process import collect_garbage_less_often, first, run_with
 from runtime.settings import DEFAULT_API_PORT, Settings
+
+logger = logging.getLogger(__name__)
 
 _WINDOW = 4096
 
@@ -104,9 +109,29 @@ async def _unchecked_engine(settings: Settings) -> AsyncIterator[Engine]:
 
 
 @asynccontextmanager
+async def _patient_engine(settings: Settings) -> AsyncIterator[Engine]:
+    """For a process that can wait for the database: an outage is a warning, as replicas start in any order.
+
+    Raises:
+        UserError: waiting would not help: a wrong password, an unknown database, a schema that is not there.
+    """
+    async with _unchecked_engine(settings) as engine:
+        try:
+            await ensure_usable(database_settings(settings), engine)
+        except DatabaseAwayError as error:
+            logger.warning("%s Started without it; it is used as soon as it answers. %s", error.message, error.remedy)
+        yield engine
+
+
+@asynccontextmanager
 async def key_store(settings: Settings) -> AsyncIterator[PostgresKeyStore]:
-    """The API keys."""
-    async with database_engine(settings) as engine:
+    """The API keys.
+
+    Raises:
+        UserError: the database is not set, cannot be reached, or has no such table.
+    """
+    async with _unchecked_engine(settings) as engine:
+        await ensure_usable(database_settings(settings), engine)
         yield PostgresKeyStore(engine)
 
 
@@ -187,7 +212,7 @@ async def run_consumer(settings: Settings, stop: asyncio.Event) -> None:
     """The consumer of LLM-call events, until `stop` is set.
 
     Raises:
-        UserError: Kafka or PostgreSQL cannot be reached at the start.
+        UserError: Kafka cannot be reached at the start, or PostgreSQL cannot be used as it is set.
         BrokerUnavailableError: Kafka failed in a way that trying again does not mend.
     """
     from consumers.llm_calls import LLMCallConsumerSettings, consume_llm_calls
@@ -206,7 +231,7 @@ async def run_consumer(settings: Settings, stop: asyncio.Event) -> None:
 
 @asynccontextmanager
 async def _sink_and_publisher(settings: Settings) -> AsyncIterator[tuple[PostgresLLMCallSink, EventPublisher]]:
-    async with publisher(settings) as events, database_engine(settings) as engine:
+    async with publisher(settings) as events, _patient_engine(settings) as engine:
         yield PostgresLLMCallSink(engine), events
 
 
@@ -214,12 +239,21 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
     """The read API, until `stop` is set. It starts, and says 503, while the database is away.
 
     Raises:
-        UserError: the address cannot be listened on, or the database is not set.
+        UserError: the address cannot be listened on, or the database cannot be used as it is set.
     """
-    from api.app import create_app, serve
+    from api.app import create_app
+    from api.server import listen, serve
 
-    async def work(engine: Engine) -> None:
+    @asynccontextmanager
+    async def parts() -> AsyncIterator[tuple[socket.socket, Engine]]:
+        database_settings(settings)
+        with listen(settings.api_host, settings.api_port or DEFAULT_API_PORT) as listener:
+            async with _patient_engine(settings) as engine:
+                yield listener, engine
+
+    async def work(found: tuple[socket.socket, Engine]) -> None:
+        listener, engine = found
         app = create_app(PostgresUsageReader(engine), PostgresKeyStore(engine), partial(is_current, engine))
-        await serve(app, settings.api_host, settings.api_port or DEFAULT_API_PORT, stop)
+        await serve(app, listener, stop)
 
-    await run_with(_unchecked_engine(settings), work, stop)
+    await run_with(parts(), work, stop)

@@ -17,7 +17,10 @@ from domain.llm.calls import ChatModel
 
 OFFLINE_PROVIDER = "offline"
 OFFLINE_MODEL = "offline/semantic"
-_NAMES = "Set LLM_MODEL to offline/semantic, or to provider/model as LiteLLM names it, e.g. openai/gpt-4o-mini."
+_NAMES = (
+    "Set LLM_MODEL (or --model of `feedback run`) to offline/semantic, or to provider/model as LiteLLM names it, e.g. "
+    "openai/gpt-4o-mini."
+)
 
 
 @asynccontextmanager
@@ -58,6 +61,27 @@ async def open_model(settings: LLMSettings, *, fast: bool = True) -> AsyncIterat
         yield FastPathModel(target, template, session, prices, max_body_bytes=settings.max_body_bytes)
 
 
+def check_model(settings: LLMSettings) -> None:
+    """Find what would keep the model from being opened, for those who want to know before others open it.
+
+    Of LiteLLM's models it imports LiteLLM, which takes seconds, so it is best called in a thread; of the offline one it
+    looks at the name only.
+
+    Raises:
+        UserError: as `open_model`.
+    """
+    if settings.provider == OFFLINE_PROVIDER:
+        _check_offline(settings.model)
+        return
+    litellm = import_litellm()
+    ask_for_key(litellm, settings, find_target(litellm, settings))
+
+
+def _check_offline(name: str) -> None:
+    if name != OFFLINE_MODEL:
+        raise UserError(f"There is no model {name}.", _NAMES)
+
+
 _KEY_REMEDY = "Set LLM_API_KEY (any value will do for a server that asks for none)."
 
 
@@ -68,8 +92,7 @@ async def _offline_model(name: str) -> AsyncIterator[ChatModel]:
     Raises:
         UserError: there is no offline model of that name.
     """
-    if name != OFFLINE_MODEL:
-        raise UserError(f"There is no model {name}.", _NAMES)
+    _check_offline(name)
     from adapters.offline.provider import OfflineModel
 
     model = OfflineModel()

@@ -2,13 +2,16 @@
 
 import click
 
-from runtime.cli.options import begin, serve
+from runtime.cli.options import begin
+from runtime.process import run_until_signal
 
 
 @click.command(short_help="Read API over the usage of LLM calls.")
 def command() -> None:
     """Read API: usage per tenant and per operation, on API_HOST and API_PORT. Its page is at /docs."""
     settings = begin()
+    from api.server import DRAIN_SECONDS
     from runtime.wiring import run_api
 
-    serve(lambda stop: run_api(settings, stop))
+    stopping = f"answers under way have {DRAIN_SECONDS} s to finish."
+    run_until_signal(lambda stop: run_api(settings, stop), stopping)

@@ -2,7 +2,8 @@
 
 import click
 
-from runtime.cli.options import begin, serve
+from runtime.cli.options import begin
+from runtime.process import run_until_signal
 
 
 @click.command(short_help="Consumer: LLM-call events into the database.")
@@ -11,4 +12,5 @@ def command() -> None:
     settings = begin()
     from runtime.wiring import run_consumer
 
-    serve(lambda stop: run_consumer(settings, stop))
+    stopping = f"the batch under way has {settings.drain_seconds:g} s (DRAIN_SECONDS) to be stored."
+    run_until_signal(lambda stop: run_consumer(settings, stop), stopping)

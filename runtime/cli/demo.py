@@ -2,11 +2,16 @@
 
 import asyncio
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from runtime.cli.options import begin, say, serve
+from runtime.cli.options import begin, give_up_after, say, warn
+from runtime.process import run_until_signal
 from runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from runtime.job.command import Inputs  # imported late, so that --help is quick
 
 _SAMPLES = Path("samples")
 _SHOWN = 24
@@ -14,19 +19,24 @@ _SHOWN = 24
 
 @click.command(short_help="Run the whole system on the sample records and show what comes out.")
 @click.option("--samples", type=click.Path(file_okay=False, path_type=Path), default=_SAMPLES, show_default=True)
+@give_up_after
 @click.pass_context
-def command(ctx: click.Context, samples: Path) -> None:
+def command(ctx: click.Context, samples: Path, give_up_after: float) -> None:
     """Run the whole system on the sample records and show what comes out.
 
     Kafka and PostgreSQL are embedded ones, unless the environment names others: there its worker joins the group
-    WORKER_GROUP and shares its work, and the tables of usage count all that was used during the demo, by anyone.
+    WORKER_GROUP and shares its work, and the tables of usage count all that was used during the demo, by anyone. The
+    sample records and frameworks stay there.
     """
     settings = begin(at_terminal=True)
-    complete = serve(lambda stop: _demo(settings, samples, stop))
+    from runtime.job.command import drain_seconds
+
+    stopping = f"what is in flight has {drain_seconds(settings):g} s to finish, then all that was started ends."
+    complete = run_until_signal(lambda stop: _demo(settings, samples, give_up_after, stop), stopping)
     ctx.exit(0 if complete else 1)
 
 
-async def _demo(settings: Settings, samples: Path, stop: asyncio.Event) -> bool:
+async def _demo(settings: Settings, samples: Path, give_up_after: float, stop: asyncio.Event) -> bool:
     from rich.console import Console
 
     from domain.errors import UserError
@@ -40,14 +50,19 @@ async def _demo(settings: Settings, samples: Path, stop: asyncio.Event) -> bool:
         raise UserError(
             f"{samples} holds no sample records.", "Run the demo from the project's folder, or use --samples."
         )
-    task = Task(samples / "records.jsonl", frameworks, None, "demo", workers=1, api=True)
+    records = samples / "records.jsonl"
+    task = Task(records, frameworks, None, "demo", workers=1, api=True, give_up_after=give_up_after)
     console = Console()
-    inputs = read_inputs(task)
+    inputs = read_inputs(settings, task)
+    for notice in inputs.notices:
+        warn(notice)
+    if settings.kafka_bootstrap_servers:
+        say(_what_it_leaves(settings.kafka_bootstrap_servers, inputs))
     findings = Findings(inputs.records, _SHOWN)
 
     async def work() -> bool:
         async with temporary_system(settings, task, console) as system:
-            report = await run_job(system, inputs, console, None, findings)
+            report = await run_job(system, task, inputs, console, None, findings)
             window = {"from": report.started_at.isoformat(), "to": report.ended_at.isoformat()}
             url = f"{system.api_url}/v1/usage/all"
             by_tenant = await get_json(f"{url}/by-tenant", system.api_key, **window)
@@ -56,7 +71,17 @@ async def _demo(settings: Settings, samples: Path, stop: asyncio.Event) -> bool:
         print_dead_letters(console, findings.dead_letters)
         console.print(usage_table("Usage by tenant, from the read API", "tenant_id", by_tenant))
         console.print(usage_table("Usage by operation, from the read API", "operation", by_operation))
+        if report.gave_up:
+            warn(report.gave_up)
         say(report.last_line("demo"))
         return report.complete
 
     return bool(await until_stopped(work(), stop))
+
+
+def _what_it_leaves(kafka: str, inputs: "Inputs") -> str:
+    tenants = sorted({record.tenant_id for record in inputs.records})
+    return (
+        f"KAFKA_BOOTSTRAP_SERVERS is set: the demo puts {len(inputs.frameworks)} frameworks and {len(inputs.records)} "
+        f"records of the tenants {', '.join(tenants)} on the Kafka at {kafka}, where they and their results stay."
+    )

@@ -1,16 +1,22 @@
 """What several commands share: how they say things, and how they begin."""
 
-import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from typing import Any, TypeVar
+from collections.abc import Callable
+from typing import Any
 
 import click
 
-from runtime.process import configure_logging, run_until_signal
+from runtime.process import configure_logging
 from runtime.settings import Settings, load_settings
 
-T = TypeVar("T")
+give_up_after: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+    "--give-up-after",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    default=900,
+    show_default=True,
+    help="End, with exit code 1 and what there is, when so long no outcome comes; 0: wait for ever.",
+)
 
 
 def begin(*, at_terminal: bool = False, **overrides: object) -> Settings:
@@ -31,11 +37,11 @@ def begin(*, at_terminal: bool = False, **overrides: object) -> Settings:
     return settings
 
 
-def serve(main: Callable[[asyncio.Event], Coroutine[Any, Any, T]]) -> T:
-    """Run a long-lived command: SIGTERM and SIGINT set the event, and `main` ends in order."""
-    return run_until_signal(main)
-
-
 def say(line: str) -> None:
     """One line for the person or the log; never held back in a buffer."""
     click.echo(line)
+
+
+def warn(line: str) -> None:
+    """One line on stderr that begins as the line of an error does, whatever line breaks a quoted word brings along."""
+    click.echo(f"feedback: {' '.join(line.split())}", err=True)

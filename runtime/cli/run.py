@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runtime.cli.options import begin, say, serve
+from runtime.cli.options import begin, give_up_after, say, warn
+from runtime.process import run_until_signal
 from runtime.settings import Settings
 from schemas.operations import RecordOperation
 
@@ -41,6 +42,7 @@ class Operations(click.ParamType):
 @click.option("--model", help="provider/model instead of LLM_MODEL.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many stream workers.")
 @click.option("--tenant", default="default", show_default=True, help="The tenant of records that name none.")
+@give_up_after
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -51,21 +53,24 @@ def command(
     model: str | None,
     workers: int,
     tenant: str,
+    give_up_after: float,
 ) -> None:
     """Answer the records of a JSON Lines file and write the results, one JSON Lines file per result topic.
 
     Runs the real system for it: on the Kafka and PostgreSQL of the environment, else on embedded ones that go when
-    the job is done. Ends with exit code 1 if any record has no outcome.
+    the job is done. Ends with exit code 1 if any record has no outcome, and with 2, before anything is started, if the
+    files, the settings or the model's name and key are not as they should be.
 
     On a Kafka of the environment its workers join the group WORKER_GROUP; where workers of that group are at work
     already, they answer this job's records, and none is started. OUT/usage.json counts the LLM calls that were made for
     this job's records, whoever made them.
     """
     settings = begin(at_terminal=True, llm_model=model)
-    from runtime.job.command import Task
+    from runtime.job.command import Task, drain_seconds
 
-    task = Task(records, frameworks, operations, tenant, workers, model=model)
-    complete = serve(lambda stop: _run(settings, task, out, stop))
+    task = Task(records, frameworks, operations, tenant, workers, model=model, give_up_after=give_up_after)
+    stopping = f"what is in flight has {drain_seconds(settings):g} s to finish, then all that was started ends."
+    complete = run_until_signal(lambda stop: _run(settings, task, out, stop), stopping)
     ctx.exit(0 if complete else 1)
 
 
@@ -79,23 +84,29 @@ async def _run(settings: Settings, task: "Task", out: Path, stop: asyncio.Event)
     from runtime.process import until_stopped
 
     console = Console()
-    inputs = read_inputs(task)
+    inputs = read_inputs(settings, task)
+    for notice in inputs.notices:
+        warn(notice)
     findings = Findings(inputs.records, _SHOWN)
+    files = ResultFiles(out)
 
     async def work() -> bool:
-        with ResultFiles(out) as files:
+        with files:
             async with temporary_system(settings, task, console) as system:
-                report = await run_job(system, inputs, console, files, findings)
+                report = await run_job(system, task, inputs, console, files, findings)
                 usage = await usage_of_job(system.settings, report)
-        (out / "usage.json").write_text(as_json(usage), encoding="utf-8")
+        files.usage_file.write_text(as_json(usage), encoding="utf-8")
         console.print(findings.table(console.width))
         print_dead_letters(console, findings.dead_letters)
         console.print(f"Results: {out}", highlight=False, markup=False)
+        if report.gave_up:
+            warn(report.gave_up)
         say(report.last_line("run"))
         return report.complete
 
     complete = await until_stopped(work(), stop)
     if complete is None:
-        say("Broken off; the results so far are in the folder.")
+        so_far = "the results so far are in the folder" if files.begun else "no record was published yet"
+        say(f"Broken off; {so_far}.")
         say(findings.so_far.last_line("run"))
     return bool(complete)

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from runtime.cli.options import begin, say, serve
+from runtime.cli.options import begin, say
+from runtime.process import run_until_signal, until_stopped
 from runtime.settings import Settings
 
 
@@ -24,12 +25,11 @@ def command(workers: int, directory: Path | None) -> None:
     DIRECTORY/env holds the addresses and an API key, to be sourced; DIRECTORY/processes.json the process ids.
     """
     settings = begin(feedback_home=directory)
-    serve(lambda stop: _up(settings, workers, stop))
+    stopping = f"what is in flight has {settings.drain_seconds:g} s (DRAIN_SECONDS) to finish, then all processes end."
+    run_until_signal(lambda stop: _up(settings, workers, stop), stopping)
 
 
 async def _up(settings: Settings, workers: int, stop: asyncio.Event) -> None:
-    from runtime.process import until_stopped
-
     await until_stopped(_keep_running(settings, workers), stop)
 
 

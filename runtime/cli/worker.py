@@ -2,7 +2,8 @@
 
 import click
 
-from runtime.cli.options import begin, serve
+from runtime.cli.options import begin
+from runtime.process import run_until_signal
 
 
 @click.command(short_help="Stream worker: feedback records in, results out.")
@@ -15,4 +16,5 @@ def command() -> None:
     settings = begin()
     from runtime.wiring import run_worker
 
-    serve(lambda stop: run_worker(settings, stop))
+    stopping = f"no new input is taken; what is in flight has {settings.drain_seconds:g} s (DRAIN_SECONDS) to finish."
+    run_until_signal(lambda stop: run_worker(settings, stop), stopping)

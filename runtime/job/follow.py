@@ -17,8 +17,9 @@ from schemas.llm_calls import LLMCall
 from schemas.results import Result
 from schemas.topics import DEAD_LETTERS, LLM_CALLS
 
-OnNew = Callable[[str, bytes], None]
-"""Called with topic and value of each outcome of this job that is no repeat."""
+OnNew = Callable[[str, bytes, int | None], None]
+"""Called with topic and value of each outcome of this job that is no repeat, and the line of the record that it is for
+(None: it is for an LLM call)."""
 
 
 class Follower:
@@ -98,17 +99,20 @@ class Follower:
                 self._ledger.llm_call(call.call_id, call.trace_id)
                 return
             if topic == DEAD_LETTERS.name:
-                seen = self._dead_letter(DeadLetter.model_validate_json(value))
-            else:
-                seen = self._ledger.result(Result.model_validate_json(value).result_id)
-            if seen is Seen.NEW:
-                self._on_new(topic, value)
+                self._see_dead_letter(DeadLetter.model_validate_json(value), value)
+                return
+            result_id = Result.model_validate_json(value).result_id
+            if self._ledger.result(result_id) is Seen.NEW:
+                self._on_new(topic, value, self._ledger.line_of(result_id))
 
-    def _dead_letter(self, letter: DeadLetter) -> Seen:
+    def _see_dead_letter(self, letter: DeadLetter, value: bytes) -> None:
         """A dead letter of a record; or one of an LLM call, which then will have no row.
 
         Only its id is looked at: the original may be missing, or damaged.
         """
-        if letter.source.topic != LLM_CALLS.name:
-            return self._ledger.dead_letter(letter.dead_letter_id)
-        return self._ledger.refused_call(letter.dead_letter_id)
+        letter_id = letter.dead_letter_id
+        if letter.source.topic == LLM_CALLS.name:
+            if self._ledger.refused_call(letter_id) is Seen.NEW:
+                self._on_new(DEAD_LETTERS.name, value, None)
+        elif self._ledger.dead_letter(letter_id) is Seen.NEW:
+            self._on_new(DEAD_LETTERS.name, value, self._ledger.line_of(letter_id))

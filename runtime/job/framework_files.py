@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from domain.errors import UserError
+from runtime.job.wording import problems_of
 from schemas.frameworks import CodingFramework
 
 
@@ -35,18 +36,17 @@ def _read(path: Path, tenants: Sequence[str]) -> list[CodingFramework]:
         raise UserError(f"{path} cannot be read: {error.strerror}.", "Check the path and your rights to it.") from None
     try:
         value = json.loads(raw)
-    except (ValueError, RecursionError):
-        raise UserError(f"{path} is not JSON.", "Give a coding framework as one JSON object.") from None
+    except (ValueError, RecursionError) as error:
+        where = f" (line {error.lineno}, column {error.colno})" if isinstance(error, json.JSONDecodeError) else ""
+        raise UserError(f"{path} is not JSON{where}.", "Give a coding framework as one JSON object.") from None
     if not isinstance(value, dict):
         raise UserError(f"{path} is not a JSON object.", "Give a coding framework as one JSON object.")
     defaults = {"framework_id": path.stem[:255], "version": hashlib.sha256(raw).hexdigest()[:12]}
-    owners = [value["tenant_id"]] if "tenant_id" in value else list(tenants)
+    owners = list(tenants) if value.get("tenant_id") is None else [value["tenant_id"]]
     try:
         return [CodingFramework.model_validate({**defaults, **value, "tenant_id": owner}) for owner in owners]
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise UserError(
-            f"{path} is not a coding framework: {where}: {first['msg']}.",
+            f"{path} is not a coding framework: {problems_of(error)}.",
             "It needs root_codes, a list of codes with id, name and children.",
         ) from None

@@ -13,6 +13,7 @@ from adapters.kafka.publisher import KafkaPublisher
 from domain.ports import OutboundMessage
 from runtime.job.follow import Follower, OnNew
 from runtime.job.ledger import Ledger
+from runtime.job.patience import Patience
 from runtime.job.records_file import FileRecord
 from runtime.process import first
 from schemas.cloudevents import headers_for
@@ -33,7 +34,10 @@ FindStored = Callable[[Sequence[UUID]], Awaitable[set[UUID]]]
 
 @dataclass(frozen=True, slots=True)
 class JobReport:
-    """How a job ended: from `started_at` to `ended_at`, with the LLM `calls` that were made for its records."""
+    """How a job ended: from `started_at` to `ended_at`, with the LLM `calls` that were made for its records.
+
+    `gave_up` tells a person why it did not wait any longer; empty where it did not give up.
+    """
 
     records: int
     outcomes: int
@@ -42,6 +46,7 @@ class JobReport:
     rows: int
     started_at: datetime
     ended_at: datetime
+    gave_up: str = ""
 
     @classmethod
     def of_nothing(cls, records: int) -> "JobReport":
@@ -76,6 +81,10 @@ class Job:
         find_stored: asks the database.
         on_new: told of each outcome.
         on_progress: told of the ledger and the number of stored calls, a few times a second.
+        give_up_after: seconds without any outcome (or row) until it waits no longer; 0: it waits for ever.
+
+    Attributes:
+        gave_up: whether it waited no longer.
     """
 
     def __init__(
@@ -85,6 +94,7 @@ class Job:
         find_stored: FindStored,
         on_new: OnNew,
         on_progress: Callable[[Ledger, int], None],
+        give_up_after: float = 0,
     ) -> None:
         self._connection = connection
         self._publisher = publisher
@@ -94,9 +104,12 @@ class Job:
         self._ledger = Ledger(run_id=str(uuid4()))
         self._started_at = datetime.now(UTC)
         self._stored: set[UUID] = set()
+        self._give_up_after = give_up_after
+        self.gave_up = False
 
     async def run(self, frameworks: Sequence[CodingFramework], records: Sequence[FileRecord]) -> None:
-        """Return when nothing is open any more; `report` tells how far it came, also after a cancellation.
+        """Return when nothing is open any more, or nothing comes; `report` tells how far it came, also after a
+        cancellation.
 
         Raises:
             BrokerUnavailableError: Kafka did not take a record, or cannot be read.
@@ -165,19 +178,22 @@ class Job:
         return OutboundMessage(RECORDS.name, record.record_id.encode("utf-8", "surrogatepass"), value, headers)
 
     async def _until_complete(self, follower: Follower) -> None:
-        """Wait for the outcomes, then for all of their calls, then for the rows."""
-        while self._ledger.outcomes < self._ledger.records:
-            await self._look()
-        await follower.caught_up()
-        while self._without_row():
-            await self._look()
+        """Wait for the outcomes, then for all of their calls, then for the rows; not for ever where nothing comes."""
+        patience = Patience(self._give_up_after)
+        while self._ledger.outcomes < self._ledger.records and not self.gave_up:
+            await self._look(patience)
+        if not self.gave_up:
+            await follower.caught_up()
+        while self._without_row() and not self.gave_up:
+            await self._look(patience)
 
     def _without_row(self) -> set[UUID]:
         """The calls that are still to appear in the database."""
         return self._ledger.calls - self._stored - self._ledger.refused
 
-    async def _look(self) -> None:
+    async def _look(self, patience: Patience) -> None:
         """Ask for rows, show the progress, give the rest time to go on."""
+        self.gave_up = patience.is_over((self._ledger.settled, len(self._stored)))
         missing = list(self._without_row())[:_ASKED_AT_ONCE]
         if missing:
             self._stored |= await self._find_stored(missing)

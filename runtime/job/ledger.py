@@ -115,6 +115,19 @@ class Ledger:
         self.refused.add(call_id)
         return Seen.NEW
 
+    def line_of(self, outcome_id: UUID) -> int:
+        """The line of the record that a result or a dead letter is for.
+
+        Raises:
+            KeyError: it is not this job's.
+        """
+        return self._by_id[outcome_id][0]
+
+    @property
+    def settled(self) -> int:
+        """How many results and dead letters have come."""
+        return self.coded + self.summarised + self.other_results + self.dead_letters
+
     @property
     def records(self) -> int:
         """How many records the job has."""

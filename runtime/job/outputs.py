@@ -24,17 +24,24 @@ def file_name(topic: str) -> str:
 
 
 class ResultFiles:
-    """Writes results as they come; what earlier jobs left under the same names is replaced."""
+    """Writes results as they come.
+
+    What an earlier job left under the same names stays until `begin`: a job that cannot start costs nobody results.
+
+    Attributes:
+        begun: whether it has.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self.begun = False
         self._files: dict[str, IO[bytes]] = {}
 
     def __enter__(self) -> Self:
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             for topic in RESULT_TOPICS:
-                self._files[topic.name] = (self._directory / file_name(topic.name)).open("wb")
+                self._files[topic.name] = (self._directory / file_name(topic.name)).open("ab")
         except OSError as error:
             self.__exit__(None, None, None)
             raise UserError(
@@ -47,6 +54,18 @@ class ResultFiles:
     ) -> None:
         for file in self._files.values():
             file.close()
+
+    def begin(self) -> None:
+        """Remove what an earlier job left."""
+        self.begun = True
+        for file in self._files.values():
+            file.truncate(0)
+        self.usage_file.unlink(missing_ok=True)
+
+    @property
+    def usage_file(self) -> Path:
+        """Where the job's usage is written in the end."""
+        return self._directory / "usage.json"
 
     def write(self, topic: str, value: bytes) -> None:
         """Append one event, exactly as it travelled; a reader of the file sees it at once."""

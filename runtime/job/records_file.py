@@ -13,10 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from domain.errors import UserError
+from runtime.job.wording import kind_of, why_no_text
 from schemas.operations import RecordOperation
 
 MAX_RECORD_BYTES = 1_000_000
 """Below Kafka's default limit of 1 MiB for one batch, with room for headers."""
+
+_MAX_LANGUAGE_CHARACTERS = 35
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +100,11 @@ def _record(
     tenant_id = _text(line, value, "tenant_id", default_tenant)
     content = value.get("content")
     if not isinstance(content, str):
-        raise UserError(f"Line {line} has no text under `content`.", "Give each record an `id` and a `content`.")
-    framework_id = value.get("framework_id") or framework_ids.get(tenant_id)
+        why = f"it is {kind_of(content)}" if "content" in value else "it is missing"
+        raise UserError(f"Line {line} has no text under `content`: {why}.", "Give each record an `id` and a `content`.")
+    framework_id = framework_ids.get(tenant_id)
+    if value.get("framework_id"):
+        framework_id = _text(line, value, "framework_id", None)
     asked = tuple(operations or _default_operations(framework_id))
     payload: dict[str, Any] = {
         "schema_version": 1,
@@ -110,8 +116,8 @@ def _record(
     optional = {
         "framework_id": framework_id,
         "created_at": _moment(value.get("created")),
-        "language": value.get("language"),
-        "metadata": value.get("metadata"),
+        "language": _language(line, value),
+        "metadata": _metadata(line, value),
     }
     payload.update({name: found for name, found in optional.items() if found is not None})
     return FileRecord(line, record_id, tenant_id, asked, payload)
@@ -125,10 +131,35 @@ def _default_operations(framework_id: str | None) -> tuple[RecordOperation, ...]
 
 def _text(line: int, value: dict[str, Any], name: str, default: str | None) -> str:
     found = value.get(name, default)
+    if found is None and default is not None:
+        found = default
     if isinstance(found, int) and not isinstance(found, bool):
         found = str(found)
-    if not isinstance(found, str) or not 1 <= len(found) <= 255:
-        raise UserError(f"Line {line} has no usable `{name}`.", f"Give `{name}` as 1 to 255 characters.")
+    why = why_no_text(found, 255) if name in value or default is not None else "it is missing"
+    if why is not None:
+        raise UserError(f"Line {line} has no usable `{name}`: {why}.", f"Give `{name}` as text of 1 to 255 characters.")
+    return str(found)
+
+
+def _language(line: int, value: dict[str, Any]) -> str | None:
+    found = value.get("language")
+    if found is None or found == "":
+        return None
+    why = why_no_text(found, _MAX_LANGUAGE_CHARACTERS)
+    if why is not None:
+        raise UserError(
+            f"Line {line} has no usable `language`: {why}.",
+            f"Give a tag such as `fr` or `pt-BR`, at most {_MAX_LANGUAGE_CHARACTERS} characters, or leave it out.",
+        )
+    return str(found)
+
+
+def _metadata(line: int, value: dict[str, Any]) -> dict[str, Any] | None:
+    found = value.get("metadata")
+    if found is not None and not isinstance(found, dict):
+        raise UserError(
+            f"Line {line} has no usable `metadata`: it is {kind_of(found)}.", "Give it as an object, or leave it out."
+        )
     return found
 
 

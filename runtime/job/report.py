@@ -28,25 +28,23 @@ class Findings:
 
     def __init__(self, records: Sequence[FileRecord], limit: int) -> None:
         self._shown = _spread(records, limit)
-        self._wanted = {(record.tenant_id, record.record_id) for record in self._shown}
-        self._codings: dict[tuple[str, str], CodesAssigned] = {}
-        self._summaries: dict[tuple[str, str], RecordSummarized] = {}
+        self._wanted = {record.line for record in self._shown}  # an id may stand on several lines
+        self._codings: dict[int, CodesAssigned] = {}
+        self._summaries: dict[int, RecordSummarized] = {}
         self.dead_letters: dict[str, int] = {}
         self.so_far = JobReport.of_nothing(len(records))
 
-    def keep(self, topic: str, value: bytes) -> None:
-        """Take note of one outcome."""
-        if topic == CODE_ASSIGNMENTS.name:
-            coding = CodesAssigned.model_validate_json(value)
-            if (coding.tenant_id, coding.record_id) in self._wanted:
-                self._codings[coding.tenant_id, coding.record_id] = coding
-        elif topic == SUMMARIES.name and b'"record_id"' in value:
-            summary = RecordSummarized.model_validate_json(value)
-            if (summary.tenant_id, summary.record_id) in self._wanted:
-                self._summaries[summary.tenant_id, summary.record_id] = summary
-        elif topic == DEAD_LETTERS.name:
+    def keep(self, topic: str, value: bytes, line: int | None) -> None:
+        """Take note of one outcome, of the record on this line."""
+        if topic == DEAD_LETTERS.name:
             reason = DeadLetter.model_validate_json(value).reason
             self.dead_letters[reason] = self.dead_letters.get(reason, 0) + 1
+        elif line is None or line not in self._wanted:
+            return
+        elif topic == CODE_ASSIGNMENTS.name:
+            self._codings[line] = CodesAssigned.model_validate_json(value)
+        elif topic == SUMMARIES.name:
+            self._summaries[line] = RecordSummarized.model_validate_json(value)
 
     def table(self, width: int) -> Table:
         """Record, code path, confidence and summary title; also what the record says, where `width` has room for it."""
@@ -59,9 +57,8 @@ class Findings:
         table.add_column("conf.", justify="right", no_wrap=True)
         table.add_column("summary title", ratio=3)
         for record in self._shown:
-            key = (record.tenant_id, record.record_id)
-            path, confidence = _coding_cells(self._codings.get(key))
-            summary = self._summaries.get(key)
+            path, confidence = _coding_cells(self._codings.get(record.line))
+            summary = self._summaries.get(record.line)
             said = (_plain(record.payload["content"]),) if wide else ()
             title = _plain(summary.title) if summary else "-"
             table.add_row(_plain(record.record_id), *said, path, confidence, title)

@@ -18,6 +18,8 @@ from adapters.postgres.migrate import migrate
 from domain.errors import FeedbackError
 from runtime import directories, wiring
 from runtime.embedded import ports
+from runtime.embedded.errors import DirectoryNotWritableError
+from runtime.embedded.lock import DirectoryLock
 from runtime.embedded.server import EmbeddedServer
 from runtime.embedded.services import services
 from runtime.settings import DEFAULT_API_PORT, Settings, as_environment, load_settings
@@ -103,14 +105,13 @@ async def running_system(
     Args:
         given: the settings, as the person made them.
         shape: what to start.
-        announce: told of deaths and new starts.
+        announce: told of deaths and new starts, and of a port that is not the usual one.
         starting: told what is being started, for a person who waits.
 
     Raises:
         UserError: something that the person can mend keeps it from starting.
     """
-    directories.make_private(shape.directory)
-    async with _servers(given, shape, starting) as (settings, servers):
+    async with _alone_in(shape.directory), _servers(given, shape, starting) as (settings, servers):
         starting("topics and database schema")
         await ensure_topics(
             wiring.kafka_connection(settings), settings.kafka_topic_partitions, settings.kafka_replication_factor
@@ -120,11 +121,37 @@ async def running_system(
         try:
             for name, server in servers.items():
                 await supervisor.add(name, ServerWard(server), running=True)
-            async with _running_processes(settings, shape, supervisor, starting) as system:
+            async with _running_processes(settings, shape, supervisor, announce, starting) as system:
                 yield system
         finally:
             await supervisor.stop()
             (shape.directory / PROCESSES_FILE).unlink(missing_ok=True)
+
+
+@asynccontextmanager
+async def _alone_in(directory: Path) -> AsyncIterator[None]:
+    """One system per directory, on servers of others too: two would overwrite each other's files, and their processes,
+    having the same lasting names, end each other.
+
+    Raises:
+        DirectoryInUseError: another process's system runs in it.
+        DirectoryNotWritableError: it cannot be used.
+    """
+    lock = _lock_of(directory)
+    try:
+        await lock.acquire()
+    except OSError as error:
+        cause = (error.strerror or type(error).__name__).lower()
+        raise DirectoryNotWritableError(directory, cause, setting="FEEDBACK_HOME") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _lock_of(directory: Path) -> DirectoryLock:
+    directories.make_private(directory)
+    return DirectoryLock(directory.absolute())
 
 
 @asynccontextmanager
@@ -152,7 +179,11 @@ async def _servers(
 
 @asynccontextmanager
 async def _running_processes(
-    settings: Settings, shape: Shape, supervisor: Supervisor, starting: Callable[[str], None]
+    settings: Settings,
+    shape: Shape,
+    supervisor: Supervisor,
+    announce: Callable[[str], None],
+    starting: Callable[[str], None],
 ) -> AsyncIterator[System]:
     logs = shape.directory / "logs"
     directories.keep_private(logs)
@@ -172,12 +203,21 @@ async def _running_processes(
     if not shape.api:
         yield System(settings, supervisor, "", "")
         return
-    port = settings.api_port or (DEFAULT_API_PORT if ports.is_free(DEFAULT_API_PORT) else ports.choose(set()))
+    port = settings.api_port or _free_api_port(announce)
     await add("api", "api", api_port=port)
     url = f"http://{settings.api_host}:{port}"
     await until_ready(url, supervisor)
     async with _own_key(settings) as key:
         yield System(settings, supervisor, url, key)
+
+
+def _free_api_port(announce: Callable[[str], None]) -> int:
+    """The port that people expect; where somebody has it, another one, and a line that says so."""
+    if ports.is_free(DEFAULT_API_PORT):
+        return DEFAULT_API_PORT
+    port = ports.choose(set())
+    announce(f"Port {DEFAULT_API_PORT} is taken: the API uses port {port} this time. Choose one with API_PORT.")
+    return port
 
 
 @asynccontextmanager

@@ -1,8 +1,10 @@
 """The read API over the real database: from a key and rows to an answer, and through an outage."""
 
 import asyncio
+import secrets
+import signal
 import time
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import httpx
 import pytest
@@ -13,6 +15,9 @@ from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
 from adapters.postgres.usage import PostgresUsageReader
 from api.app import create_app
+from runtime.embedded import ports
+from schemas.topics import LLM_CALLS
+from tests.integration.system_support import eventually, feedback, publishing, until_members, until_ready
 from tests.usage_support import llm_call, many_calls, migrated_database, mortal_postgres
 
 WINDOW = {"from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z"}
@@ -24,9 +29,15 @@ def client_of(engine) -> httpx.AsyncClient:
 
 
 @pytest.fixture
-async def engine(postgres):
-    async with migrated_database(postgres.url) as (_, engine):
-        yield engine
+async def database(postgres):
+    """The address of a database with our schema, and an engine on it."""
+    async with migrated_database(postgres.url) as (settings, engine):
+        yield settings.url, engine
+
+
+@pytest.fixture
+def engine(database):
+    return database[1]
 
 
 async def bearer(engine, tenant: str, **options) -> dict[str, str]:
@@ -120,3 +131,85 @@ async def test_a_database_without_our_schema_is_not_ready(fresh_database):
     await engine.dispose()
 
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "not_ready")
+
+
+def _other(url: str, **parts: str) -> str:
+    """The address of a database with another password or another name."""
+    given = urlsplit(url)
+    password = parts.get("password", given.password)
+    netloc = f"{given.username}:{password}@{given.hostname}:{given.port}"
+    return urlunsplit(given._replace(netloc=netloc, path=parts.get("path", given.path)))
+
+
+@pytest.mark.parametrize("command", ["api", "consumer"])
+def test_a_database_that_cannot_be_used_as_it_is_set_is_told_in_a_sentence(feedback_says, kafka, postgres, command):
+    settings = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "API_PORT": ports.choose(set())}
+    wrong = feedback_says(command, DATABASE_URL=_other(postgres.url, password="not-the-one"), **settings)
+    wrong.assert_one_sentence("refused the user name or the password", "DATABASE_PASSWORD")
+    assert "not-the-one" not in wrong.out + wrong.err
+    unknown = feedback_says(command, DATABASE_URL=_other(postgres.url, path="/nowhere"), **settings)
+    unknown.assert_one_sentence("no database named nowhere", "DATABASE_URL")
+
+
+@pytest.mark.parametrize("command", [("api",), ("consumer",), ("keys", "list"), ("keys", "create", "--tenant", "a")])
+def test_a_database_without_our_schema_is_told_in_a_sentence(feedback_says, kafka, fresh_database, command):
+    settings = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "API_PORT": ports.choose(set())}
+    ended = feedback_says(*command, DATABASE_URL=fresh_database, **settings)
+    ended.assert_one_sentence("does not have the schema of this release", "`feedback migrate`")
+
+
+async def test_tables_that_we_may_not_read_are_told_in_a_sentence(database, feedback_says):
+    user = f"reader_{secrets.token_hex(4)}"
+    url, engine = database
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql(f"CREATE ROLE {user} LOGIN PASSWORD 'x'")
+    try:
+        theirs = urlsplit(url)
+        theirs = urlunsplit(theirs._replace(netloc=f"{user}:x@{theirs.hostname}:{theirs.port}"))
+        ended = await asyncio.to_thread(feedback_says, "keys", "list", DATABASE_URL=theirs)
+    finally:
+        async with engine.begin() as connection:
+            await connection.exec_driver_sql(f"DROP ROLE {user}")
+    ended.assert_one_sentence("may not read our tables", "Grant")
+
+
+async def test_both_start_without_the_database_and_use_it_once_it_is_there(services_mode, system_kafka, tmp_path):
+    port, group = ports.choose(set()), f"calls-{secrets.token_hex(4)}"
+    async with (
+        mortal_postgres(services_mode, tmp_path) as postgres,
+        migrated_database(postgres.url) as (database, engine),
+    ):
+        environment = {
+            "DATABASE_URL": database.url,
+            "KAFKA_BOOTSTRAP_SERVERS": system_kafka,
+            "API_PORT": port,
+            "CONSUMER_GROUP": group,
+        }
+        await postgres.kill()
+        async with (
+            feedback("api", cwd=tmp_path, **environment) as api,
+            feedback("consumer", cwd=tmp_path, **environment) as consumer,
+            httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=30) as client,
+            publishing(system_kafka) as producer,
+        ):
+            for one in (api, consumer):
+                await one.says("WARNING .* Started without it; it is used as soon as it answers")
+            readiness = await client.get("/readyz")
+            assert (readiness.status_code, readiness.json()["error"]["code"]) == (503, "usage_backend_unavailable")
+            assert (await client.get("/healthz")).status_code == 200
+            await until_members(system_kafka, group)
+            call = llm_call()
+            await producer.send_and_wait(LLM_CALLS.name, call.model_dump_json().encode(), key=b"k")
+
+            await postgres.restart()
+            await until_ready(f"http://127.0.0.1:{port}")
+            headers = await bearer(engine, call.tenant_id)
+
+            async def stored() -> bool:
+                answer = await client.get("/v1/usage", params=WINDOW, headers=headers)
+                return answer.json()["llm_calls"]["total"] == 1
+
+            await eventually(stored)
+            assert await asyncio.gather(api.ends(signal.SIGINT), consumer.ends(signal.SIGTERM)) == [0, 0]
+            assert api.out == "Stopping: answers under way have 10 s to finish.\n"
+            assert consumer.out == "Stopping: the batch under way has 20 s (DRAIN_SECONDS) to be stored.\n"

@@ -72,12 +72,41 @@ def test_a_file_that_is_no_file_of_records(run_says, lines, words):
     run_says(lines).assert_one_sentence(*words)
 
 
+def test_a_coding_without_a_framework(run_says, tmp_path):
+    asked = ("--operations", "assign_codes")
+    run_says(RECORD, *asked).assert_one_sentence("assign_codes", "line 1", "tenant is default", "--framework")
+    framework = tmp_path / "framework.json"
+    framework.write_text('{"tenant_id": "acme", "root_codes": [{"id": "c", "name": "Code"}]}')
+    given = run_says(RECORD, *asked, "--framework", framework)
+    given.assert_one_sentence("tenant is default", "given for acme only")
+
+
+@pytest.mark.parametrize(
+    ("model", "words"),
+    [
+        ("openai/gpt-4o-mini", ("needs a key of openai", "LLM_API_KEY")),
+        ("gtp-4o", ("No provider is known for the model gtp-4o", "--model")),
+        ("offline/unknown", ("There is no model offline/unknown", "--model")),
+    ],
+)
+def test_a_model_that_cannot_be_used(feedback_says, tmp_path, monkeypatch, model, words):
+    """Told before anything is started, and before an earlier run's results go."""
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    (tmp_path / "records.jsonl").write_text(f"{RECORD}\n")
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "summaries.jsonl").write_text("earlier\n")
+    ended = feedback_says("run", "--records", "records.jsonl", "--out", "out", "--model", model)
+    ended.assert_one_sentence(*words)
+    assert "Starting" not in ended.out
+    assert (tmp_path / "out" / "summaries.jsonl").read_text() == "earlier\n"
+
+
 def test_files_that_cannot_be_read_or_written(feedback_says, run_says, tmp_path):
     missing = feedback_says("run", "--records", tmp_path / "none.jsonl", "--out", tmp_path / "out", **NOWHERE)
     missing.assert_one_sentence("none.jsonl cannot be read", "Check the path")
     framework = tmp_path / "framework.json"
     framework.write_text('{"root_codes": [{"id": 1}]}')
-    run_says(RECORD, "--framework", framework).assert_one_sentence("is not a coding framework", "root_codes")
+    run_says(RECORD, "--framework", framework).assert_one_sentence("`root_codes[0].id` is a number, and not text")
     private = tmp_path / "private.jsonl"
     private.write_text(RECORD)
     private.chmod(0)

@@ -100,7 +100,10 @@ async def test_a_file_becomes_results_and_usage(tmp_path, servers):
     ]
     assert [one["operation"] for one in usage["by_operation"]] == ["assign_codes", "summarize", None]
     assert "w1" in run.out
-    assert run.errors == ""
+    assert re.search("^published 4/4, coded 2, summarised 3, dead-lettered 1, LLM calls stored 5/5$", run.out, re.M)
+    [notice] = run.errors.splitlines()
+    assert "1 of 4 records are summarised but not coded" in notice
+    assert "(default: 1), only for red-river-relief, harbour-aid" in notice
     for group in ("WORKER_GROUP", "CONSUMER_GROUP"):  # the next run need not wait until this one is missed
         assert (await members(servers["KAFKA_BOOTSTRAP_SERVERS"], servers[group]))[1] == 0
 
@@ -283,4 +286,27 @@ async def test_broken_off_it_keeps_what_it_has_and_says_that_it_is_not_all(tmp_p
     assert (out / "code-assignments.jsonl").read_text() == ""
     numbers = run.last_line
     assert (numbers["records"], numbers["outcomes"], numbers["lost"], numbers["dead_letters"]) == (12, 11, 1, 0)
+    assert re.search("^Stopping: what is in flight has 1 s to finish", run.out, re.M)
     assert "Traceback" not in run.out + run.errors
+
+
+async def test_it_gives_up_where_nothing_comes_any_more(tmp_path, servers):
+    """Two records of one id, each with its result; a third waits for a framework that does not come."""
+    lines = [{"id": "same", "content": f"Report {number}: the bridge is closed."} for number in (1, 2)]
+    lines.append({"id": "waits", "content": "The well is dry.", "framework_id": "never-sent"})
+    out = tmp_path / "out"
+    arguments = ("run", "--records", a_file(tmp_path / "records.jsonl", *lines), "--out", out, "--give-up-after", 6)
+    async with feedback(*arguments, cwd=tmp_path, **{**servers, "FRAMEWORK_WAIT_SECONDS": "600"}) as run:
+        assert await run.ends(seconds=90) == 1, run.out + run.errors
+
+    assert run.last_line == {
+        "records": 3, "outcomes": 2, "lost": 1, "dead_letters": 0, "llm_calls": 3, "rows": 3
+    }  # fmt: skip
+    repeated, gave_up = run.errors.splitlines()
+    assert repeated.startswith("feedback: 1 record id stands on more than one line: same (lines 1, 2).")
+    assert gave_up.startswith("feedback: Gave up: for 6 seconds no outcome came, so 1 of 3 records have none.")
+    assert "--give-up-after" in gave_up
+    ids = [summary["record_id"] for summary in json_lines(out / "summaries.jsonl")]
+    assert sorted(ids) == ["same", "same", "waits"]
+    assert len({summary["result_id"] for summary in json_lines(out / "summaries.jsonl")}) == 3
+    assert json.loads((out / "usage.json").read_text())["by_tenant"][-1]["llm_calls"]["total"] == 3

@@ -1,10 +1,13 @@
 """`feedback up`: the whole system from nothing, kept alive whatever dies under it, and gone when it is told to go."""
 
+import contextlib
 import json
 import os
 import re
 import shlex
 import signal
+import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,7 @@ import psutil
 import pytest
 
 from runtime.embedded import ports
+from runtime.settings import DEFAULT_API_PORT
 from schemas.cloudevents import identify
 from schemas.topics import CODE_ASSIGNMENTS, FRAMEWORKS, RECORDS, SUMMARIES
 from tests.integration.system_support import ROOT, Running, eventually, feedback, publishing, reading, until_gone
@@ -177,9 +181,13 @@ def test_keys_are_shown_once_listed_and_of_no_use_once_revoked(up, feedback_says
 
 
 async def test_a_second_one_on_the_same_directory_is_refused(up):
-    async with feedback("up", cwd=up.directory.parent) as second:
-        assert await second.ends() == 2
-    assert re.fullmatch(r"feedback: The data in .+ is in use by process \d+\. Stop .+\n", second.errors)
+    others_servers = {name: up.env[name] for name in ("KAFKA_BOOTSTRAP_SERVERS", "DATABASE_URL")}
+    for servers in ({}, others_servers):
+        async with feedback("up", cwd=up.directory.parent, **servers) as second:
+            assert await second.ends() == 2
+        by = f"process {up.running.process.pid}"
+        assert re.fullmatch(rf"feedback: The data in .+ is in use by {by}\. Stop .+\n", second.errors)
+        assert second.out == ""
     assert set(up.processes) == NAMES
     assert up.calls() > 0
 
@@ -191,15 +199,30 @@ async def test_killed_itself_it_leaves_nothing_behind(up):
     await until_gone(family)
 
 
-async def test_started_again_it_has_its_data_and_sigterm_ends_all_of_it_in_order(up):
-    async with feedback("up", cwd=up.directory.parent, API_PORT=ports.choose(set()), **SETTINGS) as running:
+@pytest.fixture
+def usual_port_taken() -> Iterator[None]:
+    """Somebody listens where the API would: this test, or whoever does so already."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            stack.enter_context(socket.create_server(("127.0.0.1", DEFAULT_API_PORT)))
+        yield
+
+
+async def test_started_again_it_has_its_data_and_sigterm_ends_all_of_it_in_order(up, usual_port_taken):
+    async with feedback("up", cwd=up.directory.parent, **SETTINGS) as running:
         await running.says("Ctrl-C ends it")
         again = Up(running, up.directory.parent)
+        taken = re.search(
+            r"(?m)^Port 8080 is taken: .* port (\d+) this time\. Choose one with API_PORT\.$", running.out
+        )
+        assert taken
+        assert again.env["FEEDBACK_API_URL"] == f"http://127.0.0.1:{taken[1]}"
         assert set(again.processes) == NAMES
         assert again.calls() >= 8  # two for each record so far
         family = running.family()
         assert {*again.processes.values()} <= {process.pid for process in family}
         assert await running.ends(signal.SIGTERM) == 0
+        assert running.out.count("Stopping: what is in flight has 5 s (DRAIN_SECONDS) to finish") == 1
         await until_gone(family)
         assert not (again.directory / "env").exists()
         assert not (again.directory / "processes.json").exists()

@@ -43,8 +43,8 @@ class Rig:
 
     def __init__(self) -> None:
         self.usage, self.keys, self.is_ready = ScriptedUsage(), MemoryKeys(), True
-        app = create_app(self.usage, self.keys, self.ready)
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api")
+        self.app = create_app(self.usage, self.keys, self.ready)
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://api")
 
     async def ready(self) -> bool:
         self.usage._note("ready")

@@ -1,14 +1,11 @@
-"""What is true of every answer: health, errors, request ids, the page about the API, the server."""
+"""What is true of every answer: health, errors, request ids, limits, the page about the API."""
 
 import asyncio
 import re
-import socket
 
-import httpx
 import pytest
 
-from api.app import create_app, serve
-from domain.errors import UsageUnavailableError, UserError
+from domain.errors import UsageUnavailableError
 from tests.unit.api.support import WINDOW, Rig, told
 
 
@@ -71,79 +68,30 @@ async def test_the_page_about_the_api_opens_without_the_internet(rig):
     assert parameters == {"from": True, "to": True}
 
 
-@pytest.fixture
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+async def test_too_many_requests_at_once_are_told_so_and_the_process_still_shows_life(rig, monkeypatch):
+    monkeypatch.setattr("api.limits.MAX_REQUESTS", 2)
+    asked, answer = asyncio.Semaphore(0), asyncio.Event()
+
+    async def slow() -> bool:
+        asked.release()
+        await answer.wait()
+        return True
+
+    rig.app.state.ready = slow
+    under_way = [asyncio.create_task(rig.get("/readyz")) for _ in range(2)]
+    for _ in under_way:
+        await asked.acquire()
+    refused = await rig.get("/openapi.json")
+    assert told(refused) == (503, "overloaded")
+    assert int(refused.headers["Retry-After"]) > 0
+    assert (await rig.get("/healthz")).status_code == 200
+    answer.set()
+    assert [(await one).status_code for one in under_way] == [200, 200]
+    assert (await rig.get("/openapi.json")).status_code == 200
 
 
-REQUEST = b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
-
-
-@pytest.fixture
-async def server(free_port):
-    """A served API: its port, and what stops it."""
-    rig, stop = Rig(), asyncio.Event()
-    serving = asyncio.create_task(serve(create_app(rig.usage, rig.keys, rig.ready), "127.0.0.1", free_port, stop))
-    await until_answered(free_port, 200)
-    yield free_port, stop, serving
-    stop.set()
-    await asyncio.wait_for(serving, 5)
-
-
-async def says(port: int, request: bytes = REQUEST) -> int | None:
-    """The status that the server answers to these bytes; None where nobody listens."""
-    try:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    except ConnectionRefusedError:
-        return None
-    try:
-        writer.write(request)
-        return int((await asyncio.wait_for(reader.readline(), 10)).split()[1])
-    finally:
-        writer.close()
-
-
-async def until_answered(port: int, status: int) -> None:
-    async with asyncio.timeout(10):
-        while await says(port) != status:  # noqa: ASYNC110 - as a client sees it, there is no event
-            await asyncio.sleep(0.01)
-
-
-async def test_the_server_answers_until_it_is_told_to_stop(server):
-    port, stop, serving = server
-    rig = Rig()
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
-        assert (await client.get("/healthz")).json() == {"status": "ok"}
-        with pytest.raises(UserError, match=f":{port}"):
-            await serve(create_app(rig.usage, rig.keys, rig.ready), "127.0.0.1", port, stop)
-        stop.set()
-        await asyncio.wait_for(serving, 5)
-        with pytest.raises(httpx.TransportError):
-            await client.get("/healthz")
-
-
-@pytest.mark.parametrize(
-    "endless",
-    [b"GET /" + b"a" * 400_000, b"GET /healthz HTTP/1.1\r\nHost: x\r\n" + b"X-Padding: 0123456789\r\n" * 20_000],
-    ids=["request line", "headers"],
-)
-async def test_a_request_that_does_not_come_to_its_end_is_not_collected(server, endless):
-    port, _, _ = server
-    assert await says(port, endless) == 400
-    assert await says(port) == 200
-
-
-@pytest.fixture
-def three_connections(monkeypatch):
-    monkeypatch.setattr("api.app.MAX_CONNECTIONS", 3)
-
-
-async def test_more_connections_than_are_good_for_us_are_told_so(three_connections, server):
-    port, _, _ = server
-    idle = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
-    assert await says(port) == 503
-    for _, writer in idle:
-        writer.close()
-    await until_answered(port, 200)
+async def test_a_head_that_is_too_large_is_told_so(rig):
+    assert told(await rig.get("/v1/usage?from=" + "a" * 20_000)) == (431, "head_too_large")
+    assert told(await rig.get("/" + "a" * 20_000)) == (431, "head_too_large")
+    assert told(await rig.get("/readyz", headers={"Cookie": "a" * 20_000})) == (431, "head_too_large")
+    assert told(await rig.get("/" + "a" * 15_000)) == (404, "not_found")

@@ -29,7 +29,9 @@ class Scene:
         record = FileRecord(1, "r", "t", (RecordOperation.SUMMARIZE,), {})
         self.trace = self.ledger.expect(record, "test")
         self.told: list[bytes] = []
-        self.follower = Follower(KafkaConnection("127.0.0.1:1"), self.ledger, lambda _, value: self.told.append(value))
+        self.follower = Follower(
+            KafkaConnection("127.0.0.1:1"), self.ledger, lambda _topic, value, _line: self.told.append(value)
+        )
 
     def see(self, event: LLMCall | DeadLetter) -> None:
         topic = LLM_CALLS if isinstance(event, LLMCall) else DEAD_LETTERS

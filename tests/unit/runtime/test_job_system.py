@@ -86,6 +86,28 @@ async def test_a_model_that_others_would_not_use_is_refused(started, there):
     assert started == []
 
 
+@pytest.mark.parametrize("kafka", [None, "kafka:9092"])
+async def test_a_model_that_cannot_be_used_is_told_before_anything_is_started(started, there, kafka):
+    there(0)
+    settings = load_settings(llm_model="nobody/knows-this", kafka_bootstrap_servers=kafka, worker_group="ours")
+    with pytest.raises(UserError, match="nobody/knows-this") as caught:
+        await begun(settings)
+    assert "--model" in caught.value.remedy
+    assert started == []
+
+
+async def test_a_model_that_takes_seconds_to_look_up_is_said(started):
+    said = await begun(load_settings(llm_model="openai/gpt-4o-mini", llm_api_key="k"))
+    assert said == "Checking the model openai/gpt-4o-mini ...\n"
+    assert len(started) == 1
+
+
+async def test_where_others_answer_it_is_their_model_that_counts(started, there):
+    there(1)
+    await begun(load_settings(llm_model="nobody/x", kafka_bootstrap_servers="kafka:9092", worker_group="ours"))
+    assert len(started) == 1
+
+
 async def test_on_its_own_kafka_it_answers_or_dead_letters_every_record(started):
     assert await begun(load_settings(dead_letter_share=0.3)) == ""
     [(settings, shape, _)] = started

@@ -1,12 +1,16 @@
 """A stop is a good end, of the work and of the start before it."""
 
 import asyncio
+import signal
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 
 import pytest
 
 from adapters.kafka.publisher import KafkaPublisher
 from runtime import wiring
+from runtime.embedded import ports
 from runtime.process import first, run_with
 from runtime.settings import load_settings
 
@@ -118,5 +122,32 @@ async def test_a_process_that_waits_for_kafka_ends_when_it_is_told(monkeypatch, 
 async def test_an_api_that_is_told_to_stop_at_once_ends():
     stop = asyncio.Event()
     stop.set()
-    settings = load_settings(database_url="postgresql://nobody@127.0.0.1:1/none", api_port=1)
+    settings = load_settings(database_url="postgresql://nobody@127.0.0.1:1/none", api_port=ports.choose(set()))
     await asyncio.wait_for(wiring.run_api(settings, stop), 5)
+
+
+BUSY = """
+import asyncio, os, time
+from runtime.process import run_until_signal
+
+async def main(stop):
+    os.write(1, b"at work\\n")
+    time.sleep(2)  # as an import within the loop
+    os.write(1, b"still at work\\n")
+    await stop.wait()
+    os.write(1, b"stopped\\n")
+
+run_until_signal(main, "a moment.")
+"""
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_is_acknowledged_at_once_and_once(sign):
+    with subprocess.Popen([sys.executable, "-c", BUSY], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"at work\n"
+        process.send_signal(sign)
+        assert process.stdout.readline() == b"Stopping: a moment.\n"
+        process.send_signal(sign)
+        assert process.stdout.read() == b"still at work\nstopped\n"
+    assert process.returncode == 0

@@ -39,6 +39,13 @@ def test_a_blank_content_is_published_like_any_other(tmp_path: Path):
     assert record.payload["content"] == "  "
 
 
+def test_what_a_record_leaves_null_or_empty_it_does_not_name(tmp_path: Path):
+    line = {"id": "r", "content": "c", "tenant_id": None, "framework_id": "", "language": "", "metadata": None}
+    (record,) = read_records(write(tmp_path, line), "acme", {"acme": "f"}, None)
+    assert (record.tenant_id, record.payload["framework_id"]) == ("acme", "f")
+    assert not {"language", "metadata"} & set(record.payload)
+
+
 def test_two_records_may_share_an_id(tmp_path: Path):
     line = {"id": "r", "content": "c"}
     assert [record.line for record in read_records(write(tmp_path, line, "", line), "acme", {}, None)] == [1, 3]
@@ -54,10 +61,19 @@ def test_tenants_come_in_order_of_appearance(tmp_path: Path):
     [
         ("{not json", "Line 1 of .* is not JSON"),
         ("[1]", "Line 1 of .* is not a JSON object"),
-        ({"content": "c"}, "Line 1 has no usable `id`"),
-        ({"id": "", "content": "c"}, "Line 1 has no usable `id`"),
-        ({"id": "r"}, "Line 1 has no text under `content`"),
-        ({"id": "r", "content": "c", "tenant_id": ["x"]}, "Line 1 has no usable `tenant_id`"),
+        ({"content": "c"}, "Line 1 has no usable `id`: it is missing"),
+        ({"id": "", "content": "c"}, "Line 1 has no usable `id`: it is empty"),
+        ({"id": None, "content": "c"}, "Line 1 has no usable `id`: it is null"),
+        ({"id": True, "content": "c"}, "Line 1 has no usable `id`: it is true or false"),
+        ({"id": "a\x00", "content": "c"}, "Line 1 has no usable `id`: it holds a NUL character"),
+        ({"id": "x" * 256, "content": "c"}, "Line 1 has no usable `id`: it has more than 255 characters"),
+        ({"id": "r"}, "Line 1 has no text under `content`: it is missing"),
+        ({"id": "r", "content": 5}, "Line 1 has no text under `content`: it is a number"),
+        ({"id": "r", "content": "c", "tenant_id": ["x"]}, "Line 1 has no usable `tenant_id`: it is a list"),
+        ({"id": "r", "content": "c", "framework_id": {}, "metadata": 1}, "no usable `metadata`: it is a number"),
+        ({"id": "r", "content": "c", "framework_id": ["f"]}, "no usable `framework_id`: it is a list"),
+        ({"id": "r", "content": "c", "language": 5}, "Line 1 has no usable `language`: it is a number"),
+        ({"id": "r", "content": "c", "language": "x" * 36}, "no usable `language`: it has more than 35 characters"),
         ({"id": "r", "content": "x" * 1_000_001}, "Line 1 of .* is over 1,000,000 bytes"),
         ("", "holds no records"),
     ],

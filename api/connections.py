@@ -1,0 +1,139 @@
+"""One client's connection: a whole request in good time, an answer that is read, or its place goes to another.
+
+uvicorn bounds the pauses between requests, but neither how long a request may take to arrive nor how long an answer may
+lie unread, and its `limit_concurrency` counts connections that ask for nothing: a few hundred idle ones would end in
+503 for everyone. Here they cost nobody an answer: where there are too many connections, the one that has waited longest
+without a whole request is closed.
+"""
+
+import asyncio
+import math
+from typing import Any
+from uuid import uuid4
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from api.errors import envelope
+
+REQUEST_SECONDS = 10.0
+"""From the connection, or from the answer before, until a whole request must be here."""
+
+UNREAD_SECONDS = 30.0
+"""How long an answer may wait for its reader to take more of it."""
+
+MAX_CONNECTIONS = 500
+"""Open at a time, about: well below the 1,024 files that a process may open on most systems."""
+
+_CLIENT_IS_SENDING = (h11.IDLE, h11.SEND_BODY)
+
+
+class Connection(H11Protocol):
+    """uvicorn's connection with deadlines."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.waiting_since: float | None = None
+        self._patience: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A new client; the one that has waited longest may have to make room."""
+        super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn's narrower parameter
+        self._watch()
+        others = [other for other in self.connections if isinstance(other, Connection) and not other.is_closing]
+        if len(others) > MAX_CONNECTIONS:
+            # We are one of those that wait, so there is one.
+            min(others, key=lambda other: other.waiting_since or math.inf).abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The end, whoever wanted it."""
+        super().connection_lost(exc)
+        self._stop_watching()
+        self.resume_writing()
+
+    def data_received(self, data: bytes) -> None:
+        """More of a request."""
+        super().data_received(data)
+        self._watch()
+
+    def on_response_complete(self) -> None:
+        """Ready for the next request, which may be here already."""
+        super().on_response_complete()
+        self._watch()
+
+    @property
+    def is_closing(self) -> bool:
+        """Whether its end has begun."""
+        return self.transport.is_closing()
+
+    @property
+    def _answering(self) -> bool:
+        return bool(self.cycle) and not self.cycle.response_complete  # there is no cycle before the first request
+
+    def abort(self) -> None:
+        """Close at once, whatever is still unsent."""
+        self._stop_watching()
+        self.transport.abort()
+
+    def _watch(self) -> None:
+        """Start the clock where a request is to come, stop it where one is here."""
+        if self.is_closing or self.conn.their_state not in _CLIENT_IS_SENDING:
+            self._stop_watching()
+        elif self.waiting_since is None:
+            self.waiting_since = self.loop.time()
+            self._patience = self.loop.call_later(REQUEST_SECONDS, self._lose_patience)
+
+    def _stop_watching(self) -> None:
+        self.waiting_since = None
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
+
+    def _lose_patience(self) -> None:
+        if self.is_closing:
+            return
+        if self._answering:
+            self.cycle.keep_alive = False  # answered before its body was here: the answer still goes out
+        elif self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
+            self._refuse(408, "request_timeout", f"The request was not here within {REQUEST_SECONDS:.0f} seconds.")
+        else:
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's signature
+        """What cannot be read as HTTP, in our envelope."""
+        self._refuse(400, "bad_request", "This cannot be read as a request of HTTP/1.1, or its head is too long.")
+
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        """Answer without the application, and close."""
+        if self._answering:
+            self.cycle.disconnected = True  # the answer under way has nobody left to go to
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            request_id = uuid4().hex
+            body = envelope(request_id, status, code, message)
+            headers = [*body.raw_headers, (b"x-request-id", request_id.encode()), (b"connection", b"close")]
+            for event in (
+                h11.Response(status_code=status, headers=headers),
+                h11.Data(data=bytes(body.body)),
+                h11.EndOfMessage(),
+            ):
+                self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+    def pause_writing(self) -> None:
+        """The client reads too slowly."""
+        super().pause_writing()
+        self._unread = self._unread or self.loop.call_later(UNREAD_SECONDS, self.abort)
+
+    def resume_writing(self) -> None:
+        """It reads again, or is gone."""
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
+    def timeout_keep_alive_handler(self) -> None:
+        """No further request came: the end, also for a client that has not read what it was answered."""
+        super().timeout_keep_alive_handler()
+        if self.transport.get_write_buffer_size():
+            self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
