@@ -11,6 +11,15 @@ from schemas.base import Event, Identifier, Timestamp, without_nul
 MAX_BIGINT = 2**63 - 1
 MAX_DURATION_MS = 10.0**12
 
+MAX_TOKENS = 10_000_000
+"""More tokens of one kind in one call are not believed: no model reads so many."""
+
+MAX_COST_USD = Decimal(10_000)
+"""A higher cost of one call is not believed: the dearest models take less for MAX_TOKENS."""
+
+IMPLAUSIBLE_USAGE = "implausible_usage"
+"""The `cost_source` of a call whose usage or cost was told and is not believed: it counts, its figures do not."""
+
 _LAST_PLACE = Decimal("1e-12")
 _TOO_MUCH = Decimal(1_000_000)
 
@@ -27,14 +36,19 @@ def _to_twelve_places(amount: Decimal) -> Decimal:
 
 
 Tokens = Annotated[int, Field(ge=0, le=MAX_BIGINT)]
+"""What the table can hold; what is above MAX_TOKENS is stored as unknown."""
+
 Money = Annotated[Decimal, Field(ge=0, lt=_TOO_MUCH, allow_inf_nan=False), AfterValidator(_to_twelve_places)]
-"""US dollars: up to 6 digits before the point and 12 after it; further digits are rounded, half to even."""
+"""US dollars: up to 6 digits before the point and 12 after it; further digits are rounded, half to even.
+
+What is above MAX_COST_USD is stored as unknown."""
 
 
 class LLMCall(Event):
     """One attempt against a provider, whether it answered or not. Key on its topic: the invocation id.
 
-    Any service may publish it. It never holds feedback text, prompts, model output or keys.
+    Any service may publish it. It never holds feedback text, prompts, model output or keys. Figures that cannot be are
+    not taken at their word: see MAX_TOKENS and MAX_COST_USD.
     """
 
     ce_type: ClassVar[str] = "llm.call.recorded"

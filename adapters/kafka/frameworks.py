@@ -65,8 +65,12 @@ class KafkaFrameworkCatalogue:
 
     Use it as an async context manager, or call `start` and `stop`. A lost broker is waited for; any other Kafka error
     makes it read everything again through a new connection, while `find` answers from what was known before, until as
-    much is read again as there is. A value that is no framework becomes a dead letter, and the last good version stays;
-    every start of every worker reads it again, so its dead letter may be repeated, under the same id.
+    much is read again as there is.
+
+    A value that is no framework becomes a dead letter, and the last good version stays. Each start of each worker reads
+    the topic from its beginning and commits nothing, so it publishes that dead letter again, until a good version takes
+    the place of the value: with the same `dead_letter_id`, made of the event, so that it counts once. To remember what
+    was told already would need a place that all workers share, and a value that came while none ran must be told, too.
 
     Args:
         connection: how to reach Kafka.

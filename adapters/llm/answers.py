@@ -22,7 +22,8 @@ def name_of(value: object, provider: str = "") -> str | None:
     """
     if not isinstance(value, str):
         return None
-    name = "".join(c for c in value if c.isprintable()).strip()
+    name = value if value.isprintable() else "".join(c for c in value if c.isprintable())
+    name = name.strip()
     if provider:
         name = name.removeprefix(f"{provider}/")
     return name[:MAX_NAME] or None

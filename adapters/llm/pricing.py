@@ -7,8 +7,9 @@ Where a cost comes from, or why there is none (`Cost.source`):
 - `offline`: the model that ships with the project costs nothing.
 - `unknown_model`: the map does not know the model, or has it at no price or at 0; unknown is never 0.
 - `missing_usage`: the provider did not say what was used.
-- `implausible_usage`: it said something that cannot be (negative, no whole number, more cached than read, ...);
-  none of its figures is kept.
+- `implausible_usage`: it said something that cannot be (negative, no whole number, more cached than read, more than
+  MAX_TOKENS, ...); none of its figures is kept. Or a cost came out above MAX_COST_USD, which is not kept. The consumer
+  of LLM calls holds the events of other services to the two limits.
 - `no_answer`: the attempt ended without an answer. A 429, a 500 or a refused connection cost nothing as a rule, but
   what a timeout or a broken connection cost cannot be known, and the provider bills them all by rules of its own:
   so the cost of each is unknown (NULL, counted as unpriced), not 0.
@@ -21,20 +22,18 @@ from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from domain.llm.calls import Cost, Usage
+from schemas.llm_calls import IMPLAUSIBLE_USAGE, MAX_COST_USD, MAX_TOKENS
 
 PRICE_MAP = "price_map"
 CONFIGURED = "configured"
 OFFLINE = "offline"
 UNKNOWN_MODEL = "unknown_model"
 MISSING_USAGE = "missing_usage"
-IMPLAUSIBLE_USAGE = "implausible_usage"
 NO_ANSWER = "no_answer"
 
 NO_COST = Cost(None, NO_ANSWER)
 """The cost of an attempt that brought no answer."""
 
-MAX_TOKENS = 100_000_000
-_MAX_COST = Decimal(1_000_000)
 _TWELVE_PLACES = Decimal("1e-12")
 _REMEMBERED_MODELS = 256
 _PROBES = ((1000, 200, 0, 0), (1000, 200, 600, 0), (1000, 200, 0, 150), (40_000, 3_000, 20_000, 1_000))
@@ -218,6 +217,6 @@ def _price(info: Mapping[str, Any], *names: str) -> Decimal:
 
 
 def _cost(usd: Decimal, source: str) -> Cost:
-    if not usd.is_finite() or not 0 <= usd < _MAX_COST:
+    if not usd.is_finite() or not 0 <= usd <= MAX_COST_USD:
         return Cost(None, IMPLAUSIBLE_USAGE)
     return Cost(usd.quantize(_TWELVE_PLACES, rounding=ROUND_HALF_EVEN), source)

@@ -51,6 +51,9 @@ class _Outcome:
 class RecordingModel:
     """A RecordedModel (domain.llm.conversation): one attempt within its time, its answer parsed, an event published.
 
+    An attempt's duration, and its time, begin when the model is asked. What a model does with its own calls before it
+    sends them counts: `offline/semantic` answers in one thread, and its calls queue for it.
+
     Args:
         inner: the model that is asked.
         publisher: where the events go.
@@ -154,12 +157,12 @@ class RecordingModel:
 
     def _publish(self, event: LLMCall, attempt: Attempt) -> None:
         """Send the event in a task of its own, so that it is sent though the attempt is being cancelled."""
-        headers = headers_for(
-            event, event_id=str(event.call_id), trace_id=event.trace_id or event.invocation_id.hex, time=event.timestamp
-        )
+        call_id = str(event.call_id)
+        trace_id = event.trace_id or event.invocation_id.hex
+        headers = headers_for(event, event_id=call_id, trace_id=trace_id, time=event.timestamp)
         key = str(event.invocation_id).encode()
         message = OutboundMessage(LLM_CALLS.name, key=key, value=event.to_bytes(), headers=headers)
-        task = asyncio.create_task(self._send(message, event), name=f"llm-call {event.call_id}")
+        task = asyncio.create_task(self._send(message, event), name=f"llm-call {call_id}")
         self._pending.add(task)
         task.add_done_callback(self._published)
         attempt.invocation.receipts.append(task)
@@ -190,14 +193,17 @@ class RecordingModel:
 
 
 def _event(model: RecordingModel, attempt: Attempt, outcome: _Outcome, started_at: datetime, seconds: float) -> LLMCall:
-    """The event of one attempt: figures and names only, no text of anyone's."""
+    """The event of one attempt: figures and names only, no text of anyone's.
+
+    The ids can be stored as they are: an input with an id that no text column takes (NUL) is not decoded.
+    """
     invocation, completion, error = attempt.invocation, outcome.completion, outcome.error
     usage = completion.usage if completion is not None else Usage()
     cost = completion.cost if completion is not None else NO_COST
     status = completion.http_status if completion is not None else getattr(error, "http_status", None)
     return LLMCall(
         call_id=uuid4(),
-        tenant_id=_storable(invocation.tenant_id),
+        tenant_id=invocation.tenant_id,
         operation=invocation.operation,
         invocation_id=invocation.invocation_id,
         invocation_started_at=invocation.started_at,
@@ -217,12 +223,7 @@ def _event(model: RecordingModel, attempt: Attempt, outcome: _Outcome, started_a
         attempt=min(attempt.number, 32_767),
         http_status=status if status is not None and 100 <= status <= 999 else None,
         prompt_version=attempt.prompt_version,
-        record_id=invocation.record_id and _storable(invocation.record_id),
-        request_id=invocation.request_id and _storable(invocation.request_id),
+        record_id=invocation.record_id,
+        request_id=invocation.request_id,
         trace_id=invocation.trace_id,
     )
-
-
-def _storable(text: str) -> str:
-    """The id without NUL, which no column of PostgreSQL takes: the call must count, whatever its record is called."""
-    return text.replace("\x00", "\ufffd")

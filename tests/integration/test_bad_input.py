@@ -9,8 +9,9 @@ import pytest
 from aiokafka.errors import MessageSizeTooLargeError
 
 from domain.delivery.reasons import REASONS
-from schemas.cloudevents import deterministic_id
+from schemas.cloudevents import deterministic_id, identify
 from schemas.topics import RECORDS
+from tests import odd_headers
 from tests.builders import FRAMEWORK, TENANT
 from tests.integration.crm_support import a_crm
 from tests.integration.system_support import empty_topics
@@ -81,6 +82,25 @@ async def test_each_bad_input_is_a_dead_letter_with_its_bytes_and_its_neighbours
         assert ("x-crm", b"\xff\x00") in [(h["key"], b64decode(h["value_base64"])) for h in letter["headers"]]
         assert letter["message"].endswith(".")
         await crm.assert_answered(neighbour)
+
+
+async def test_a_header_name_that_is_not_utf_8_is_as_good_as_any_other(crm):
+    """In one batch, compressed, between good ones: aiokafka alone would fail on it at every start of every worker."""
+    odd, ids, batch = (odd_headers.Name(odd_headers.ODD), b"\xff"), [], []
+    for number, value in enumerate([raw(record_id="a"), raw(record_id="b"), b"{oops", raw(record_id="c")]):
+        headers = [("ce_source", crm.source.encode()), ("ce_id", f"odd-{number}".encode()), *[odd] * (number in (1, 2))]
+        batch.append((b"k", value, headers))
+        ids.append(identify(RECORDS.name, b"k", value, headers).event_id)
+    first = await odd_headers.send(crm.producer, RECORDS.name, batch, codec=odd_headers.GZIP)
+
+    for answered in (0, 1, 3):
+        await crm.assert_answered(ids[answered])
+    letter = await crm.letter(ids[2])
+    assert (letter["reason"], letter["source"]["offset"]) == ("not_json", first + 2)
+    assert b64decode(letter["value_base64"]) == b"{oops"
+    assert [header["key"] for header in letter["headers"]] == ["ce_source", "ce_id", odd_headers.ODD_TOLD]
+    assert b64decode(letter["headers"][2]["value_base64"]) == b"\xff"
+    await crm.assert_answered(await crm.send(a_record("after-odd-names")))
 
 
 async def test_a_record_over_kafkas_limit_is_told_to_the_one_who_sends_it(crm):

@@ -16,6 +16,7 @@ from adapters.kafka.publisher import KafkaPublisher
 from domain.errors import BrokerUnavailableError, BugError, UserError
 from domain.ports import OutboundMessage
 from schemas.topics import FRAMEWORKS, JUDGEMENTS, SUMMARIES, TOPICS
+from tests import odd_headers
 from tests.fakes import FakePublisher
 from tests.integration.streams_support import bench, now, repeats, report
 
@@ -106,6 +107,29 @@ async def test_catalogue_that_cannot_go_on_says_so(connection):
     publisher.refuse = refuse
     with pytest.raises(BugError, match="ZeroDivisionError"):  # the broken value of the test before
         await KafkaFrameworkCatalogue(connection, publisher).start()
+
+
+async def test_each_start_tells_of_a_bad_framework_again_under_the_same_id(connection):
+    """Who keeps the first of equal ids sees one, however many workers start."""
+    told = []
+    for _ in range(2):
+        publisher = FakePublisher()
+        async with KafkaFrameworkCatalogue(connection, publisher):
+            told.append([letter.dead_letter_id for letter in publisher.dead_letters()])
+    assert len(told[0]) == 1
+    assert told[0] == told[1]
+
+
+async def test_a_header_name_that_is_not_utf_8_does_not_end_the_catalogue(connection):
+    odd = [(odd_headers.Name(odd_headers.ODD), b"1")]
+    batch = [(f"t/{name}".encode(), framework("1", name=name), odd if name == "odd" else []) for name in ("odd", "o")]
+    async with KafkaFrameworkCatalogue(connection, FakePublisher()) as catalogue:
+        async with AIOKafkaProducer(**connection.client_options()) as producer:
+            await odd_headers.send(producer, FRAMEWORKS.name, batch)
+        await until(catalogue, lambda: catalogue.find("t", "o"))
+        assert catalogue.find("t", "odd").version == "1"
+    async with KafkaFrameworkCatalogue(connection, FakePublisher()) as started_later:
+        assert started_later.find("t", "odd") == catalogue.find("t", "odd")
 
 
 async def test_while_all_is_read_again_the_catalogue_answers_from_what_it_knew(connection, monkeypatch):

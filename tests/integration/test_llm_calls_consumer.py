@@ -1,104 +1,24 @@
 """`llm.calls` -> `llm_calls` on a real broker and a real database, through outages, rebalances and bad events."""
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from datetime import timedelta
+from decimal import Decimal
 from typing import Any
-from uuid import uuid4
 
 import pytest
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka import AIOKafkaConsumer
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.llm_calls import PostgresLLMCallSink
-from consumers.batches import Progress
+from adapters.postgres.usage import PostgresUsageReader
 from consumers.llm_calls import LLMCallConsumerSettings, consume_llm_calls
 from domain.errors import BugError, SinkUnavailableError, UserError
-from schemas.llm_calls import LLMCall
+from domain.usage import Window
+from tests import odd_headers
 from tests.fakes import FakePublisher
-from tests.usage_support import MemorySink, llm_call, many_calls, migrated_database, mortal_postgres
-
-PARTITIONS = 3
-SECONDS = 30
-
-
-@dataclass
-class Rig:
-    """A topic of the test's own, a table of its own, and consumers between them."""
-
-    bootstrap: str
-    engine: AsyncEngine
-    producer: AIOKafkaProducer
-    topic: str = field(default_factory=lambda: f"llm.calls.{uuid4().hex[:8]}")
-    publisher: FakePublisher = field(default_factory=FakePublisher)
-
-    def settings(self, **changes: Any) -> LLMCallConsumerSettings:
-        given = {"kafka": {"bootstrap_servers": self.bootstrap}, "group_id": self.topic, "topic": self.topic}
-        return LLMCallConsumerSettings(**given | {"drain_seconds": 10.0, "max_wait_seconds": 0.05} | changes)
-
-    async def send(self, *values: LLMCall | bytes | None) -> None:
-        sent = []
-        for number, value in enumerate(values):
-            raw = value.to_bytes() if isinstance(value, LLMCall) else value
-            sent.append(await self.producer.send(self.topic, raw, b"key", number % PARTITIONS))
-        await asyncio.gather(*sent)
-
-    async def rows(self) -> int:
-        async with self.engine.connect() as connection:
-            return (await connection.execute(text("SELECT count(*) FROM llm_calls"))).scalar_one()
-
-    async def committed(self) -> int:
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.bootstrap, group_id=self.topic, enable_auto_commit=False)
-        await consumer.start()
-        try:
-            partitions = [TopicPartition(self.topic, number) for number in range(PARTITIONS)]
-            return sum([await consumer.committed(partition) or 0 for partition in partitions])
-        finally:
-            await consumer.stop()
-
-    async def until_committed(self, offsets: int) -> None:
-        async with asyncio.timeout(SECONDS):
-            while await self.committed() < offsets:
-                pass  # each look takes a while: it logs in to the broker
-
-    @contextlib.asynccontextmanager
-    async def consuming(self, sink=None, **changes: Any) -> AsyncIterator[Progress]:
-        """A consumer at work, stopped in good order at the end."""
-        stop, progress = asyncio.Event(), Progress()
-        sink = sink or PostgresLLMCallSink(self.engine)
-        work = asyncio.create_task(consume_llm_calls(self.settings(**changes), sink, self.publisher, stop, progress))
-        try:
-            yield progress
-        finally:
-            stop.set()
-            await asyncio.wait_for(work, SECONDS)
-
-
-async def until(condition) -> None:
-    async with asyncio.timeout(SECONDS):
-        while not condition():  # noqa: ASYNC110 - what is watched are counters
-            await asyncio.sleep(0.02)
-
-
-@contextlib.asynccontextmanager
-async def a_rig(bootstrap: str, database_url: str) -> AsyncIterator[Rig]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=5)
-    await admin.start()
-    await producer.start()
-    try:
-        async with migrated_database(database_url) as (_, engine):
-            rig = Rig(bootstrap, engine, producer)
-            await admin.create_topics([NewTopic(rig.topic, PARTITIONS, 1)])
-            yield rig
-            await admin.delete_topics([rig.topic])
-    finally:
-        await producer.stop()
-        await admin.close()
+from tests.integration.llm_calls_support import SECONDS, a_rig, until
+from tests.usage_support import NOON, MemorySink, llm_call, many_calls, mortal_postgres
 
 
 @pytest.fixture
@@ -146,6 +66,49 @@ async def test_bad_events_among_good_ones_harm_nobody(rig):
         ["empty_payload"] * 2 + ["not_json"] * 3 + ["wrong_schema", "unknown_version", "not_storable"]
     )
     assert await rig.committed() == 48
+
+
+async def test_absurd_figures_of_other_services_count_as_calls_and_in_no_sum(rig):
+    dear = Decimal("999999.999999999999")
+    absurd = [
+        llm_call(input_tokens=2**63 - 1),
+        llm_call(output_tokens=2**63 - 1, cost_usd=dear),
+        llm_call(reasoning_output_tokens=10**12),
+        llm_call(cost_usd=dear),
+        llm_call(cost_usd=dear, status="error", error_class="TheirError"),
+    ]
+    await rig.send(*many_calls(3, cost_usd=Decimal("0.25")), *absurd)
+
+    async with rig.consuming() as progress:
+        await until(lambda: progress.stored == 8)
+
+    window = Window(NOON, NOON + timedelta(days=1))
+    answer = await PostgresUsageReader(rig.engine).of_tenant("red-cross", window)
+    assert rig.publisher.dead_letters() == []
+    for view in (answer.llm_calls, answer.invocations):
+        assert (view.total, view.failed, view.unpriced) == (8, 1, 5)
+        assert (view.cost_usd, view.failed_cost_usd) == (Decimal("0.75"), 0)
+        assert (view.input_tokens.total, view.input_tokens.max) == (4 * 900, 900)  # of the dear one, too
+        assert (view.output_tokens.total, view.output_tokens.max) == (4 * 60, 60)
+    async with rig.engine.connect() as connection:
+        sources = (await connection.execute(text("SELECT cost_source, count(*) FROM llm_calls GROUP BY 1"))).all()
+    assert dict(map(tuple, sources)) == {"price list": 3, "implausible_usage": 5}
+
+
+async def test_a_header_name_that_is_not_utf_8_costs_nobody_a_row(rig):
+    odd = [(odd_headers.Name(odd_headers.ODD), None)]
+    values = [llm_call().to_bytes(), llm_call().to_bytes(), b"{", llm_call().to_bytes()]
+    await odd_headers.send(
+        rig.producer, rig.topic, [(b"k", value, odd if place else []) for place, value in enumerate(values)]
+    )
+    await rig.send(*many_calls(6))
+
+    async with rig.consuming() as progress:
+        await until(lambda: progress.stored == 9 and progress.dead_lettered == 1)
+
+    (letter,) = rig.publisher.dead_letters()
+    assert [header.key for header in letter.headers] == [odd_headers.ODD_TOLD]
+    assert await rig.committed() == 10
 
 
 async def test_nothing_is_committed_before_dead_letters_are_acknowledged(rig):

@@ -1,11 +1,13 @@
 """Bytes of `llm.calls`: what is a call, and why the rest is none."""
 
 import json
+from decimal import Decimal
 
 import pytest
 
 from consumers.decoding import decode
 from domain.errors import EmptyPayloadError, InputError, NotJSONError, UnknownVersionError, WrongSchemaError
+from schemas.llm_calls import MAX_COST_USD, MAX_TOKENS
 from tests.usage_support import llm_call
 
 GOOD = json.loads(llm_call().to_bytes())
@@ -56,3 +58,32 @@ def test_the_reason_quotes_nothing_of_the_message():
 
     assert "call_id" in caught.value.message
     assert "secret" not in caught.value.message
+
+
+@pytest.mark.parametrize(
+    "kind", ["input_tokens", "output_tokens", "cache_read_input_tokens", "reasoning_output_tokens"]
+)
+@pytest.mark.parametrize("absurd", [MAX_TOKENS + 1, 2**63 - 1])
+def test_a_call_of_absurd_usage_comes_without_its_figures_and_says_why(kind, absurd):
+    told = llm_call(cost_source="their own", **{kind: absurd})
+
+    call = decode(told.to_bytes())
+
+    assert (call.input_tokens, call.output_tokens, call.cost_usd) == (None, None, None)
+    assert (call.cache_read_input_tokens, call.reasoning_output_tokens) == (None, None)
+    assert call.cost_source == "implausible_usage"
+    kept = {"call_id", "tenant_id", "invocation_id", "timestamp", "call_duration_ms", "status", "model", "record_id"}
+    assert call.model_dump(include=kept) == told.model_dump(include=kept)
+
+
+def test_a_call_of_absurd_cost_keeps_its_tokens():
+    call = decode(llm_call(cost_usd=MAX_COST_USD + Decimal("0.01")).to_bytes())
+
+    assert (call.input_tokens, call.output_tokens) == (900, 60)
+    assert (call.cost_usd, call.cost_source) == (None, "implausible_usage")
+
+
+def test_the_most_that_is_believed_is_kept():
+    most = llm_call(input_tokens=MAX_TOKENS, output_tokens=MAX_TOKENS, cost_usd=MAX_COST_USD)
+
+    assert decode(most.to_bytes()) == most

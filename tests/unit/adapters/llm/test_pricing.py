@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.llm.litellm_setup import litellm
-from adapters.llm.pricing import MAX_TOKENS, PriceBook, Reading, read_usage
+from adapters.llm.pricing import PriceBook, Reading, read_usage
 from domain.llm.calls import Cost, Usage
+from schemas.llm_calls import MAX_TOKENS
 
 
 def told(spent: object, written: object, cached: object = None, reasoning: object = None) -> dict[str, object]:

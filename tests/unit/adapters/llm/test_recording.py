@@ -273,14 +273,3 @@ async def test_each_attempt_has_an_id_of_its_own() -> None:
     await recorder.aclose()
     assert len({event.call_id for event in publisher.events()}) == 3
     assert len(about.invocation.receipts) == 3
-
-
-async def test_a_call_about_an_id_with_nul_can_be_stored() -> None:
-    """PostgreSQL takes no NUL in a text; the call's cost must count all the same."""
-    publisher = Publisher()
-    invocation = Invocation(uuid4(), "te\x00nant", "summarize", STARTED, 10.0, record_id="a\x00b")
-    recorder = RecordingModel(answering(answer()), publisher, 5.0)
-    await recorder.ask(PROMPT, Attempt(invocation, 1, "summarize.v1"), str)
-    await recorder.aclose()
-    (event,) = publisher.events()
-    assert (event.tenant_id, event.record_id) == ("te\ufffdnant", "a\ufffdb")

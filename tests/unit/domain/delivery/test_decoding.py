@@ -62,6 +62,26 @@ def test_no_json_object(value):
 
 
 @pytest.mark.parametrize(
+    ("topic", "event", "name"),
+    [
+        ("feedback.records", a_record(), "tenant_id"),
+        ("feedback.records", a_record(), "record_id"),
+        ("feedback.requests", an_analysis_request(), "tenant_id"),
+        ("feedback.requests", an_analysis_request(), "request_id"),
+        ("feedback.requests", a_summary_request(), "tenant_id"),
+        ("feedback.requests", a_summary_request(), "request_id"),
+    ],
+)
+def test_no_id_comes_through_that_no_text_column_takes(topic, event, name):
+    """The events of its LLM calls carry these ids as they are."""
+    payload = event.model_dump(mode="json", exclude_none=True)
+    assert refused(payload | {name: "a\x00b"}, topic=topic).reason == "wrong_schema"
+    assert refused(payload | {name: "a\ud800b"}, topic=topic).reason == "not_json"
+    half = json.dumps(payload | {name: "a?b"}).encode().replace(b"a?b", b"a\xed\xa0\x80b")
+    assert refused(half, topic=topic).reason == "not_json"
+
+
+@pytest.mark.parametrize(
     ("change", "told"),
     [
         ({"tenant_id": None}, "tenant_id: "),
