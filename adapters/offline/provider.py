@@ -24,6 +24,7 @@ class OfflineModel:
 
     def __init__(self, engine: Engine | None = None) -> None:
         self._engine = engine
+        self._loaded = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="offline-semantic")
 
     def warm_up(self) -> None:
@@ -48,9 +49,11 @@ class OfflineModel:
         self._thread.shutdown(wait=False, cancel_futures=True)
 
     def _load(self) -> Engine:
-        self._engine = self._engine or shared_engine()
-        self._engine.warm_up()
-        return self._engine
+        engine = self._engine = self._engine or shared_engine()
+        if not self._loaded:  # to load again what is there costs as much as an answer
+            engine.warm_up()
+            self._loaded = True
+        return engine
 
     def _answer(self, prompt: Prompt) -> str:
         return self._load().answer(prompt.system, prompt.user)
