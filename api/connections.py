@@ -2,12 +2,12 @@
 
 uvicorn bounds the pauses between requests, but neither how long a request may take to arrive nor how long an answer may
 lie unread, and its `limit_concurrency` counts connections that ask for nothing: a few hundred idle ones would end in
-503 for everyone. Here they cost nobody an answer: where there are too many connections, the one that has waited longest
-without a whole request is closed.
+503 for everyone. Here they cost nobody an answer: where there are too many connections, one that is closing gives way,
+or else the one that has waited longest without a whole request. A connection that closes counts until it is closed: its
+answer may lie unread, and it holds a file as every other does.
 """
 
 import asyncio
-import math
 from typing import Any
 from uuid import uuid4
 
@@ -34,6 +34,7 @@ class Connection(H11Protocol):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.waiting_since: float | None = None
+        self.is_over = False
         self._patience: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
 
@@ -41,16 +42,18 @@ class Connection(H11Protocol):
         """A new client; the one that has waited longest may have to make room."""
         super().connection_made(transport)  # type: ignore[arg-type]  # uvicorn's narrower parameter
         self._watch()
-        others = [other for other in self.connections if isinstance(other, Connection) and not other.is_closing]
+        # Those that are over are still among uvicorn's, until the loop's next turn.
+        others = [other for other in self.connections if isinstance(other, Connection) and not other.is_over]
         if len(others) > MAX_CONNECTIONS:
             # We are one of those that wait, so there is one.
-            min(others, key=lambda other: other.waiting_since or math.inf).abort()
+            min((other for other in others if other.can_give_way), key=_in_this_order).abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The end, whoever wanted it."""
         super().connection_lost(exc)
+        self.is_over = True
         self._stop_watching()
-        self.resume_writing()
+        self._stop_the_last_clock()
 
     def data_received(self, data: bytes) -> None:
         """More of a request."""
@@ -58,8 +61,18 @@ class Connection(H11Protocol):
         self._watch()
 
     def on_response_complete(self) -> None:
-        """Ready for the next request, which may be here already."""
+        """Ready for the next request, which may be here already; or for the end."""
         super().on_response_complete()
+        self._watch()
+
+    def eof_received(self) -> None:
+        """The client has said all; the transport closes when we return."""
+        super().eof_received()
+        self._close_soon()
+
+    def shutdown(self) -> None:
+        """The process ends."""
+        super().shutdown()
         self._watch()
 
     @property
@@ -68,17 +81,31 @@ class Connection(H11Protocol):
         return self.transport.is_closing()
 
     @property
+    def can_give_way(self) -> bool:
+        """Whether no request of its is being answered."""
+        return self.is_closing or self.waiting_since is not None
+
+    @property
     def _answering(self) -> bool:
         return bool(self.cycle) and not self.cycle.response_complete  # there is no cycle before the first request
 
     def abort(self) -> None:
         """Close at once, whatever is still unsent."""
+        self.is_over = True
         self._stop_watching()
         self.transport.abort()
 
+    def _close_soon(self) -> None:
+        """Close once all is sent; and in any case when it has lain unread for too long."""
+        self.transport.close()
+        self._stop_watching()
+        self._unread = self._unread or self.loop.call_later(UNREAD_SECONDS, self.abort)
+
     def _watch(self) -> None:
-        """Start the clock where a request is to come, stop it where one is here."""
-        if self.is_closing or self.conn.their_state not in _CLIENT_IS_SENDING:
+        """Start the clock where a request is to come, stop it where one is here; where uvicorn closed, see to it."""
+        if self.is_closing:
+            self._close_soon()
+        elif self.conn.their_state not in _CLIENT_IS_SENDING:
             self._stop_watching()
         elif self.waiting_since is None:
             self.waiting_since = self.loop.time()
@@ -98,7 +125,7 @@ class Connection(H11Protocol):
         elif self.conn.their_state is h11.IDLE and self.conn.trailing_data[0]:
             self._refuse(408, "request_timeout", f"The request was not here within {REQUEST_SECONDS:.0f} seconds.")
         else:
-            self.transport.close()
+            self._close_soon()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn's signature
         """What cannot be read as HTTP, in our envelope."""
@@ -118,7 +145,7 @@ class Connection(H11Protocol):
                 h11.EndOfMessage(),
             ):
                 self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
+        self._close_soon()
 
     def pause_writing(self) -> None:
         """The client reads too slowly."""
@@ -126,8 +153,12 @@ class Connection(H11Protocol):
         self._unread = self._unread or self.loop.call_later(UNREAD_SECONDS, self.abort)
 
     def resume_writing(self) -> None:
-        """It reads again, or is gone."""
+        """It reads again."""
         super().resume_writing()
+        if not self.is_closing:
+            self._stop_the_last_clock()
+
+    def _stop_the_last_clock(self) -> None:
         if self._unread is not None:
             self._unread.cancel()
             self._unread = None
@@ -135,5 +166,9 @@ class Connection(H11Protocol):
     def timeout_keep_alive_handler(self) -> None:
         """No further request came: the end, also for a client that has not read what it was answered."""
         super().timeout_keep_alive_handler()
-        if self.transport.get_write_buffer_size():
-            self.loop.call_later(UNREAD_SECONDS, self.transport.abort)
+        self._watch()
+
+
+def _in_this_order(connection: Connection) -> tuple[bool, float]:
+    """Who gives way first: whoever is closing, then whoever has waited longest."""
+    return not connection.is_closing, connection.waiting_since or 0.0

@@ -11,11 +11,16 @@ from domain.usage import OperationUsage, TenantUsage, UsageReader
 
 _ERRORS: dict[int | str, dict[str, Any]] = {
     401: {"model": ErrorEnvelope, "description": "`missing_key`, `invalid_key`, `revoked_key`"},
+    408: {"model": ErrorEnvelope, "description": "`request_timeout`: the request did not arrive in time"},
     422: {
         "model": ErrorEnvelope,
         "description": "`missing_parameter`, `invalid_timestamp`, `naive_timestamp`, `reversed_window`",
     },
-    503: {"model": ErrorEnvelope, "description": "`usage_backend_unavailable`"},
+    431: {"model": ErrorEnvelope, "description": "`head_too_large`: the address and the headers together"},
+    503: {
+        "model": ErrorEnvelope,
+        "description": "`usage_backend_unavailable`, `overloaded`; `Retry-After` says when to ask again",
+    },
 }
 _SUPERUSER_ERRORS: dict[int | str, dict[str, Any]] = {
     403: {"model": ErrorEnvelope, "description": "`superuser_required`"}

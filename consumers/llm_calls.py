@@ -155,6 +155,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         self._stop = stop
         self._read_ahead: list[ConsumerRecord] = []
         self._uncommitted: dict[TopicPartition, int] = {}
+        self._assignments = 0
         self._at_rest = asyncio.Event()
         self._at_rest.set()
 
@@ -188,28 +189,32 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
             await asyncio.wait_for(self._at_rest.wait(), self._settings.drain_seconds)
         except TimeoutError:
             logger.warning("partitions are given up with a batch under way; it will be repeated, and counted once")
+        # Whoever has a partition meanwhile may get further: an offset of ours, committed later, would send all back.
+        self._assignments += 1
+        self._read_ahead.clear()
+        self._uncommitted.clear()
 
     async def _gather(self, stopping: asyncio.Task[bool]) -> list[ConsumerRecord]:
         """The next batch: as soon as it is full, or `max_wait_seconds` after its first message."""
-        records, self._read_ahead = self._read_ahead, []
         deadline: float | None = None
         clock = asyncio.get_running_loop().time
-        while len(records) < self._settings.max_rows and not stopping.done():
-            if records and deadline is None:
+        while len(self._read_ahead) < self._settings.max_rows and not stopping.done():
+            if self._read_ahead and deadline is None:
                 deadline = clock() + self._settings.max_wait_seconds
             patience = POLL_SECONDS if deadline is None else deadline - clock()
             if patience <= 0:
                 break
-            poll = self._poll(patience, self._settings.max_rows - len(records))
+            poll = self._poll(patience, self._settings.max_rows - len(self._read_ahead))
             await asyncio.wait({poll, stopping}, return_when=asyncio.FIRST_COMPLETED)
             found = await self._polled(poll)
-            records += found
             if not found and deadline is None and self._uncommitted:
                 break
+        records, self._read_ahead = self._read_ahead, []
         return records
 
     async def _settle(self, records: list[ConsumerRecord], stopping: asyncio.Task[bool]) -> bool:
         """Settle a batch; False where `stop` was set and it could not be done in time."""
+        assignment = self._assignments
         settling = asyncio.create_task(self._settler.settle([InboundMessage.from_kafka(record) for record in records]))
         try:
             done, _ = await asyncio.wait({settling}, timeout=PATIENCE_SECONDS)
@@ -221,8 +226,9 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
             settling.result()
         finally:
             await _cancelled(settling)
-        for record in records:
-            self._uncommitted[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        if assignment == self._assignments:
+            for record in records:
+                self._uncommitted[TopicPartition(record.topic, record.partition)] = record.offset + 1
         return True
 
     async def _wait_polling(self, settling: asyncio.Task[None], stopping: asyncio.Task[bool]) -> None:
@@ -237,36 +243,43 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
             self._consumer.pause(*self._consumer.assignment())
             poll = self._poll(POLL_SECONDS, self._settings.max_rows)
             await asyncio.wait({poll, settling}, return_when=asyncio.FIRST_COMPLETED, timeout=POLL_SECONDS)
-            self._read_ahead += await self._polled(poll)
+            await self._polled(poll)
         self._consumer.resume(*(self._consumer.paused() & self._consumer.assignment()))
 
-    def _poll(self, seconds: float, at_most: int) -> asyncio.Task[dict[TopicPartition, list[ConsumerRecord]]]:
-        return asyncio.create_task(self._consumer.getmany(timeout_ms=int(seconds * 1000), max_records=at_most))
+    def _poll(self, seconds: float, at_most: int) -> asyncio.Task[bool]:
+        return asyncio.create_task(self._read(seconds, at_most))
 
-    async def _polled(self, poll: asyncio.Task[dict[TopicPartition, list[ConsumerRecord]]]) -> list[ConsumerRecord]:
+    async def _read(self, seconds: float, at_most: int) -> bool:
+        """Read on; whether anything came. What came is kept in the same step, and so no revocation misses it."""
+        found = await self._consumer.getmany(timeout_ms=int(seconds * 1000), max_records=at_most)
+        for records in found.values():
+            self._read_ahead += records
+        return bool(found)
+
+    async def _polled(self, poll: asyncio.Task[bool]) -> bool:
         await _cancelled(poll)
         if poll.cancelled():
-            return []
+            return False
         error = poll.exception()
         if error is None:
-            return [record for records in poll.result().values() for record in records]
+            return poll.result()
         if not isinstance(error, KafkaError):
             raise error
         if not error.retriable:
             raise BrokerUnavailableError(f"Kafka stopped serving {self._settings.topic} ({type(error).__name__}).")
         logger.warning("Kafka does not serve %s now (%s)", self._settings.topic, type(error).__name__)
         await asyncio.sleep(POLL_SECONDS)
-        return []
+        return False
 
     async def _commit(self) -> None:
         """Commit what is settled, as far as it is still ours; what cannot be committed now is tried again next time."""
         mine = self._consumer.assignment()
-        offsets = {tp: offset for tp, offset in self._uncommitted.items() if tp in mine}
+        offsets = self._uncommitted = {tp: offset for tp, offset in self._uncommitted.items() if tp in mine}
         if not offsets:
             return
         try:
             async with asyncio.timeout(self._settings.commit_seconds):
-                await self._consumer.commit(offsets)
+                await self._consumer.commit(dict(offsets))
         except (CommitFailedError, IllegalStateError):
             logger.info("a batch was stored, but its partitions have moved on; its repeat counts for nothing")
         except (KafkaError, TimeoutError) as error:

@@ -9,6 +9,7 @@ from functools import partial
 
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.frameworks import KafkaFrameworkCatalogue
+from adapters.kafka.header_names import take_any_header_names
 from adapters.kafka.publisher import KafkaPublisher
 from adapters.llm.factory import open_model
 from adapters.llm.recording import RecordingModel
@@ -18,6 +19,7 @@ from adapters.postgres.fitness import DatabaseAwayError, ensure_usable
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
+from adapters.postgres.rights import KEEPING_KEYS, READING_USAGE, STORING_CALLS, Rights
 from adapters.postgres.usage import PostgresUsageReader
 from domain.delivery.delivery import Delivery
 from domain.delivery.settings import DeliverySettings
@@ -31,13 +33,17 @@ logger = logging.getLogger(__name__)
 
 _WINDOW = 4096
 
+_HOST_SECONDS = 10.0
+"""A host name that is unknown for so long at the start is a mistake: the process ends, and may be started again."""
+
 
 def kafka_connection(settings: Settings) -> KafkaConnection:
-    """How to reach Kafka.
+    """How to reach Kafka. From here on every consumer of this process, whoever opens it, reads any client's records.
 
     Raises:
         UserError: no address is set.
     """
+    take_any_header_names()
     if not settings.kafka_bootstrap_servers:
         raise UserError(
             "KAFKA_BOOTSTRAP_SERVERS is not set.",
@@ -109,15 +115,16 @@ async def _unchecked_engine(settings: Settings) -> AsyncIterator[Engine]:
 
 
 @asynccontextmanager
-async def _patient_engine(settings: Settings) -> AsyncIterator[Engine]:
+async def _patient_engine(settings: Settings, rights: Rights) -> AsyncIterator[Engine]:
     """For a process that can wait for the database: an outage is a warning, as replicas start in any order.
 
     Raises:
-        UserError: waiting would not help: a wrong password, an unknown database, a schema that is not there.
+        UserError: waiting would not help: a wrong password, an unknown host or database, a schema that is not there,
+            rights that we lack.
     """
     async with _unchecked_engine(settings) as engine:
         try:
-            await ensure_usable(database_settings(settings), engine)
+            await ensure_usable(database_settings(settings), engine, rights, host_seconds=_HOST_SECONDS)
         except DatabaseAwayError as error:
             logger.warning("%s Started without it; it is used as soon as it answers. %s", error.message, error.remedy)
         yield engine
@@ -128,10 +135,10 @@ async def key_store(settings: Settings) -> AsyncIterator[PostgresKeyStore]:
     """The API keys.
 
     Raises:
-        UserError: the database is not set, cannot be reached, or has no such table.
+        UserError: the database is not set, cannot be reached, has no such table, or does not let us at it.
     """
     async with _unchecked_engine(settings) as engine:
-        await ensure_usable(database_settings(settings), engine)
+        await ensure_usable(database_settings(settings), engine, KEEPING_KEYS)
         yield PostgresKeyStore(engine)
 
 
@@ -231,7 +238,7 @@ async def run_consumer(settings: Settings, stop: asyncio.Event) -> None:
 
 @asynccontextmanager
 async def _sink_and_publisher(settings: Settings) -> AsyncIterator[tuple[PostgresLLMCallSink, EventPublisher]]:
-    async with publisher(settings) as events, _patient_engine(settings) as engine:
+    async with publisher(settings) as events, _patient_engine(settings, STORING_CALLS) as engine:
         yield PostgresLLMCallSink(engine), events
 
 
@@ -248,7 +255,7 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
     async def parts() -> AsyncIterator[tuple[socket.socket, Engine]]:
         database_settings(settings)
         with listen(settings.api_host, settings.api_port or DEFAULT_API_PORT) as listener:
-            async with _patient_engine(settings) as engine:
+            async with _patient_engine(settings, READING_USAGE) as engine:
                 yield listener, engine
 
     async def work(found: tuple[socket.socket, Engine]) -> None:

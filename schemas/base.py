@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 SUPPORTED_SCHEMA_VERSION = 1
+MAX_IDENTIFIER_CHARACTERS = 255
 
 _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
 
@@ -29,7 +30,9 @@ def _written_as_a_time(value: object) -> object:
     raise ValueError("must be a time as RFC 3339 writes it, with an offset")
 
 
-Identifier = Annotated[str, StringConstraints(min_length=1, max_length=255), AfterValidator(without_nul)]
+Identifier = Annotated[
+    str, StringConstraints(min_length=1, max_length=MAX_IDENTIFIER_CHARACTERS), AfterValidator(without_nul)
+]
 """A name given by a producer: 1 to 255 characters of any kind but NUL, opaque to us."""
 
 Timestamp = Annotated[AwareDatetime, BeforeValidator(_written_as_a_time)]

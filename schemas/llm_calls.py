@@ -36,19 +36,20 @@ def _to_twelve_places(amount: Decimal) -> Decimal:
 
 
 Tokens = Annotated[int, Field(ge=0, le=MAX_BIGINT)]
-"""What the table can hold; what is above MAX_TOKENS is stored as unknown."""
+"""What the table can hold. Whatever is above MAX_TOKENS is stored as unknown, also what is above this bound."""
 
 Money = Annotated[Decimal, Field(ge=0, lt=_TOO_MUCH, allow_inf_nan=False), AfterValidator(_to_twelve_places)]
 """US dollars: up to 6 digits before the point and 12 after it; further digits are rounded, half to even.
 
-What is above MAX_COST_USD is stored as unknown."""
+Whatever is above MAX_COST_USD is stored as unknown, also what is above this bound."""
 
 
 class LLMCall(Event):
     """One attempt against a provider, whether it answered or not. Key on its topic: the invocation id.
 
-    Any service may publish it. It never holds feedback text, prompts, model output or keys. Figures that cannot be are
-    not taken at their word: see MAX_TOKENS and MAX_COST_USD.
+    Any service may publish it. It never holds feedback text, prompts, model output or keys. The bounds here are for who
+    makes one; a reader takes any number that is not negative, and stores as unknown what cannot be: see MAX_TOKENS and
+    MAX_COST_USD.
     """
 
     ce_type: ClassVar[str] = "llm.call.recorded"

@@ -8,6 +8,7 @@ from schemas.base import Confidence, Event, Identifier, Timestamp
 from schemas.operations import RecordOperation
 
 MAX_CONTENT_CHARACTERS = 100_000
+MAX_LANGUAGE_CHARACTERS = 35
 
 Content = Annotated[str, StringConstraints(min_length=1, max_length=MAX_CONTENT_CHARACTERS)]
 """What a community member said: 1 to 100,000 characters, not only white space."""
@@ -33,7 +34,9 @@ class FeedbackRecordSubmitted(Event):
     record_id: Identifier = Field(description="The record's id in the CRM, unique within the tenant.")
     content: Content = Field(description="The feedback text, 1 to 100,000 characters, not blank.")
     created_at: Timestamp | None = Field(default=None, description="When the community member gave the feedback.")
-    language: str | None = Field(default=None, max_length=35, description="BCP 47 tag of the content, where known.")
+    language: str | None = Field(
+        default=None, max_length=MAX_LANGUAGE_CHARACTERS, description="BCP 47 tag of the content, where known."
+    )
     framework_id: Identifier | None = Field(
         default=None, description="The coding framework of this tenant to code with."
     )

@@ -63,9 +63,14 @@ class FakePublisher:
 
 
 class FakeCatalogue:
-    """Frameworks that a test publishes and withdraws."""
+    """Frameworks that a test publishes and withdraws.
+
+    Attributes:
+        waiting: how many wait for a change now.
+    """
 
     def __init__(self, *frameworks: CodingFramework) -> None:
+        self.waiting = 0
         self._frameworks = {(f.tenant_id, f.framework_id): f for f in frameworks}
         self._change = asyncio.Event()
 
@@ -73,7 +78,11 @@ class FakeCatalogue:
         return self._frameworks.get((tenant_id, framework_id))
 
     async def changed(self) -> None:
-        await self._change.wait()
+        self.waiting += 1
+        try:
+            await self._change.wait()
+        finally:
+            self.waiting -= 1
 
     def publish(self, framework: CodingFramework) -> None:
         """Make a framework known."""

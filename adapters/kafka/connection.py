@@ -8,7 +8,6 @@ from typing import Any
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import KafkaError
 
-from adapters.kafka.header_names import take_any_header_names
 from domain.errors import UserError
 
 TOPIC_SECONDS, LOOK_AGAIN_SECONDS = 2.0, 0.2
@@ -18,16 +17,11 @@ TOPIC_SECONDS, LOOK_AGAIN_SECONDS = 2.0, 0.2
 class KafkaConnection:
     """An address of Kafka, and later the way to prove who we are.
 
-    Making one lets every consumer of the process, whoever opens it, read records of any client (see header_names).
-
     Attributes:
         bootstrap_servers: `host:port`, several separated by commas.
     """
 
     bootstrap_servers: str
-
-    def __post_init__(self) -> None:
-        take_any_header_names()
 
     def client_options(self) -> dict[str, Any]:
         """What every aiokafka client takes. TLS and SASL belong here, and nowhere else."""

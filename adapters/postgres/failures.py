@@ -3,6 +3,7 @@
 SQLSTATE classes are PostgreSQL's (appendix "PostgreSQL Error Codes" of its manual).
 """
 
+import socket
 from collections.abc import Iterator
 
 import asyncpg
@@ -14,6 +15,13 @@ _ROW_CLASSES = ("22", "23", "54")
 """Data exceptions, broken constraints, a row beyond the server's limits."""
 
 _SETTINGS_CLASSES = ("28", "3D")
+
+_NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
+"""The name service answered, and knows no address; EAI_AGAIN, that it did not answer, is an outage."""
+
+
+class UnknownHostError(UserError):
+    """The database's host name leads nowhere: mistyped, or, where containers start in any order, not there yet."""
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
@@ -65,10 +73,17 @@ def explain(error: BaseException, address: str) -> UserError | None:
     code = sqlstate(error)
     if code is not None and code[:2] in _SETTINGS_CLASSES:
         return _refused(code, address)
-    if isinstance(error, asyncpg.exceptions.ClientConfigurationError):
+    if isinstance(error, socket.gaierror) and error.errno in _NO_SUCH_HOST:
+        return UnknownHostError(
+            f"The host name of the database at {address} is not known here.",
+            "Check the host in DATABASE_URL, or DATABASE_HOST: its spelling, and that this machine can look it up.",
+        )
+    # What the name service's own encoding refuses: `a..b`, a part of 64 characters.
+    if isinstance(error, asyncpg.exceptions.ClientConfigurationError | UnicodeError):
         return UserError(
             "The database settings cannot be understood.",
-            "Write DATABASE_URL as postgresql://user:password@host:5432/name; escape odd characters as %40.",
+            "Write DATABASE_URL as postgresql://user:password@host:5432/name, odd characters as %40; "
+            "or DATABASE_HOST as the name or the address of a host.",
         )
     if code is not None or isinstance(error, OSError | TimeoutError | asyncpg.PostgresError | asyncpg.InterfaceError):
         return UserError(

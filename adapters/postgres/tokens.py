@@ -15,6 +15,14 @@ EARLY = timedelta(minutes=2)
 _ENTRA_SCOPE = "https://ossrdbms-aad.database.windows.net/.default"
 
 
+class NoTokenError(UserError):
+    """The identity service was asked and gave no token.
+
+    It may be down, slow, or not know us yet, as just after a machine's start; or it never will know us. The two cannot
+    be told apart: Microsoft's client reports both alike. Whoever can wait asks again; whoever cannot tells the person.
+    """
+
+
 @dataclass(frozen=True, slots=True)
 class AccessToken:
     """What a database takes as a password, for a while."""
@@ -30,7 +38,8 @@ class TokenProvider(Protocol):
         """A token that is valid now.
 
         Raises:
-            UserError: the identity service gives none to us, or cannot be asked here.
+            NoTokenError: the identity service gives none now.
+            UserError: it cannot be asked here, however often: a package is missing, say.
         """
         ...
 
@@ -63,13 +72,18 @@ class EntraTokenProvider:
         self._credential: Any = None
 
     async def get_token(self) -> AccessToken:
-        """A token from `DefaultAzureCredential`: a managed identity, a workload identity, a developer's login."""
+        """A token from `DefaultAzureCredential`: a managed identity, a workload identity, a developer's login.
+
+        Raises:
+            NoTokenError: it gives none now.
+            UserError: the package azure-identity is not installed.
+        """
         if self._credential is None:
             self._credential = _identity_package().DefaultAzureCredential()
         try:
             token = await self._credential.get_token(_ENTRA_SCOPE)
         except Exception as error:
-            raise UserError(
+            raise NoTokenError(
                 f"Microsoft Entra gave no access token for the database ({type(error).__name__}).",
                 "Check this machine's managed identity or login, or use DATABASE_AUTH=password.",
             ) from error

@@ -4,7 +4,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails, from_json
+from pydantic_core import from_json
 
 from domain.delivery.messages import InboundMessage
 from domain.errors import (
@@ -16,6 +16,7 @@ from domain.errors import (
     UnknownVersionError,
     WrongSchemaError,
 )
+from domain.wording import problems_of
 from schemas.base import SUPPORTED_SCHEMA_VERSION, Event
 from schemas.records import MAX_CONTENT_CHARACTERS, FeedbackRecordSubmitted
 from schemas.requests import AnalysisRequested, SummaryRequested
@@ -25,16 +26,6 @@ E = TypeVar("E", bound=Event)
 InputEvent = FeedbackRecordSubmitted | AnalysisRequested | SummaryRequested
 
 _UTF8_BOM = b"\xef\xbb\xbf"
-_MAX_PROBLEMS = 3
-_QUOTES_NOTHING = frozenset(
-    {
-        *("missing", "enum", "literal_error", "value_error", "timezone_aware", "too_short", "too_long"),
-        *("string_type", "string_too_short", "string_too_long", "tuple_type", "dict_type", "model_type"),
-        *("int_type", "int_parsing", "float_type", "float_parsing", "finite_number"),
-        *("greater_than", "greater_than_equal", "less_than", "less_than_equal"),
-    }
-)
-"""Pydantic's kinds of errors whose text is made of our own words and limits only; of the others the kind is told."""
 
 
 def decode(message: InboundMessage) -> InputEvent:
@@ -109,8 +100,8 @@ def validate(payload: dict[str, Any], model: type[E]) -> E:
     try:
         return model.model_validate(payload)
     except ValidationError as error:
-        problems = error.errors(include_url=False, include_input=False)
-    raise _problem(problems, model)
+        problem = _problem(error, model)
+    raise problem  # outside of the except clause: pydantic's own error quotes the input
 
 
 def salvage_tenant(value: bytes | None) -> str | None:
@@ -122,26 +113,14 @@ def salvage_tenant(value: bytes | None) -> str | None:
     return tenant if isinstance(tenant, str) and 1 <= len(tenant) <= 255 and "\x00" not in tenant else None
 
 
-def _problem(problems: list[ErrorDetails], model: type[Event]) -> InputError:
-    for problem in problems:
+def _problem(error: ValidationError, model: type[Event]) -> InputError:
+    for problem in error.errors(include_url=False, include_input=False):
         if problem["loc"][-1:] == ("content",):
             if problem["type"] == "string_too_long":
                 return TooLargeError(f"The content has more than {MAX_CONTENT_CHARACTERS} characters.")
             if problem["type"] in ("string_too_short", "value_error"):
                 return BlankContentError("The content is empty or holds only white space.")
-    told = [_sentence(problem, _field_names(model)) for problem in problems[:_MAX_PROBLEMS]]
-    more = len(problems) - len(told)
-    return WrongSchemaError(
-        f"Not a valid {model.__name__}: {'; '.join(told)}" + (f"; and {more} more." if more else ".")
-    )
-
-
-def _sentence(problem: ErrorDetails, known: frozenset[str]) -> str:
-    """Where the problem is and what kind it has. Names that are not ours may be the input's: they are not told."""
-    ours = (part if isinstance(part, int) or part in known else "?" for part in problem["loc"])
-    where = ".".join(map(str, ours)) or "the event"
-    what = problem["msg"].removeprefix("Value error, ") if problem["type"] in _QUOTES_NOTHING else problem["type"]
-    return f"{where}: {what[:200]}"
+    return WrongSchemaError(f"Not a valid {model.__name__}: {problems_of(error, known=_field_names(model))}.")
 
 
 @cache

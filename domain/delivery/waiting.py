@@ -30,11 +30,6 @@ class FrameworkWait:
         self._wait_seconds = wait_seconds
         self._grace_seconds = grace_seconds
         self._now = now
-        self._waiting = 0
-
-    def __len__(self) -> int:
-        """How many inputs wait now."""
-        return self._waiting
 
     def patience(self, since: datetime | None) -> float:
         """How long an input may wait from now on, in seconds, that the broker got at `since`."""
@@ -47,7 +42,6 @@ class FrameworkWait:
         Raises:
             UnknownFrameworkError: it did not arrive in time.
         """
-        self._waiting += 1
         try:
             async with asyncio.timeout(self.patience(since)):
                 while (found := self._catalogue.find(tenant_id, framework_id)) is None:
@@ -55,8 +49,6 @@ class FrameworkWait:
                 return found
         except TimeoutError:
             latest = self._catalogue.find(tenant_id, framework_id)
-        finally:
-            self._waiting -= 1
         if latest is not None:
             return latest
         raise UnknownFrameworkError("The record's coding framework did not arrive while the record waited for it.")

@@ -2,16 +2,16 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.cli.options import begin, give_up_after, say, warn
+from runtime.cli.options import begin, give_up_option, say, warn
 from runtime.process import run_until_signal
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from runtime.job.command import Inputs  # imported late, so that --help is quick
+    from runtime.job.task import Inputs  # imported late, so that --help is quick
 
 _SAMPLES = Path("samples")
 _SHOWN = 24
@@ -19,7 +19,7 @@ _SHOWN = 24
 
 @click.command(short_help="Run the whole system on the sample records and show what comes out.")
 @click.option("--samples", type=click.Path(file_okay=False, path_type=Path), default=_SAMPLES, show_default=True)
-@give_up_after
+@give_up_option
 @click.pass_context
 def command(ctx: click.Context, samples: Path, give_up_after: float) -> None:
     """Run the whole system on the sample records and show what comes out.
@@ -29,7 +29,7 @@ def command(ctx: click.Context, samples: Path, give_up_after: float) -> None:
     sample records and frameworks stay there.
     """
     settings = begin(at_terminal=True)
-    from runtime.job.command import drain_seconds
+    from runtime.job.temporary_system import drain_seconds
 
     stopping = f"what is in flight has {drain_seconds(settings):g} s to finish, then all that was started ends."
     complete = run_until_signal(lambda stop: _demo(settings, samples, give_up_after, stop), stopping)
@@ -39,11 +39,13 @@ def command(ctx: click.Context, samples: Path, give_up_after: float) -> None:
 async def _demo(settings: Settings, samples: Path, give_up_after: float, stop: asyncio.Event) -> bool:
     from rich.console import Console
 
-    from domain.errors import UserError
-    from runtime.job.command import Task, read_inputs, run_job, temporary_system
+    from domain.errors import UsageUnavailableError, UserError
     from runtime.job.report import Findings, print_dead_letters, usage_table
+    from runtime.job.running import run_job
+    from runtime.job.task import Task, read_inputs
+    from runtime.job.temporary_system import temporary_system
+    from runtime.job.usage import usage_meanwhile
     from runtime.process import until_stopped
-    from runtime.system.api_probe import get_json
 
     frameworks = tuple(sorted((samples / "frameworks").glob("*.json")))
     if not frameworks:
@@ -61,20 +63,23 @@ async def _demo(settings: Settings, samples: Path, give_up_after: float, stop: a
     findings = Findings(inputs.records, _SHOWN)
 
     async def work() -> bool:
+        usage: tuple[Any, Any] | None = None
         async with temporary_system(settings, task, console) as system:
             report = await run_job(system, task, inputs, console, None, findings)
-            window = {"from": report.started_at.isoformat(), "to": report.ended_at.isoformat()}
-            url = f"{system.api_url}/v1/usage/all"
-            by_tenant = await get_json(f"{url}/by-tenant", system.api_key, **window)
-            by_operation = await get_json(f"{url}/by-operation", system.api_key, **window)
+            try:
+                usage = await usage_meanwhile(system, report)
+            except UsageUnavailableError as error:
+                warn(f"The usage is not shown. {error.message}")
         console.print(findings.table(console.width))
         print_dead_letters(console, findings.dead_letters)
-        console.print(usage_table("Usage by tenant, from the read API", "tenant_id", by_tenant))
-        console.print(usage_table("Usage by operation, from the read API", "operation", by_operation))
-        if report.gave_up:
-            warn(report.gave_up)
+        if usage is not None:
+            by_tenant, by_operation = usage
+            console.print(usage_table("Usage by tenant, from the read API", "tenant_id", by_tenant))
+            console.print(usage_table("Usage by operation, from the read API", "operation", by_operation))
+        for remark in report.remarks:
+            warn(remark)
         say(report.last_line("demo"))
-        return report.complete
+        return report.complete and usage is not None
 
     return bool(await until_stopped(work(), stop))
 

@@ -9,13 +9,14 @@ import click
 from runtime.process import configure_logging
 from runtime.settings import Settings, load_settings
 
-give_up_after: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
+give_up_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.option(
     "--give-up-after",
     type=click.FloatRange(min=0),
     metavar="SECONDS",
     default=900,
     show_default=True,
-    help="End, with exit code 1 and what there is, when so long no outcome comes; 0: wait for ever.",
+    help="End, with exit code 1 and what there is, after so long without a new outcome or, once all outcomes are there,"
+    " without a new row; 0: never.",
 )
 
 

@@ -2,20 +2,23 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from runtime.cli.options import begin, give_up_after, say, warn
+from runtime.cli.options import begin, give_up_option, say, warn
 from runtime.process import run_until_signal
 from runtime.settings import Settings
 from schemas.operations import RecordOperation
 
 if TYPE_CHECKING:
-    from runtime.job.command import Task  # imported late, so that --help is quick
+    from runtime.job.task import Task  # imported late, so that --help is quick
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _SHOWN = 12
+
+CARRIED_OUT = (RecordOperation.ASSIGN_CODES, RecordOperation.SUMMARIZE)
+"""What this release answers; a record that asks for anything else gets a dead letter (`operation_unavailable`)."""
 
 
 class Operations(click.ParamType):
@@ -26,12 +29,15 @@ class Operations(click.ParamType):
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[RecordOperation, ...]:
-        """Each name as an operation, in the order given."""
-        try:
-            return tuple(RecordOperation(name.strip()) for name in str(value).split(","))
-        except ValueError:
-            choices = ", ".join(operation.value for operation in RecordOperation)
-            self.fail(f"{value} is not among the operations: {choices}.", param, ctx)
+        """Each name as an operation, once, in the order given."""
+        names = dict.fromkeys(name.strip() for name in str(value).split(","))
+        choices = ", ".join(CARRIED_OUT)
+        for name in names:
+            if name not in set(RecordOperation):
+                self.fail(f"{value} is not among the operations: {choices}.", param, ctx)
+            if name not in CARRIED_OUT:
+                self.fail(f"This release does not carry out {name}, only {choices}.", param, ctx)
+        return tuple(map(RecordOperation, names))
 
 
 @click.command(short_help="Answer the records of a JSON Lines file and write the results.")
@@ -42,7 +48,7 @@ class Operations(click.ParamType):
 @click.option("--model", help="provider/model instead of LLM_MODEL.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many stream workers.")
 @click.option("--tenant", default="default", show_default=True, help="The tenant of records that name none.")
-@give_up_after
+@give_up_option
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -58,15 +64,17 @@ def command(
     """Answer the records of a JSON Lines file and write the results, one JSON Lines file per result topic.
 
     Runs the real system for it: on the Kafka and PostgreSQL of the environment, else on embedded ones that go when
-    the job is done. Ends with exit code 1 if any record has no outcome, and with 2, before anything is started, if the
-    files, the settings or the model's name and key are not as they should be.
+    the job is done. Ends with exit code 1 if any record has no outcome, or if it is not certain that each LLM call has
+    its row; and with 2, before anything is started, if the files, the settings or the model's name and key are not as
+    they should be.
 
     On a Kafka of the environment its workers join the group WORKER_GROUP; where workers of that group are at work
     already, they answer this job's records, and none is started. OUT/usage.json counts the LLM calls that were made for
     this job's records, whoever made them.
     """
     settings = begin(at_terminal=True, llm_model=model)
-    from runtime.job.command import Task, drain_seconds
+    from runtime.job.task import Task
+    from runtime.job.temporary_system import drain_seconds
 
     task = Task(records, frameworks, operations, tenant, workers, model=model, give_up_after=give_up_after)
     stopping = f"what is in flight has {drain_seconds(settings):g} s to finish, then all that was started ends."
@@ -77,9 +85,12 @@ def command(
 async def _run(settings: Settings, task: "Task", out: Path, stop: asyncio.Event) -> bool:
     from rich.console import Console
 
-    from runtime.job.command import read_inputs, run_job, temporary_system
+    from domain.errors import UsageUnavailableError
     from runtime.job.outputs import ResultFiles
     from runtime.job.report import Findings, as_json, print_dead_letters
+    from runtime.job.running import run_job
+    from runtime.job.task import read_inputs
+    from runtime.job.temporary_system import temporary_system
     from runtime.job.usage import usage_of_job
     from runtime.process import until_stopped
 
@@ -91,18 +102,23 @@ async def _run(settings: Settings, task: "Task", out: Path, stop: asyncio.Event)
     files = ResultFiles(out)
 
     async def work() -> bool:
+        usage: dict[str, Any] | None = None
         with files:
             async with temporary_system(settings, task, console) as system:
                 report = await run_job(system, task, inputs, console, files, findings)
-                usage = await usage_of_job(system.settings, report)
-        files.usage_file.write_text(as_json(usage), encoding="utf-8")
+                try:
+                    usage = await usage_of_job(system.settings, report)
+                except UsageUnavailableError as error:
+                    warn(f"{files.usage_file.name} is not written. {error.message}")
+        if usage is not None:
+            files.usage_file.write_text(as_json(usage), encoding="utf-8")
         console.print(findings.table(console.width))
         print_dead_letters(console, findings.dead_letters)
         console.print(f"Results: {out}", highlight=False, markup=False)
-        if report.gave_up:
-            warn(report.gave_up)
+        for remark in report.remarks:
+            warn(remark)
         say(report.last_line("run"))
-        return report.complete
+        return report.complete and usage is not None
 
     complete = await until_stopped(work(), stop)
     if complete is None:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from domain.errors import UserError
 from runtime.job.wording import problems_of
+from schemas.base import MAX_IDENTIFIER_CHARACTERS
 from schemas.frameworks import CodingFramework
 
 
@@ -41,7 +42,7 @@ def _read(path: Path, tenants: Sequence[str]) -> list[CodingFramework]:
         raise UserError(f"{path} is not JSON{where}.", "Give a coding framework as one JSON object.") from None
     if not isinstance(value, dict):
         raise UserError(f"{path} is not a JSON object.", "Give a coding framework as one JSON object.")
-    defaults = {"framework_id": path.stem[:255], "version": hashlib.sha256(raw).hexdigest()[:12]}
+    defaults = {"framework_id": path.stem[:MAX_IDENTIFIER_CHARACTERS], "version": hashlib.sha256(raw).hexdigest()[:12]}
     owners = list(tenants) if value.get("tenant_id") is None else [value["tenant_id"]]
     try:
         return [CodingFramework.model_validate({**defaults, **value, "tenant_id": owner}) for owner in owners]

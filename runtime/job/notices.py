@@ -41,7 +41,7 @@ def notices(
         may_code: whether codings were left open or asked for; False: other operations were asked for by name.
         own_kafka: whether nobody else can have published a framework.
     """
-    found = [_repeated_ids(records)]
+    found = [_repeated_ids(records), _undated(records)]
     if may_code and frameworks:
         found.append(_not_coded(records, frameworks) or _unused(records, frameworks))
     if own_kafka:
@@ -65,6 +65,16 @@ def _repeated_ids(records: Sequence[FileRecord]) -> str:
     return (
         f"{ids} on more than one line: {told}. Each line is answered, counted and paid for by itself. The results of "
         "such lines share the record id and differ in result_id: who keeps one result per record id loses the others."
+    )
+
+
+def _undated(records: Sequence[FileRecord]) -> str:
+    undated = [record.line for record in records if record.undated]
+    if not undated:
+        return ""
+    return (
+        f"`created` cannot be read in {len(undated):,} of {len(records):,} records (the first stands on line "
+        f"{undated[0]}), which are answered without it. Write it as 2026-01-31 or 2026-01-31T09:30:00+02:00."
     )
 
 

@@ -8,29 +8,34 @@ published like any other and becomes a dead letter, as it would from a CRM.
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from domain.errors import UserError
 from runtime.job.wording import kind_of, why_no_text
+from schemas.base import MAX_IDENTIFIER_CHARACTERS
 from schemas.operations import RecordOperation
+from schemas.records import MAX_LANGUAGE_CHARACTERS
 
 MAX_RECORD_BYTES = 1_000_000
 """Below Kafka's default limit of 1 MiB for one batch, with room for headers."""
 
-_MAX_LANGUAGE_CHARACTERS = 35
-
 
 @dataclass(frozen=True, slots=True)
 class FileRecord:
-    """One line of the file: who it is, and the payload to publish (FeedbackRecordSubmitted as JSON values)."""
+    """One line of the file: who it is, and the payload to publish (FeedbackRecordSubmitted as JSON values).
+
+    Attributes:
+        undated: whether the line has a `created` that cannot be read, and that is left out.
+    """
 
     line: int
     record_id: str
     tenant_id: str
     operations: tuple[RecordOperation, ...]
     payload: dict[str, Any]
+    undated: bool = False
 
 
 def read_records(
@@ -113,14 +118,17 @@ def _record(
         "content": content,
         "operations": [operation.value for operation in asked],
     }
+    created = value.get("created")
+    created_at = _moment(created)
     optional = {
         "framework_id": framework_id,
-        "created_at": _moment(value.get("created")),
+        "created_at": created_at,
         "language": _language(line, value),
         "metadata": _metadata(line, value),
     }
     payload.update({name: found for name, found in optional.items() if found is not None})
-    return FileRecord(line, record_id, tenant_id, asked, payload)
+    undated = created_at is None and created not in (None, "")
+    return FileRecord(line, record_id, tenant_id, asked, payload, undated)
 
 
 def _default_operations(framework_id: str | None) -> tuple[RecordOperation, ...]:
@@ -135,9 +143,12 @@ def _text(line: int, value: dict[str, Any], name: str, default: str | None) -> s
         found = default
     if isinstance(found, int) and not isinstance(found, bool):
         found = str(found)
-    why = why_no_text(found, 255) if name in value or default is not None else "it is missing"
+    why = why_no_text(found, MAX_IDENTIFIER_CHARACTERS) if name in value or default is not None else "it is missing"
     if why is not None:
-        raise UserError(f"Line {line} has no usable `{name}`: {why}.", f"Give `{name}` as text of 1 to 255 characters.")
+        raise UserError(
+            f"Line {line} has no usable `{name}`: {why}.",
+            f"Give `{name}` as text of 1 to {MAX_IDENTIFIER_CHARACTERS} characters.",
+        )
     return str(found)
 
 
@@ -145,11 +156,11 @@ def _language(line: int, value: dict[str, Any]) -> str | None:
     found = value.get("language")
     if found is None or found == "":
         return None
-    why = why_no_text(found, _MAX_LANGUAGE_CHARACTERS)
+    why = why_no_text(found, MAX_LANGUAGE_CHARACTERS)
     if why is not None:
         raise UserError(
             f"Line {line} has no usable `language`: {why}.",
-            f"Give a tag such as `fr` or `pt-BR`, at most {_MAX_LANGUAGE_CHARACTERS} characters, or leave it out.",
+            f"Give a tag such as `fr` or `pt-BR`, at most {MAX_LANGUAGE_CHARACTERS} characters, or leave it out.",
         )
     return str(found)
 
@@ -171,6 +182,4 @@ def _moment(created: object) -> str | None:
         moment = datetime.fromisoformat(created)
     except ValueError:
         return None
-    if len(created) <= len("2026-01-31"):
-        moment = datetime.combine(date.fromisoformat(created), time(), UTC)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from runtime.job.job import JobReport
+from runtime.job.job_report import JobReport
 from runtime.job.records_file import FileRecord
 from schemas.dead_letters import DeadLetter
 from schemas.results import CodesAssigned, RecordSummarized

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.header_names import take_any_header_names
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from consumers.batches import Progress
 from consumers.llm_calls import LLMCallConsumerSettings, consume_llm_calls
@@ -84,6 +85,7 @@ async def until(condition) -> None:
 
 @contextlib.asynccontextmanager
 async def a_rig(bootstrap: str, database_url: str) -> AsyncIterator[Rig]:
+    take_any_header_names()
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=5)
     await admin.start()

@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.header_names import take_any_header_names
 from adapters.kafka.publisher import KafkaPublisher
 from domain.delivery.messages import InboundMessage
 from domain.ports import OutboundMessage
@@ -87,6 +88,7 @@ async def main() -> None:
     )
     stop, status = asyncio.Event(), WorkerStatus()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    take_any_header_names()
     say(event="starting")
     async with KafkaPublisher(KafkaConnection(given.bootstrap), delivery_timeout=60) as publisher:
         stub = Stub(publisher, f"{given.topic}.out", given.at_once)

@@ -176,7 +176,11 @@ def test_a_port_that_is_taken(feedback_says, postgres):
         (("dance",), ("dance", "`feedback --help`")),
         (("worker", "--fast"), ("--fast", "`feedback worker --help`")),
         (("run",), ("--records", "`feedback run --help`")),
-        (("run", "--operations", "sing"), ("sing", "assign_codes", "`feedback run --help`")),
+        (("run", "--operations", "sing"), ("sing", "assign_codes, summarize.", "`feedback run --help`")),
+        (
+            ("run", "--operations", "summarize,detect_sensitive"),
+            ("does not carry out detect_sensitive", "only assign_codes, summarize."),
+        ),
         (("topics", "schema", "Nothing"), ("Nothing", "CodesAssigned")),
         (("demo",), ("samples holds no sample records", "--samples")),
     ],

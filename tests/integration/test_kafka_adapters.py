@@ -12,6 +12,7 @@ from aiokafka.errors import KafkaError
 from adapters.kafka.admin import ensure_topics
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.frameworks import KafkaFrameworkCatalogue
+from adapters.kafka.header_names import take_any_header_names
 from adapters.kafka.publisher import KafkaPublisher
 from domain.errors import BrokerUnavailableError, BugError, UserError
 from domain.ports import OutboundMessage
@@ -34,6 +35,7 @@ async def broker(fresh_kafka):
 
 @pytest.fixture
 def connection(broker):
+    take_any_header_names()
     return KafkaConnection(broker.bootstrap_servers)
 
 

@@ -2,10 +2,8 @@
 
 import json
 import re
-import signal
 from collections import Counter
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -17,7 +15,8 @@ from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.migrate import is_current
 from adapters.postgres.usage import PostgresUsageReader
 from api.app import create_app
-from tests.integration.system_support import PARTITIONS, ROOT, eventually, feedback, json_lines, members, until_gone
+from tests.integration.run_support import a_file, environment_of_a_run
+from tests.integration.system_support import ROOT, feedback, json_lines, members
 from tests.llm_server import LLMServer, running_llm_server
 
 FRAMEWORKS = [ROOT / "samples" / "frameworks" / f"{tenant}.json" for tenant in ("red-river-relief", "harbour-aid")]
@@ -27,16 +26,7 @@ CANARY = "canary-7c1f"
 
 @pytest.fixture
 async def servers(system_kafka, fresh_database) -> dict[str, Any]:
-    """The environment of a run of its own on the broker that all whole systems share."""
-    name = fresh_database.rpartition("/")[2]
-    return {
-        "KAFKA_BOOTSTRAP_SERVERS": system_kafka,
-        "KAFKA_TOPIC_PARTITIONS": PARTITIONS,
-        "DATABASE_URL": fresh_database,
-        "WORKER_GROUP": f"{name}-workers",
-        "CONSUMER_GROUP": f"{name}-calls",
-        "DRAIN_SECONDS": "1",
-    }
+    return environment_of_a_run(system_kafka, fresh_database)
 
 
 @pytest.fixture
@@ -52,12 +42,6 @@ def model_of(provider: LLMServer, **more: str) -> dict[str, str]:
         "LLM_API_KEY": f"sk-{CANARY}",
         **more,
     }
-
-
-def a_file(path: Path, *records: dict[str, Any]) -> Path:
-    """A JSON Lines file of records."""
-    path.write_text("".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records), encoding="utf-8")
-    return path
 
 
 def framework_options() -> list[object]:
@@ -267,46 +251,3 @@ async def test_an_archives_first_hundred_lines_are_summarised_where_only_that_is
     assert {summary["record_id"] for summary in json_lines(out / "summaries.jsonl")} == {line["id"] for line in lines}
     assert (out / "code-assignments.jsonl").read_text() == (out / "dead-letters.jsonl").read_text() == ""
     assert CANARY not in summaries
-
-
-async def test_broken_off_it_keeps_what_it_has_and_says_that_it_is_not_all(tmp_path, servers):
-    """Without a framework it summarises. One record asks for a framework that does not come; somebody ends the run."""
-    lines = [{"id": str(number), "content": f"Report {number}: the bridge is closed."} for number in range(12)]
-    lines[5]["framework_id"] = "never-sent"
-    out = tmp_path / "out"
-    arguments = ("run", "--records", a_file(tmp_path / "records.jsonl", *lines), "--out", out)
-    async with feedback(*arguments, cwd=tmp_path, **{**servers, "FRAMEWORK_WAIT_SECONDS": "600"}) as run:
-        summaries = out / "summaries.jsonl"
-        await eventually(lambda: summaries.exists() and len(json_lines(summaries)) == len(lines), 90)
-        family = run.family()
-        assert await run.ends(signal.SIGTERM) == 1
-        await until_gone(family)
-
-    assert {summary["record_id"] for summary in json_lines(summaries)} == {line["id"] for line in lines}
-    assert (out / "code-assignments.jsonl").read_text() == ""
-    numbers = run.last_line
-    assert (numbers["records"], numbers["outcomes"], numbers["lost"], numbers["dead_letters"]) == (12, 11, 1, 0)
-    assert re.search("^Stopping: what is in flight has 1 s to finish", run.out, re.M)
-    assert "Traceback" not in run.out + run.errors
-
-
-async def test_it_gives_up_where_nothing_comes_any_more(tmp_path, servers):
-    """Two records of one id, each with its result; a third waits for a framework that does not come."""
-    lines = [{"id": "same", "content": f"Report {number}: the bridge is closed."} for number in (1, 2)]
-    lines.append({"id": "waits", "content": "The well is dry.", "framework_id": "never-sent"})
-    out = tmp_path / "out"
-    arguments = ("run", "--records", a_file(tmp_path / "records.jsonl", *lines), "--out", out, "--give-up-after", 6)
-    async with feedback(*arguments, cwd=tmp_path, **{**servers, "FRAMEWORK_WAIT_SECONDS": "600"}) as run:
-        assert await run.ends(seconds=90) == 1, run.out + run.errors
-
-    assert run.last_line == {
-        "records": 3, "outcomes": 2, "lost": 1, "dead_letters": 0, "llm_calls": 3, "rows": 3
-    }  # fmt: skip
-    repeated, gave_up = run.errors.splitlines()
-    assert repeated.startswith("feedback: 1 record id stands on more than one line: same (lines 1, 2).")
-    assert gave_up.startswith("feedback: Gave up: for 6 seconds no outcome came, so 1 of 3 records have none.")
-    assert "--give-up-after" in gave_up
-    ids = [summary["record_id"] for summary in json_lines(out / "summaries.jsonl")]
-    assert sorted(ids) == ["same", "same", "waits"]
-    assert len({summary["result_id"] for summary in json_lines(out / "summaries.jsonl")}) == 3
-    assert json.loads((out / "usage.json").read_text())["by_tenant"][-1]["llm_calls"]["total"] == 3

@@ -66,6 +66,11 @@ async def test_the_page_about_the_api_opens_without_the_internet(rig):
     assert set(description["paths"]) >= {"/v1/usage", "/healthz", "/readyz"}
     parameters = {given["name"]: given["required"] for given in description["paths"]["/v1/usage"]["get"]["parameters"]}
     assert parameters == {"from": True, "to": True}
+    for path in ("/v1/usage", "/v1/usage/all/by-tenant", "/v1/usage/all/by-operation"):
+        answers = description["paths"][path]["get"]["responses"]
+        assert set(answers) - {"403"} == {"200", "401", "408", "422", "431", "503"}
+        assert "overloaded" in answers["503"]["description"]
+        assert "head_too_large" in answers["431"]["description"]
 
 
 async def test_too_many_requests_at_once_are_told_so_and_the_process_still_shows_life(rig, monkeypatch):

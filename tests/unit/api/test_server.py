@@ -2,41 +2,14 @@
 
 import asyncio
 import contextlib
-import json
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
-from typing import Any
 
 import pytest
 
-from api.server import listen, serve
+from api.connections import Connection
+from api.server import listen
 from domain.errors import UserError
-from tests.unit.api.support import Rig
-
-HEALTH = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
-SOON = 0.3
-
-
-@asynccontextmanager
-async def served() -> AsyncIterator[tuple[Rig, int]]:
-    """A served API and its port; it ends in order when the block does."""
-    rig, stop = Rig(), asyncio.Event()
-    listener = listen("127.0.0.1", 0)
-    port = listener.getsockname()[1]
-    serving = asyncio.create_task(serve(rig.app, listener, stop))
-    try:
-        yield rig, port
-    finally:
-        stop.set()
-        await asyncio.wait_for(serving, 5)
-        await rig.client.aclose()
-
-
-@pytest.fixture
-async def port():
-    async with served() as (_, port):
-        yield port
+from tests.unit.api.serving import HEALTH, SOON, Client, connected, is_well, served
 
 
 @pytest.fixture(scope="module")
@@ -44,61 +17,6 @@ async def lasting():
     """The same for all tests that leave it as it was: the server, and a key."""
     async with served() as (rig, port):
         yield port, (await rig.keys.create("red-cross")).text
-
-
-@pytest.fixture
-def impatient(monkeypatch) -> Iterator[None]:
-    """A server that waits for a request for a moment only."""
-    monkeypatch.setattr("api.connections.REQUEST_SECONDS", SOON)
-    return
-
-
-class Client:
-    """A connection with nothing between us and its bytes."""
-
-    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.reader, self.writer = reader, writer
-
-    def send(self, data: bytes) -> None:
-        self.writer.write(data)
-
-    async def answer(self) -> tuple[int, dict[str, str], Any]:
-        """Status, headers and body of the next answer."""
-        head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)).decode()
-        status, *lines = head.strip().split("\r\n")
-        headers = {name.lower(): value for name, value in (line.split(": ", 1) for line in lines)}
-        body = await self.reader.readexactly(int(headers["content-length"]))
-        is_json = headers["content-type"] == "application/json"
-        return int(status.split()[1]), headers, json.loads(body) if is_json else body
-
-    async def refusal(self) -> tuple[int, str]:
-        """Status and code of an answer in our envelope."""
-        status, headers, body = await self.answer()
-        assert set(body) == {"error"}
-        assert body["error"]["request_id"] == headers["x-request-id"]
-        return status, body["error"]["code"]
-
-    async def rest(self) -> bytes:
-        """All that still comes until the server closes the connection."""
-        with contextlib.suppress(ConnectionResetError):
-            return await asyncio.wait_for(self.reader.read(), 10)
-        return b""
-
-
-@asynccontextmanager
-async def connected(port: int) -> AsyncIterator[Client]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    try:
-        yield Client(reader, writer)
-    finally:
-        writer.close()
-
-
-async def is_well(port: int) -> bool:
-    """Whether a newcomer is answered."""
-    async with connected(port) as client:
-        client.send(HEALTH)
-        return (await client.answer())[0] == 200
 
 
 async def test_the_server_answers_until_it_is_told_to_stop():
@@ -151,11 +69,18 @@ async def test_a_body_that_does_not_come_keeps_no_connection(impatient, port):
         assert await client.rest() == b""
 
 
-async def test_an_answer_that_takes_longer_than_a_request_may_is_given(impatient):
+async def test_an_answer_that_takes_longer_than_a_request_may_is_given(impatient, monkeypatch):
+    late, lose_patience = asyncio.Event(), Connection._lose_patience
+
+    def noted(connection: Connection) -> None:
+        lose_patience(connection)
+        late.set()
+
+    monkeypatch.setattr(Connection, "_lose_patience", noted)
     async with served() as (rig, port), connected(port) as client:
 
         async def slow() -> bool:
-            await asyncio.sleep(2 * SOON)
+            await late.wait()
             return True
 
         rig.app.state.ready = slow

@@ -44,7 +44,15 @@ def test_unknown_fields_are_ignored_and_a_byte_order_mark_is_skipped():
         (json.dumps(GOOD | {"cost_usd": "NaN"}).encode(), WrongSchemaError),
         (json.dumps(GOOD | {"status": "maybe"}).encode(), WrongSchemaError),
         (json.dumps(GOOD | {"tenant_id": ""}).encode(), WrongSchemaError),
-        (json.dumps(GOOD | {"input_tokens": 2**63}).encode(), WrongSchemaError),
+        (json.dumps(GOOD | {"cost_usd": float("-inf")}).encode(), NotJSONError),
+        (json.dumps(GOOD | {"cost_usd": float("inf")}).encode(), NotJSONError),
+        (json.dumps(GOOD | {"cost_usd": "Infinity"}).encode(), WrongSchemaError),
+        (json.dumps(GOOD | {"cost_usd": "sNaN"}).encode(), WrongSchemaError),
+        (json.dumps(GOOD | {"cost_usd": "-1e400"}).encode(), WrongSchemaError),
+        (json.dumps(GOOD | {"cost_usd": "a lot"}).encode(), WrongSchemaError),
+        (json.dumps(GOOD | {"input_tokens": -(2**63)}).encode(), WrongSchemaError),
+        (json.dumps(GOOD | {"input_tokens": 2**63, "output_tokens": -1}).encode(), WrongSchemaError),
+        (json.dumps(GOOD | {"input_tokens": 2**63, "schema_version": 2}).encode(), UnknownVersionError),
     ],
 )
 def test_what_is_no_call_has_a_reason(value, error):
@@ -63,11 +71,13 @@ def test_the_reason_quotes_nothing_of_the_message():
 @pytest.mark.parametrize(
     "kind", ["input_tokens", "output_tokens", "cache_read_input_tokens", "reasoning_output_tokens"]
 )
-@pytest.mark.parametrize("absurd", [MAX_TOKENS + 1, 2**63 - 1])
+@pytest.mark.parametrize(
+    "absurd", [MAX_TOKENS + 1, MAX_TOKENS + 0.5, 2**63 - 1, 2**63, 10**4000, "1e400", f'"{2**64}"', '"1e30"']
+)
 def test_a_call_of_absurd_usage_comes_without_its_figures_and_says_why(kind, absurd):
-    told = llm_call(cost_source="their own", **{kind: absurd})
+    told = llm_call(cost_source="their own", **{kind: 7})
 
-    call = decode(told.to_bytes())
+    call = decode(told.to_bytes().replace(f'"{kind}":7'.encode(), f'"{kind}":{absurd}'.encode()))
 
     assert (call.input_tokens, call.output_tokens, call.cost_usd) == (None, None, None)
     assert (call.cache_read_input_tokens, call.reasoning_output_tokens) == (None, None)
@@ -76,8 +86,12 @@ def test_a_call_of_absurd_usage_comes_without_its_figures_and_says_why(kind, abs
     assert call.model_dump(include=kept) == told.model_dump(include=kept)
 
 
-def test_a_call_of_absurd_cost_keeps_its_tokens():
-    call = decode(llm_call(cost_usd=MAX_COST_USD + Decimal("0.01")).to_bytes())
+@pytest.mark.parametrize(
+    "absurd",
+    [f'"{MAX_COST_USD + Decimal("0.01")}"', "999999.9999999999999", "1000000", "1e400", '"1e400"', "1" + "0" * 4000],
+)
+def test_a_call_of_absurd_cost_keeps_its_tokens(absurd):
+    call = decode(json.dumps(GOOD | {"cost_usd": 7}).replace('"cost_usd": 7', f'"cost_usd": {absurd}').encode())
 
     assert (call.input_tokens, call.output_tokens) == (900, 60)
     assert (call.cost_usd, call.cost_source) == (None, "implausible_usage")

@@ -1,87 +1,35 @@
-"""What a job makes of what stands on the output topics, well-formed or not."""
+"""Reading the output topics: what Kafka fails at becomes our own error."""
 
-from datetime import UTC, datetime
-from uuid import uuid4
+from typing import Any
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 
 from adapters.kafka.connection import KafkaConnection
-from domain.delivery.dead_letters import DeadLetters, Failure
-from domain.delivery.messages import InboundMessage
-from domain.errors import NotStorableError, TooLargeError
-from domain.ports import OutboundMessage
-from runtime.job.follow import Follower
-from runtime.job.ledger import Ledger
-from runtime.job.records_file import FileRecord
-from schemas.cloudevents import headers_for
-from schemas.dead_letters import DeadLetter
-from schemas.llm_calls import LLMCall
-from schemas.operations import RecordOperation
-from schemas.topics import DEAD_LETTERS, LLM_CALLS
-from tests.usage_support import llm_call
+from domain.errors import BrokerUnavailableError
+from runtime.job import follow
 
 
-class Scene:
-    """A job of one record, and a follower that has not been started."""
+class Failing:
+    """A consumer that is assigned a partition, and cannot do any more."""
 
-    def __init__(self) -> None:
-        self.ledger = Ledger("run")
-        record = FileRecord(1, "r", "t", (RecordOperation.SUMMARIZE,), {})
-        self.trace = self.ledger.expect(record, "test")
-        self.told: list[bytes] = []
-        self.follower = Follower(
-            KafkaConnection("127.0.0.1:1"), self.ledger, lambda _topic, value, _line: self.told.append(value)
-        )
+    def __init__(self, **_: Any) -> None:
+        pass
 
-    def see(self, event: LLMCall | DeadLetter) -> None:
-        topic = LLM_CALLS if isinstance(event, LLMCall) else DEAD_LETTERS
-        self.follower._see(topic.name, event.to_bytes())
+    def assignment(self) -> set[TopicPartition]:
+        return {TopicPartition("feedback.summaries", 0)}
 
+    async def end_offsets(self, _: Any) -> None:
+        raise KafkaTimeoutError
 
-@pytest.fixture
-async def scene():
-    scene = Scene()
-    yield scene
-    await scene.follower.stop()
+    async def getmany(self, **_: Any) -> None:
+        raise KafkaTimeoutError
 
 
-class Narrow:
-    """A publisher that takes messages of so many bytes."""
-
-    def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.letters: list[DeadLetter] = []
-
-    async def publish(self, message: OutboundMessage) -> None:
-        if len(message.value or b"") > self.limit:
-            raise TooLargeError("too large")
-        self.letters.append(DeadLetter.model_validate_json(message.value or b""))
-
-
-async def buried(call: LLMCall, limit: int = 1_000_000) -> DeadLetter:
-    """The call's dead letter as the consumer writes it."""
-    headers = headers_for(call, str(call.call_id), call.trace_id or "0" * 32)
-    message = InboundMessage(LLM_CALLS.name, 0, 7, datetime.now(UTC), b"key", call.to_bytes(), headers)
-    publisher = Narrow(limit)
-    await DeadLetters(publisher).publish(message, Failure.of(NotStorableError("The database refuses a value.")))
-    return publisher.letters[0]
-
-
-@pytest.mark.parametrize("shape", ["whole", "without its bytes", "with damaged bytes"])
-async def test_a_call_with_a_dead_letter_is_not_waited_for(scene, shape):
-    call = llm_call(trace_id=scene.trace)
-    letter = await buried(call, 1_000 if shape == "without its bytes" else 1_000_000)
-    assert (letter.value_base64 is None) == (shape == "without its bytes")
-    if shape == "with damaged bytes":
-        letter = letter.model_copy(update={"value_base64": "a"})
-    scene.see(call)
-    scene.see(letter)
-    assert scene.ledger.refused == {call.call_id}
-
-
-async def test_what_others_wrote_wrongly_is_not_ours_to_judge(scene):
-    for value in (b"", b"{", b"[]", b'{"dead_letter_id": 1}', b"\xff"):
-        scene.follower._see(DEAD_LETTERS.name, value)
-        scene.follower._see(LLM_CALLS.name, value)
-    scene.see(await buried(llm_call(call_id=uuid4(), trace_id="f" * 32)))
-    assert (scene.told, scene.ledger.calls, scene.ledger.refused) == ([], set(), set())
+@pytest.mark.parametrize("step", ["caught_up", "run"])
+async def test_a_kafka_that_fails_is_one_sentence(monkeypatch, step):
+    monkeypatch.setattr(follow, "AIOKafkaConsumer", Failing)
+    follower = follow.Follower(KafkaConnection("127.0.0.1:1"), lambda topic, value: None)
+    with pytest.raises(BrokerUnavailableError, match="Kafka cannot be read any more: KafkaTimeoutError"):
+        await getattr(follower, step)()

@@ -45,6 +45,13 @@ def test_an_id_on_several_lines_is_told_once_with_its_lines():
     assert "..." in notice
 
 
+def test_dates_that_cannot_be_read_are_told_once_with_their_count():
+    undated = [FileRecord(line, f"r{line}", "acme", (SUMMARIZE,), {}, undated=True) for line in (7, 9)]
+    [notice] = told(a_record(1), *undated)
+    assert notice.startswith("`created` cannot be read in 2 of 3 records (the first stands on line 7)")
+    assert "2026-01-31" in notice
+
+
 def test_an_id_belongs_to_its_tenant():
     assert told(a_record(1, "a"), a_record(2, "a", "other")) == []
 

@@ -11,8 +11,8 @@ from rich.console import Console
 
 from domain.errors import UserError
 from runtime.embedded.errors import DirectoryNotWritableError
-from runtime.job import command
-from runtime.job.command import Task, temporary_system
+from runtime.job import neighbours, temporary_system
+from runtime.job.task import Task
 from runtime.settings import Settings, load_settings
 from runtime.system import system
 from runtime.system.system import Shape
@@ -35,7 +35,7 @@ def started(monkeypatch) -> list[tuple[Settings, Shape, int]]:
         seen.append((settings, shape, permissions(shape.directory)))
         yield None
 
-    monkeypatch.setattr(command, "running_system", running_system)
+    monkeypatch.setattr(temporary_system, "running_system", running_system)
     return seen
 
 
@@ -43,7 +43,7 @@ async def begun(settings: Settings, model: str | None = None) -> str:
     """Begin and end a job; what was said to the person."""
     said = io.StringIO()
     task = Task(Path("records.jsonl"), (), None, "t", workers=1, model=model)
-    async with temporary_system(settings, task, Console(file=said, width=40)):
+    async with temporary_system.temporary_system(settings, task, Console(file=said, width=40)):
         pass
     return said.getvalue()
 
@@ -57,7 +57,7 @@ def there(monkeypatch):
             assert group == "ours"
             return number
 
-        monkeypatch.setattr(command, "members_of", members_of)
+        monkeypatch.setattr(neighbours, "members_of", members_of)
 
     return say
 

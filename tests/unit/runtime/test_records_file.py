@@ -7,8 +7,9 @@ import pytest
 
 from domain.errors import UserError
 from runtime.job.records_file import read_records, tenants_in
+from schemas.base import MAX_IDENTIFIER_CHARACTERS
 from schemas.operations import RecordOperation
-from schemas.records import FeedbackRecordSubmitted
+from schemas.records import MAX_LANGUAGE_CHARACTERS, FeedbackRecordSubmitted
 
 
 def write(path: Path, *lines: object) -> Path:
@@ -46,6 +47,31 @@ def test_what_a_record_leaves_null_or_empty_it_does_not_name(tmp_path: Path):
     assert not {"language", "metadata"} & set(record.payload)
 
 
+@pytest.mark.parametrize(
+    ("created", "moment"),
+    [
+        ("2020-10-17", "2020-10-17T00:00:00+00:00"),
+        ("2020-10-17T09:30", "2020-10-17T09:30:00+00:00"),
+        ("2020-10-17 09:30:00+02:00", "2020-10-17T09:30:00+02:00"),
+        ("2020-10-17T09:30:00Z", "2020-10-17T09:30:00+00:00"),
+        ("2020W42T10", "2020-10-12T10:00:00+00:00"),
+        (None, None),
+        ("", None),
+    ],
+)
+def test_a_date_or_a_time_is_taken_as_it_is_written(tmp_path: Path, created: object, moment: str | None):
+    (record,) = read_records(write(tmp_path, {"id": "r", "content": "c", "created": created}), "acme", {}, None)
+    assert (record.payload.get("created_at"), record.undated) == (moment, False)
+    FeedbackRecordSubmitted.model_validate(record.payload)
+
+
+@pytest.mark.parametrize("created", [5, 0, False, "last Monday", "17.10.2020", " ", ["2020-10-17"], {}])
+def test_a_date_that_cannot_be_read_is_left_out_and_known(tmp_path: Path, created: object):
+    (record,) = read_records(write(tmp_path, {"id": "r", "content": "c", "created": created}), "acme", {}, None)
+    assert record.undated
+    assert "created_at" not in record.payload
+
+
 def test_two_records_may_share_an_id(tmp_path: Path):
     line = {"id": "r", "content": "c"}
     assert [record.line for record in read_records(write(tmp_path, line, "", line), "acme", {}, None)] == [1, 3]
@@ -66,14 +92,20 @@ def test_tenants_come_in_order_of_appearance(tmp_path: Path):
         ({"id": None, "content": "c"}, "Line 1 has no usable `id`: it is null"),
         ({"id": True, "content": "c"}, "Line 1 has no usable `id`: it is true or false"),
         ({"id": "a\x00", "content": "c"}, "Line 1 has no usable `id`: it holds a NUL character"),
-        ({"id": "x" * 256, "content": "c"}, "Line 1 has no usable `id`: it has more than 255 characters"),
+        (
+            {"id": "x" * (MAX_IDENTIFIER_CHARACTERS + 1), "content": "c"},
+            "Line 1 has no usable `id`: it has more than 255 characters",
+        ),
         ({"id": "r"}, "Line 1 has no text under `content`: it is missing"),
         ({"id": "r", "content": 5}, "Line 1 has no text under `content`: it is a number"),
         ({"id": "r", "content": "c", "tenant_id": ["x"]}, "Line 1 has no usable `tenant_id`: it is a list"),
         ({"id": "r", "content": "c", "framework_id": {}, "metadata": 1}, "no usable `metadata`: it is a number"),
         ({"id": "r", "content": "c", "framework_id": ["f"]}, "no usable `framework_id`: it is a list"),
         ({"id": "r", "content": "c", "language": 5}, "Line 1 has no usable `language`: it is a number"),
-        ({"id": "r", "content": "c", "language": "x" * 36}, "no usable `language`: it has more than 35 characters"),
+        (
+            {"id": "r", "content": "c", "language": "x" * (MAX_LANGUAGE_CHARACTERS + 1)},
+            "no usable `language`: it has more than 35 characters",
+        ),
         ({"id": "r", "content": "x" * 1_000_001}, "Line 1 of .* is over 1,000,000 bytes"),
         ("", "holds no records"),
     ],

@@ -1,7 +1,9 @@
 """Database settings, tokens and whose fault an error is, without a database."""
 
 import asyncio
+import sys
 from datetime import UTC, datetime, timedelta
+from types import ModuleType
 
 import asyncpg
 import pytest
@@ -9,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from adapters.postgres.engine import DatabaseSettings, connector, create_engine
 from adapters.postgres.failures import is_databases_fault, is_rows_fault, summary
-from adapters.postgres.tokens import AccessToken, CachedTokens, EntraTokenProvider
+from adapters.postgres.tokens import AccessToken, CachedTokens, EntraTokenProvider, NoTokenError
 from domain.errors import UserError
 
 
@@ -85,11 +87,27 @@ async def test_each_physical_connection_asks_for_its_token(monkeypatch):
 
 
 async def test_without_the_identity_package_the_remedy_is_named(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "azure.identity.aio", None)
+    monkeypatch.setitem(sys.modules, "azure.identity.aio", None)
 
     with pytest.raises(UserError, match="azure-identity") as caught:
         await EntraTokenProvider().get_token()
     assert "pip install" in caught.value.remedy
+
+
+@pytest.mark.parametrize("kind", [TimeoutError, ConnectionError, RuntimeError])
+async def test_an_identity_service_that_fails_may_be_asked_again(monkeypatch, kind):
+    class Credential:
+        async def get_token(self, _scope):
+            raise kind("a secret")
+
+    package = ModuleType("azure.identity.aio")
+    package.DefaultAzureCredential = Credential
+    for name in ("azure", "azure.identity", "azure.identity.aio"):
+        monkeypatch.setitem(sys.modules, name, package)
+    with pytest.raises(NoTokenError) as caught:
+        await EntraTokenProvider().get_token()
+    assert "secret" not in caught.value.message
+    assert is_databases_fault(caught.value)  # a sink or a reader that meets it later tries again
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from domain.delivery.decoding import decode, read_event, salvage_tenant
 from domain.delivery.reasons import REASONS
 from domain.errors import FeedbackError, InputError, InvalidOutputError, PermanentLLMError
+from schemas.base import Event
 from schemas.frameworks import CodingFramework
 from schemas.records import FeedbackRecordSubmitted
 from schemas.requests import AnalysisRequested, SummaryRequested
@@ -84,35 +85,53 @@ def test_no_id_comes_through_that_no_text_column_takes(topic, event, name):
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        ({"tenant_id": None}, "tenant_id: "),
-        ({"tenant_id": ""}, "tenant_id: "),
-        ({"tenant_id": "t" * 256}, "tenant_id: "),
-        ({"record_id": 7}, "record_id: "),
-        ({"content": None}, "content: "),
-        ({"created_at": "2026-05-04T12:00:00"}, "created_at: "),
-        ({"created_at": SECRET}, "created_at: "),
-        ({"max_codes": 0}, "max_codes: "),
-        ({"max_codes": 10**400}, "max_codes: "),
-        ({"confidence_threshold": 2}, "confidence_threshold: "),
-        ({"operations": []}, "operations: "),
-        ({"operations": [SECRET]}, "operations.0: "),
-        ({"operations": ["assign_codes"], "framework_id": None}, "assign_codes needs a framework_id"),
-        ({"metadata": [SECRET]}, "metadata: "),
+        ({"tenant_id": None}, "`tenant_id` is null, and not text"),
+        ({"tenant_id": ""}, "`tenant_id` is empty"),
+        ({"tenant_id": "t" * 256}, "`tenant_id` has more than 255 characters"),
+        ({"tenant_id": "a\x00"}, "`tenant_id` must not hold a NUL character"),
+        ({"record_id": 7}, "`record_id` is a number, and not text"),
+        ({"content": None}, "`content` is null, and not text"),
+        ({"created_at": "2026-05-04T12:00:00"}, "`created_at` is text, and not a time with an offset"),
+        ({"created_at": SECRET}, "`created_at` must be a time as RFC 3339 writes it, with an offset"),
+        ({"created_at": "2026-05-04T12:99:00Z"}, "`created_at` is text, and not a time"),
+        ({"max_codes": 0}, "`max_codes` is less than 1"),
+        ({"max_codes": 10**400}, "`max_codes` is more than 50"),
+        ({"max_codes": "many"}, "`max_codes` is text, and not a whole number"),
+        ({"max_codes": 1.5}, "`max_codes` is a number, and not a whole number"),
+        ({"confidence_threshold": 2}, "`confidence_threshold` is more than 1"),
+        ({"confidence_threshold": [SECRET]}, "`confidence_threshold` is a list, and not a number"),
+        ({"operations": []}, "`operations` is empty"),
+        ({"operations": SECRET}, "`operations` is text, and not a list"),
+        ({"operations": [SECRET]}, "`operations[0]` is not 'assign_codes', 'summarize' or 'detect_sensitive'"),
+        ({"operations": ["assign_codes"], "framework_id": None}, ": assign_codes needs a framework_id."),
+        ({"metadata": [SECRET]}, "`metadata` is a list, and not an object"),
         ({"schema_version": "1"}, "schema_version is not an integer"),
         ({"schema_version": None}, "schema_version is not an integer"),
         ({"schema_version": True}, "schema_version is not an integer"),
     ],
 )
-def test_json_that_is_no_record_says_where_and_quotes_nothing(change, told):
+def test_json_that_is_no_record_says_where_and_what_and_quotes_nothing(change, told):
     error = refused({**GOOD, "content": SECRET, **change})
     assert error.reason == "wrong_schema"
     assert told in error.message
     assert SECRET not in error.message
+    for foreign in ("Input should", "Value error", "type=", "does not fit"):
+        assert foreign not in error.message
 
 
 def test_a_missing_tenant():
     error = refused({name: value for name, value in GOOD.items() if name != "tenant_id"})
-    assert error.message == "Not a valid FeedbackRecordSubmitted: tenant_id: Field required."
+    assert error.message == "Not a valid FeedbackRecordSubmitted: `tenant_id` is missing."
+
+
+def test_names_that_are_not_ours_are_not_told():
+    class Tagged(Event):
+        ce_type = "tagged"
+        tags: dict[str, int]
+
+    with pytest.raises(InputError) as caught:
+        read_event(json.dumps({"tags": {SECRET: "x"}}).encode(), Tagged)
+    assert caught.value.message == "Not a valid Tagged: `tags.?` is text, and not a whole number."
 
 
 def test_many_problems_are_counted():
@@ -159,7 +178,7 @@ def test_requests_are_told_apart():
     assert isinstance(decode(with_type(analysis, SummaryRequested.ce_type.encode())), SummaryRequested)
     assert isinstance(decode(with_type(analysis, b"org.crm.analysis")), AnalysisRequested)
     assert isinstance(decode(with_type(analysis, None)), AnalysisRequested)
-    with pytest.raises(InputError, match="instruction: Field required"):
+    with pytest.raises(InputError, match="`instruction` is missing"):
         decode(with_type(summary, AnalysisRequested.ce_type.encode()))
 
 

@@ -31,28 +31,29 @@ async def test_it_ends_when_the_framework_arrives_and_not_with_any_other():
     catalogue = FakeCatalogue()
     wait = a_wait(catalogue)
     task = asyncio.create_task(wait.framework(TENANT, FRAMEWORK, None))
-    await until(lambda: len(wait) == 1)
+    await until(lambda: catalogue.waiting == 1)
     catalogue.publish(a_framework(tenant_id="other"))
     await turns()
     assert not task.done()
 
     catalogue.publish(a_framework())
     assert (await task).version == "1"
-    assert len(wait) == 0
+    assert catalogue.waiting == 0
 
 
 async def test_it_ends_when_time_is_over():
-    wait = a_wait(FakeCatalogue(), wait_seconds=0.01, grace_seconds=0.01)
+    catalogue = FakeCatalogue()
+    wait = a_wait(catalogue, wait_seconds=0.01, grace_seconds=0.01)
     with pytest.raises(UnknownFrameworkError, match="did not arrive"):
         await wait.framework(TENANT, FRAMEWORK, None)
-    assert len(wait) == 0
+    assert catalogue.waiting == 0
 
 
 async def test_however_many_wait_none_is_given_up_before_its_time():
     catalogue = FakeCatalogue()
     wait = a_wait(catalogue)
     tasks = [asyncio.create_task(wait.framework(TENANT, FRAMEWORK, None)) for _ in range(2000)]
-    await until(lambda: len(wait) == 2000)
+    await until(lambda: catalogue.waiting == 2000)
     catalogue.publish(a_framework())
     assert {framework.version for framework in await asyncio.gather(*tasks)} == {"1"}
 
@@ -61,7 +62,7 @@ async def test_a_framework_that_comes_at_the_last_moment_counts():
     catalogue = FakeCatalogue()
     wait = a_wait(catalogue)
     oldest = asyncio.create_task(wait.framework(TENANT, FRAMEWORK, None))
-    await until(lambda: len(wait) == 1)
+    await until(lambda: catalogue.waiting == 1)
     task = asyncio.create_task(wait.framework(TENANT, FRAMEWORK, None))
     await asyncio.sleep(0)
     catalogue.publish(a_framework())
@@ -69,10 +70,11 @@ async def test_a_framework_that_comes_at_the_last_moment_counts():
 
 
 async def test_cancelling_leaves_nothing_behind():
-    wait = a_wait(FakeCatalogue())
+    catalogue = FakeCatalogue()
+    wait = a_wait(catalogue)
     task = asyncio.create_task(wait.framework(TENANT, FRAMEWORK, None))
-    await until(lambda: len(wait) == 1)
+    await until(lambda: catalogue.waiting == 1)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert task.cancelled()
-    assert len(wait) == 0
+    assert catalogue.waiting == 0

@@ -1,0 +1,59 @@
+"""What a process does with our tables, and whether the database lets it."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.reading import answering
+from domain.errors import UserError
+
+Rights = Mapping[str, tuple[str, ...]]
+"""PostgreSQL's privileges by table."""
+
+STORING_CALLS: Rights = {"llm_calls": ("SELECT", "INSERT")}
+"""The consumer's. It reads too: a call that is there already is not stored again."""
+
+READING_USAGE: Rights = {"llm_calls": ("SELECT",), "api_keys": ("SELECT",)}
+"""The API's."""
+
+KEEPING_KEYS: Rights = {"api_keys": ("SELECT", "INSERT", "UPDATE")}
+"""Of `feedback keys`."""
+
+_HELD = text("""
+    SELECT needed.name, to_regclass(needed.name) IS NOT NULL,
+           coalesce(has_table_privilege(to_regclass(needed.name)::oid, needed.privilege), false),
+           quote_ident(current_user)
+    FROM unnest(CAST(:names AS text[]), CAST(:privileges AS text[])) WITH ORDINALITY AS needed(name, privilege, place)
+    ORDER BY place
+""")
+
+
+async def check_rights(engine: AsyncEngine, needed: Rights, address: str) -> None:
+    """See that our user may do what the process will do.
+
+    Raises:
+        UserError: it may not, or a table is not there; `remedy` is the statement that mends it.
+        UsageUnavailableError: the database does not answer.
+    """
+    pairs = [(name, privilege) for name, privileges in needed.items() for privilege in privileges]
+    names, privileges = zip(*pairs, strict=True)
+    async with answering(engine) as connection:
+        held = (await connection.execute(_HELD, {"names": list(names), "privileges": list(privileges)})).all()
+    missing: dict[str, list[str]] = {}
+    for (name, privilege), (_, is_there, is_held, _) in zip(pairs, held, strict=True):
+        if not is_there:
+            raise UserError(
+                f"The database at {address} has no table {name} that our user can see.",
+                "Run `feedback migrate` with the same settings, and see that both use the same schema (search_path).",
+            )
+        if not is_held:
+            missing.setdefault(name, []).append(privilege)
+    if missing:
+        user = held[0][3]
+        grants = " ".join(f"GRANT {', '.join(lacking)} ON {name} TO {user};" for name, lacking in missing.items())
+        lacks = " and ".join(f"{', '.join(lacking)} on {name}" for name, lacking in missing.items())
+        raise UserError(
+            f"The user {user} of the database at {address} has no right to {lacks}.",
+            f"Have the tables' owner run `{grants}`, or use the user that ran `feedback migrate`.",
+        )

@@ -1,0 +1,67 @@
+"""How a job ended, in numbers."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class JobReport:
+    """How a job ended: from `started_at` to `ended_at`, with the LLM `calls` that were made for its records.
+
+    Attributes:
+        calls_known: whether all calls behind the outcomes have been read, so that `calls` is all of them.
+        rows: how many of the calls have a row in the database.
+        rows_counted: whether the database answered in the end; else `rows` is what had been seen before.
+        why_it_gave_up: tells a person why it did not wait any longer; empty where it did not give up.
+    """
+
+    records: int
+    outcomes: int
+    dead_letters: int
+    calls: frozenset[UUID] = field(repr=False)
+    calls_known: bool
+    rows: int
+    rows_counted: bool
+    started_at: datetime
+    ended_at: datetime
+    why_it_gave_up: str = ""
+
+    @classmethod
+    def of_nothing(cls, records: int) -> "JobReport":
+        """The report of a job that has not begun."""
+        now = datetime.now(UTC)
+        return cls(
+            records,
+            outcomes=0,
+            dead_letters=0,
+            calls=frozenset(),
+            calls_known=False,
+            rows=0,
+            rows_counted=False,
+            started_at=now,
+            ended_at=now,
+        )
+
+    @property
+    def llm_calls(self) -> int:
+        """How many LLM calls were made for its records."""
+        return len(self.calls)
+
+    def last_line(self, name: str) -> str:
+        """The line for scripts."""
+        return (
+            f"{name}: records={self.records} outcomes={self.outcomes} lost={self.records - self.outcomes} "
+            f"dead_letters={self.dead_letters} llm_calls={self.llm_calls} rows={self.rows}"
+        )
+
+    @property
+    def complete(self) -> bool:
+        """Whether every record has its outcome and every LLM call its row."""
+        return self.outcomes == self.records and self.calls_known and self.rows == self.llm_calls
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a person should know beside the last line, a line each."""
+        uncounted = "The database did not answer in the end: `rows` counts those that had been seen before."
+        return [line for line in (self.why_it_gave_up, "" if self.rows_counted else uncounted) if line]

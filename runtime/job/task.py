@@ -1,0 +1,60 @@
+"""What a job is asked to do, and what its files hold; all of it is read before anything is started."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from runtime.job.framework_files import read_frameworks
+from runtime.job.notices import notices, refuse_codings_without_framework
+from runtime.job.records_file import FileRecord, read_records, tenants_in
+from runtime.settings import Settings
+from schemas.frameworks import CodingFramework
+from schemas.operations import RecordOperation
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What a person asked for.
+
+    Attributes:
+        records: the JSON Lines file.
+        frameworks: coding frameworks; none = summaries only.
+        operations: what to ask of every record; None = what fits.
+        tenant: the tenant of records that name none.
+        workers: how many stream workers.
+        api: whether to start the read API as well.
+        model: the model that was asked for by name, where one was.
+        give_up_after: as `runtime.job.job.Job` takes it.
+    """
+
+    records: Path
+    frameworks: tuple[Path, ...]
+    operations: tuple[RecordOperation, ...] | None
+    tenant: str
+    workers: int
+    api: bool = False
+    model: str | None = None
+    give_up_after: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """What the files hold, and what a person should know of it before the start, a line each."""
+
+    records: list[FileRecord]
+    frameworks: list[CodingFramework]
+    notices: list[str]
+
+
+def read_inputs(settings: Settings, task: Task) -> Inputs:
+    """Read all files before anything is started.
+
+    Raises:
+        UserError: a file cannot be used, or records shall be coded without a framework.
+    """
+    frameworks = read_frameworks(task.frameworks, tenants_in(task.records, task.tenant))
+    ids = {framework.tenant_id: framework.framework_id for framework in frameworks}
+    records = read_records(task.records, task.tenant, ids, task.operations)
+    refuse_codings_without_framework(records, frameworks)
+    may_code = task.operations is None or RecordOperation.ASSIGN_CODES in task.operations
+    own_kafka = not settings.kafka_bootstrap_servers
+    return Inputs(records, frameworks, notices(records, frameworks, may_code=may_code, own_kafka=own_kafka))

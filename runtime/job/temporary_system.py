@@ -1,0 +1,82 @@
+"""A system for one job: alone on servers of its own, or a guest on those of the environment."""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from rich.console import Console
+
+from adapters.llm.factory import OFFLINE_PROVIDER, check_model
+from runtime import wiring
+from runtime.directories import make_private
+from runtime.job.neighbours import workers_beside_others
+from runtime.job.task import Task
+from runtime.settings import Settings
+from runtime.system.system import Shape, System, running_system
+
+_DRAIN_SECONDS = 2.0
+
+
+@asynccontextmanager
+async def temporary_system(settings: Settings, task: Task, console: Console) -> AsyncIterator[System]:
+    """A system for one job. Embedded servers get a fresh directory, which goes with them; its logs stay.
+
+    Raises:
+        UserError: it cannot start, or its model cannot be used as it is set; then nothing has been started.
+    """
+    home = settings.feedback_home
+    make_private(home)
+    own_kafka = not settings.kafka_bootstrap_servers
+    changes: dict[str, object] = {"drain_seconds": drain_seconds(settings)}
+    if own_kafka:
+        # Nobody else's inputs are there: a job of nothing but bad records shall say so of each, and end.
+        changes["dead_letter_share"] = 1.0
+    workers = task.workers if own_kafka else await workers_beside_others(settings, task, console)
+    if workers:
+        await _check_model(settings, console)
+    directory = Path(tempfile.mkdtemp(prefix="job-", dir=home))  # which only its owner can enter
+    try:
+        async with running_system(
+            settings.model_copy(update=changes),
+            Shape(directory, workers, task.api, lasting=own_kafka),
+            lambda line: console.print(line, highlight=False, markup=False),
+            lambda what: console.print(f"Starting {what} ...", highlight=False, markup=False),
+        ) as system:
+            yield system
+    finally:
+        logs = logs_of(settings)
+        shutil.rmtree(logs, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            shutil.move(directory / "logs", logs)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def drain_seconds(settings: Settings) -> float:
+    """The time that the job's workers get to finish in.
+
+    Where a server is embedded, what would be left after a job that was broken off goes with its directory.
+    """
+    if settings.kafka_bootstrap_servers and wiring.database_url(settings):
+        return settings.drain_seconds
+    return min(settings.drain_seconds, _DRAIN_SECONDS)
+
+
+def logs_of(settings: Settings) -> Path:
+    """Where the logs of the latest job's processes are, once it is over."""
+    return settings.feedback_home / "last-job-logs"
+
+
+async def _check_model(settings: Settings, console: Console) -> None:
+    """The workers would find the same, but only once the servers run.
+
+    Raises:
+        UserError: no such provider or model, or a key is missing.
+    """
+    model = wiring.llm_settings(settings)
+    if model.provider != OFFLINE_PROVIDER:  # whose name is looked up at once
+        console.print(f"Checking the model {model.model} ...", highlight=False, markup=False, soft_wrap=True)
+    await asyncio.to_thread(check_model, model)
