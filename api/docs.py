@@ -4,7 +4,7 @@ from html import escape
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse
+from fastapi.responses import HTMLResponse, RedirectResponse
 
 router = APIRouter(include_in_schema=False)
 
@@ -15,6 +15,12 @@ article { border: 1px solid #ddd; border-radius: .4rem; padding: 0 1rem 1rem; ma
 table { border-collapse: collapse; width: 100%; } code { background: #f3f3f3; padding: .1rem .25rem; }
 td, th { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0; border-top: 1px solid #eee; }
 """
+
+
+@router.get("/")
+async def front_door() -> RedirectResponse:
+    """Whoever opens the bare address gets the page."""
+    return RedirectResponse("/docs", status_code=307)
 
 
 @router.get("/docs")

@@ -1,6 +1,6 @@
 """What is wrong with a value, in words that need no knowledge of our schemas' library.
 
-Only names of fields, kinds and limits are told, never a value: the words go into dead letters and logs.
+Only names of fields, kinds and limits are told, never a value but an id: the words go into dead letters and logs.
 """
 
 from collections.abc import Container, Sequence
@@ -18,8 +18,6 @@ _EXPECTED = {
     **dict.fromkeys(("float_type", "float_parsing", "decimal_type", "decimal_parsing"), "a number"),
     "finite_number": "a finite number",
     **dict.fromkeys(("uuid_type", "uuid_parsing", "uuid_version"), "a UUID"),
-    **dict.fromkeys(("datetime_type", "datetime_parsing", "datetime_from_date_parsing"), "a time by RFC 3339"),
-    "timezone_aware": "a time with an offset",
 }
 """What should be there, by pydantic's kind of error."""
 
@@ -40,9 +38,21 @@ _FIXED = {
     "string_pattern_mismatch": "does not have the form that it should",
     "string_unicode": "is not text in Unicode",
     "int_parsing_size": "is too large",
+    **dict.fromkeys(
+        ("datetime_type", "datetime_parsing", "datetime_from_date_parsing", "timezone_aware"),
+        "must be a time as RFC 3339 writes it, with an offset",  # as `schemas.base.Timestamp` says it
+    ),
 }
 
 _CHOICES = ("enum", "literal_error")
+
+_MOST_OF_AN_ID = 60
+
+
+def shown(identifier: str) -> str:
+    """An id as part of a sentence: without control characters, and not endless."""
+    plain = "".join(character if character.isprintable() else "?" for character in identifier)
+    return plain if len(plain) <= _MOST_OF_AN_ID else f"{plain[: _MOST_OF_AN_ID - 3]}..."
 
 
 def kind_of(value: object) -> str:

@@ -33,6 +33,9 @@ logger = logging.getLogger(__name__)
 
 _WINDOW = 4096
 
+_UP = "start everything at once with `feedback up` and, in another terminal, `set -a; source .feedback/env; set +a`."
+"""The file holds no `export`, as other programs read it too: `source` alone would hand nothing on to a program."""
+
 _HOST_SECONDS = 10.0
 """A host name that is unknown for so long at the start is a mistake: the process ends, and may be started again."""
 
@@ -47,7 +50,7 @@ def kafka_connection(settings: Settings) -> KafkaConnection:
     if not settings.kafka_bootstrap_servers:
         raise UserError(
             "KAFKA_BOOTSTRAP_SERVERS is not set.",
-            "Set it to host:port of your Kafka, or start everything with `feedback up` and source .feedback/env.",
+            f"Set it to host:port of your Kafka, or {_UP}",
         )
     return KafkaConnection(settings.kafka_bootstrap_servers)
 
@@ -79,8 +82,7 @@ def database_settings(settings: Settings) -> DatabaseSettings:
     if not settings.database_host:
         raise UserError(
             "DATABASE_URL is not set.",
-            "Set it to postgresql://user:password@host:5432/name, or start everything at once with `feedback up` "
-            "and source .feedback/env.",
+            f"Set it to postgresql://user:password@host:5432/name, or {_UP}",
         )
     return DatabaseSettings(
         host=settings.database_host,

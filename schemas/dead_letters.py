@@ -31,6 +31,12 @@ class DeadLetter(Event):
 
     dead_letter_id: UUID = Field(description="The same for every delivery of the same dead letter.")
     tenant_id: Identifier | None = Field(default=None, description="The owner of the input, where it could be read.")
+    record_id: Identifier | None = Field(
+        default=None, description="The record that the input is, or is about, where there is one and it could be read."
+    )
+    request_id: Identifier | None = Field(
+        default=None, description="The request that the input is, or belongs to, where it could be read."
+    )
     operation: str | None = Field(
         default=None, description="The operation that has no result; null when the whole input has none."
     )
@@ -41,7 +47,7 @@ class DeadLetter(Event):
     )
     reason: str = Field(description="Why, as a stable code: see the README's list.")
     error_class: str = Field(description="The kind of error behind the reason.")
-    message: str = Field(description="One sentence for a person; never any text of the input.")
+    message: str = Field(description="One sentence for a person; of the input at most an id, never its text.")
     attempts: int = Field(ge=0, description="How many LLM calls were tried.")
     source: Source = Field(description="Where the input was read.")
     key_base64: str | None = Field(default=None, description="The original key's bytes.")

@@ -5,7 +5,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 from uuid import uuid4
 
@@ -51,8 +51,10 @@ class _Outcome:
 class RecordingModel:
     """A RecordedModel (domain.llm.conversation): one attempt within its time, its answer parsed, an event published.
 
-    An attempt's duration, and its time, begin when the model is asked. What a model does with its own calls before it
-    sends them counts: `offline/semantic` answers in one thread, and its calls queue for it.
+    An attempt begins when the model is asked, and so its duration counts what a model does with its own calls before it
+    sends them. But where a model says how long it worked (`Completion.duration_seconds`), that is the event's duration,
+    and its timestamp is the end less that duration: `offline/semantic` has one thread, and its calls queue for it. The
+    attempt's timeout counts from the asking in any case.
 
     Args:
         inner: the model that is asked.
@@ -102,7 +104,9 @@ class RecordingModel:
         finally:
             seconds = max(0.0, self._clocks.monotonic() - started)
             if not isinstance(outcome.error, GeneratorExit):  # thrown away with its loop: nobody is left to send it
-                self._publish(_event(self, attempt, outcome, started_at, seconds), attempt)
+                seconds, queued = _parted(seconds, outcome.completion)
+                began = started_at + timedelta(seconds=queued)
+                self._publish(_event(self, attempt, outcome, began, seconds), attempt)
 
     async def aclose(self) -> None:
         """Wait for the acknowledgement of all events so far; those without one after `close_seconds` are given up.
@@ -190,6 +194,13 @@ class RecordingModel:
             logger.debug("An LLM-call event was cancelled before its acknowledgement: %s", task.get_name())
         elif (error := task.exception()) is not None:
             logger.error("An LLM-call event was not acknowledged (%s): %s", type(error).__name__, task.get_name())
+
+
+def _parted(seconds: float, completion: Completion | None) -> tuple[float, float]:
+    """An attempt's time as seconds of work and seconds before it, by the model's own measure if it has one."""
+    told = completion.duration_seconds if completion is not None else None
+    worked = seconds if told is None else min(max(0.0, told), seconds)
+    return worked, seconds - worked
 
 
 def _event(model: RecordingModel, attempt: Attempt, outcome: _Outcome, started_at: datetime, seconds: float) -> LLMCall:

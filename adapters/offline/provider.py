@@ -1,6 +1,7 @@
 """`offline/semantic` as a ChatModel: no network, no key, no cost."""
 
 import asyncio
+import time
 from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 
@@ -34,15 +35,19 @@ class OfflineModel:
     async def complete(self, prompt: Prompt, attempt: Attempt) -> Completion:  # noqa: ARG002  (the port's shape)
         """Answer a prompt; the same prompt always gives the same answer, whatever was wrong with it before.
 
+        The completion's `duration_seconds` is the work in the thread alone: waiting for it is no part of an answer.
+
         Raises:
             UnreadablePromptError: the prompt is not one of the product's.
         """
-        text = await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, prompt)
+        text, seconds = await asyncio.get_running_loop().run_in_executor(self._thread, self._answer, prompt)
         usage = Usage(
             input_tokens=tokens(*(message["content"] for message in prompt.messages())),
             output_tokens=tokens(text),
         )
-        return Completion(text=text, model=self.name, usage=usage, cost=COST, finish_reason="stop")
+        return Completion(
+            text=text, model=self.name, usage=usage, cost=COST, finish_reason="stop", duration_seconds=seconds
+        )
 
     async def aclose(self) -> None:
         """Let the thread end; what is still queued is dropped."""
@@ -55,5 +60,8 @@ class OfflineModel:
             self._loaded = True
         return engine
 
-    def _answer(self, prompt: Prompt) -> str:
-        return self._load().answer(prompt.system, prompt.user)
+    def _answer(self, prompt: Prompt) -> tuple[str, float]:
+        """The answer, and how many seconds it took."""
+        started = time.perf_counter()
+        text = self._load().answer(prompt.system, prompt.user)
+        return text, time.perf_counter() - started

@@ -21,9 +21,13 @@ _PHONE_OR_MAIL = re.compile(r"\+?\d[\d\s().\-]{6,20}\d|[^\s@]{1,64}@[^\s@]{1,255
 
 
 def summarise(record: str) -> dict[str, Any]:
-    """A title of 3 to 5 words, and up to 5 sentences in their order; where they are few, long ones in two."""
+    """A title of 3 to 5 words, and up to 5 sentences in their order; where they are few, long ones in two.
+
+    What has no word in it, emoji or punctuation alone, is no sentence, unless the record has nothing else.
+    """
     text = _PHONE_OR_MAIL.sub("…", record)
     pieces = sentences(text, MAX_SENTENCES) or [text.strip()[:MAX_BULLET_CHARACTERS] or UNTITLED]
+    pieces = [piece for piece in pieces if words(piece[:MAX_BULLET_CHARACTERS])] or pieces
     return {
         "title": title_of(_first_paragraph(text) or pieces),
         "bullets": [piece[:MAX_BULLET_CHARACTERS] for piece in _bullets(pieces)],

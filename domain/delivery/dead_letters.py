@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from domain.delivery.decoding import salvage_tenant
+from domain.delivery.decoding import ids_in
 from domain.delivery.messages import InboundMessage
 from domain.delivery.results import result_id
 from domain.errors import FeedbackError, TooLargeError
@@ -27,7 +27,7 @@ class Failure:
     Attributes:
         reason: one of `reasons.REASONS`.
         error_class: the kind of error behind it.
-        message: one sentence for a person, without any text of the input.
+        message: one sentence for a person, with at most an id of the input, and none of its text.
         operation: the operation that has no result; None for the whole input.
         attempts: how many LLM calls were made.
     """
@@ -61,26 +61,20 @@ class DeadLetters:
         self._now = now
 
     async def publish(
-        self,
-        message: InboundMessage,
-        failure: Failure,
-        *,
-        identity: InputIdentity | None = None,
-        tenant_id: str | None = None,
+        self, message: InboundMessage, failure: Failure, *, identity: InputIdentity | None = None
     ) -> None:
         """Return once the dead letter is acknowledged: with the original bytes, or without where they fit nowhere.
 
         Args:
             message: the input.
             failure: why it has no result.
-            identity: who the input is, where that is known already.
-            tenant_id: whose it is, where it could be read; otherwise it is looked for in the value.
+            identity: who the input is, where that is known already. Its ids are looked for in the value.
 
         Raises:
             BrokerUnavailableError: it was not acknowledged; the input must not be either.
         """
         who = identity or identify(message.topic, message.key, message.value, message.headers)
-        letter = _letter(message, who, failure, tenant_id or salvage_tenant(message.value), self._now())
+        letter = _letter(message, who, failure, self._now())
         try:
             await self._publisher.publish(_outbound(letter, message.key, who.trace_id))
         except TooLargeError:
@@ -89,13 +83,14 @@ class DeadLetters:
         logger.warning("Dead letter: %s, operation %s, %s", *told)
 
 
-def _letter(
-    message: InboundMessage, identity: InputIdentity, failure: Failure, tenant_id: str | None, failed_at: datetime
-) -> DeadLetter:
+def _letter(message: InboundMessage, identity: InputIdentity, failure: Failure, failed_at: datetime) -> DeadLetter:
     """The event: what failed and why, and the input as it stood on Kafka, byte for byte."""
+    ids = ids_in(message.value)
     return DeadLetter(
         dead_letter_id=deterministic_id(identity.event_id, "dead_letter", failure.operation or ""),
-        tenant_id=tenant_id,
+        tenant_id=ids.tenant_id,
+        record_id=ids.record_id,
+        request_id=ids.request_id,
         operation=failure.operation,
         result_id=result_id(identity, failure.operation) if failure.operation else None,
         reason=failure.reason,

@@ -1,9 +1,10 @@
 """From the bytes of a message to the event that they hold, or to the reason why they hold none."""
 
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from domain.delivery.messages import InboundMessage
@@ -17,7 +18,7 @@ from domain.errors import (
     WrongSchemaError,
 )
 from domain.wording import problems_of
-from schemas.base import SUPPORTED_SCHEMA_VERSION, Event
+from schemas.base import SUPPORTED_SCHEMA_VERSION, Event, Identifier
 from schemas.records import MAX_CONTENT_CHARACTERS, FeedbackRecordSubmitted
 from schemas.requests import AnalysisRequested, SummaryRequested
 from schemas.topics import RECORDS, REQUESTS
@@ -26,6 +27,16 @@ E = TypeVar("E", bound=Event)
 InputEvent = FeedbackRecordSubmitted | AnalysisRequested | SummaryRequested
 
 _UTF8_BOM = b"\xef\xbb\xbf"
+_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
+
+
+@dataclass(frozen=True, slots=True)
+class InputIds:
+    """Whose an input is and what it is about: each as the payload has it, None where it has none that can be one."""
+
+    tenant_id: str | None = None
+    record_id: str | None = None
+    request_id: str | None = None
 
 
 def decode(message: InboundMessage) -> InputEvent:
@@ -104,13 +115,20 @@ def validate(payload: dict[str, Any], model: type[E]) -> E:
     raise problem  # outside of the except clause: pydantic's own error quotes the input
 
 
-def salvage_tenant(value: bytes | None) -> str | None:
-    """The tenant of a payload that is no valid event, where it can be told."""
+def ids_in(value: bytes | None) -> InputIds:
+    """The ids in a message's value, where they can be told: of an event, and of what is no valid one."""
     try:
-        tenant = read_object(value).get("tenant_id")
+        payload = read_object(value)
     except InputError:
+        return InputIds()
+    return InputIds(*(_identifier(payload.get(name)) for name in ("tenant_id", "record_id", "request_id")))
+
+
+def _identifier(value: object) -> str | None:
+    try:
+        return _IDENTIFIER.validate_python(value)
+    except ValidationError:
         return None
-    return tenant if isinstance(tenant, str) and 1 <= len(tenant) <= 255 and "\x00" not in tenant else None
 
 
 def _problem(error: ValidationError, model: type[Event]) -> InputError:

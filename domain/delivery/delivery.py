@@ -270,7 +270,7 @@ class Delivery:
         await acknowledged(job.receipts)
         attempts = job.attempts.get(operation, 0) if operation else 0
         failure = Failure.of(error, operation and operation.value, attempts)
-        await self._dead_letters.publish(job.message, failure, identity=job.identity, tenant_id=job.tenant_id)
+        await self._dead_letters.publish(job.message, failure, identity=job.identity)
         self._health.failed(operation, error)
 
 

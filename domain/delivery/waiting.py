@@ -6,6 +6,7 @@ from datetime import datetime
 
 from domain.errors import UnknownFrameworkError
 from domain.ports import FrameworkCatalogue
+from domain.wording import shown
 from schemas.frameworks import CodingFramework
 
 
@@ -51,4 +52,6 @@ class FrameworkWait:
             latest = self._catalogue.find(tenant_id, framework_id)
         if latest is not None:
             return latest
-        raise UnknownFrameworkError("The record's coding framework did not arrive while the record waited for it.")
+        raise UnknownFrameworkError(
+            f"The record's coding framework, `{shown(framework_id)}`, did not arrive while the record waited for it."
+        )

@@ -76,6 +76,8 @@ class Completion:
         usage, cost: what it took.
         http_status: the provider's HTTP status, where there is one.
         finish_reason: why the model stopped, as the provider says it.
+        duration_seconds: how long it worked on this attempt, where it knows better than a clock around the call: a
+            model that answers one prompt after the other does not count the time in its queue.
     """
 
     text: str | None = field(repr=False)
@@ -84,6 +86,7 @@ class Completion:
     cost: Cost
     http_status: int | None = None
     finish_reason: str | None = None
+    duration_seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """`feedback demo`."""
 
 import asyncio
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from runtime.process import run_until_signal
 from runtime.settings import Settings
 
 if TYPE_CHECKING:
-    from runtime.job.task import Inputs  # imported late, so that --help is quick
+    from runtime.job.task import Inputs, Task  # imported late, so that --help is quick
 
 _SAMPLES = Path("samples")
 _SHOWN = 24
@@ -40,7 +41,7 @@ async def _demo(settings: Settings, samples: Path, give_up_after: float, stop: a
     from rich.console import Console
 
     from domain.errors import UsageUnavailableError, UserError
-    from runtime.job.report import Findings, print_dead_letters, usage_table
+    from runtime.job.report import Findings, usage_table
     from runtime.job.running import run_job
     from runtime.job.task import Task, read_inputs
     from runtime.job.temporary_system import temporary_system
@@ -70,18 +71,24 @@ async def _demo(settings: Settings, samples: Path, give_up_after: float, stop: a
                 usage = await usage_meanwhile(system, report)
             except UsageUnavailableError as error:
                 warn(f"The usage is not shown. {error.message}")
-        console.print(findings.table(console.width))
-        print_dead_letters(console, findings.dead_letters)
+        findings.print(console)
         if usage is not None:
             by_tenant, by_operation = usage
             console.print(usage_table("Usage by tenant, from the read API", "tenant_id", by_tenant))
             console.print(usage_table("Usage by operation, from the read API", "operation", by_operation))
+        say(f"For all results, as files:  {_as_a_run(task)}")
         for remark in report.remarks:
             warn(remark)
         say(report.last_line("demo"))
         return report.complete and usage is not None
 
     return bool(await until_stopped(work(), stop))
+
+
+def _as_a_run(task: "Task") -> str:
+    """The command that answers the same records and keeps what comes out."""
+    frameworks = [word for path in task.frameworks for word in ("--framework", str(path))]
+    return shlex.join(["feedback", "run", "--records", str(task.records), *frameworks, "--out", "results"])
 
 
 def _what_it_leaves(kafka: str, inputs: "Inputs") -> str:

@@ -12,7 +12,9 @@ from runtime.settings import Settings
 from schemas.operations import RecordOperation
 
 if TYPE_CHECKING:
-    from runtime.job.task import Task  # imported late, so that --help is quick
+    from runtime.job.outputs import ResultFiles
+    from runtime.job.report import Findings
+    from runtime.job.task import Inputs, Task  # imported late, so that --help is quick
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _SHOWN = 12
@@ -44,7 +46,12 @@ class Operations(click.ParamType):
 @click.option("--records", type=_FILE, required=True, help="JSON Lines: id, content, optional metadata, tenant_id, ...")
 @click.option("--framework", "frameworks", type=_FILE, multiple=True, help="Coding framework as JSON; once per tenant.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results.")
-@click.option("--operations", type=Operations(), help="What to ask of each record.  [default: what fits]")
+@click.option("--overwrite", is_flag=True, help="Replace the results of an earlier run in that folder.")
+@click.option(
+    "--operations",
+    type=Operations(),
+    help="assign_codes, summarize or both.  [default: both; without a framework: summarize]",
+)
 @click.option("--model", help="provider/model instead of LLM_MODEL.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many stream workers.")
 @click.option("--tenant", default="default", show_default=True, help="The tenant of records that name none.")
@@ -55,6 +62,7 @@ def command(
     records: Path,
     frameworks: tuple[Path, ...],
     out: Path,
+    overwrite: bool,
     operations: tuple[RecordOperation, ...] | None,
     model: str | None,
     workers: int,
@@ -63,66 +71,71 @@ def command(
 ) -> None:
     """Answer the records of a JSON Lines file and write the results, one JSON Lines file per result topic.
 
+    With a framework a record is coded and summarised, which takes two LLM calls; --operations assign_codes asks for the
+    codes alone. Without a framework it is summarised.
+
     Runs the real system for it: on the Kafka and PostgreSQL of the environment, else on embedded ones that go when
     the job is done. Ends with exit code 1 if any record has no outcome, or if it is not certain that each LLM call has
-    its row; and with 2, before anything is started, if the files, the settings or the model's name and key are not as
-    they should be.
+    its row; and with 2, before anything is started, if the files, the settings, the servers that they name or the
+    model's name and key are not as they should be, or if the folder holds results of an earlier run.
 
     On a Kafka of the environment its workers join the group WORKER_GROUP; where workers of that group are at work
-    already, they answer this job's records, and none is started. OUT/usage.json counts the LLM calls that were made for
-    this job's records, whoever made them.
+    already, they answer this job's records, and no worker is started. OUT/usage.json counts the LLM calls that were
+    made for this job's records, whoever made them.
     """
     settings = begin(at_terminal=True, llm_model=model)
+    from runtime.job.outputs import ResultFiles
     from runtime.job.task import Task
     from runtime.job.temporary_system import drain_seconds
 
     task = Task(records, frameworks, operations, tenant, workers, model=model, give_up_after=give_up_after)
     stopping = f"what is in flight has {drain_seconds(settings):g} s to finish, then all that was started ends."
-    complete = run_until_signal(lambda stop: _run(settings, task, out, stop), stopping)
+    complete = run_until_signal(
+        lambda stop: _run(settings, task, ResultFiles(out, overwrite=overwrite), stop), stopping
+    )
     ctx.exit(0 if complete else 1)
 
 
-async def _run(settings: Settings, task: "Task", out: Path, stop: asyncio.Event) -> bool:
-    from rich.console import Console
-
-    from domain.errors import UsageUnavailableError
-    from runtime.job.outputs import ResultFiles
-    from runtime.job.report import Findings, as_json, print_dead_letters
-    from runtime.job.running import run_job
+async def _run(settings: Settings, task: "Task", files: "ResultFiles", stop: asyncio.Event) -> bool:
+    from runtime.job.report import Findings
     from runtime.job.task import read_inputs
-    from runtime.job.temporary_system import temporary_system
-    from runtime.job.usage import usage_of_job
     from runtime.process import until_stopped
 
-    console = Console()
     inputs = read_inputs(settings, task)
-    for notice in inputs.notices:
-        warn(notice)
-    findings = Findings(inputs.records, _SHOWN)
-    files = ResultFiles(out)
-
-    async def work() -> bool:
-        usage: dict[str, Any] | None = None
-        with files:
-            async with temporary_system(settings, task, console) as system:
-                report = await run_job(system, task, inputs, console, files, findings)
-                try:
-                    usage = await usage_of_job(system.settings, report)
-                except UsageUnavailableError as error:
-                    warn(f"{files.usage_file.name} is not written. {error.message}")
-        if usage is not None:
-            files.usage_file.write_text(as_json(usage), encoding="utf-8")
-        console.print(findings.table(console.width))
-        print_dead_letters(console, findings.dead_letters)
-        console.print(f"Results: {out}", highlight=False, markup=False)
-        for remark in report.remarks:
-            warn(remark)
-        say(report.last_line("run"))
-        return report.complete and usage is not None
-
-    complete = await until_stopped(work(), stop)
+    with files:
+        for notice in inputs.notices:
+            warn(notice)
+        findings = Findings(inputs.records, _SHOWN)
+        complete = await until_stopped(_work(settings, task, inputs, files, findings), stop)
     if complete is None:
-        so_far = "the results so far are in the folder" if files.begun else "no record was published yet"
+        so_far = f"the results so far are in {files.directory}" if files.begun else "no result had come yet"
         say(f"Broken off; {so_far}.")
         say(findings.so_far.last_line("run"))
     return bool(complete)
+
+
+async def _work(settings: Settings, task: "Task", inputs: "Inputs", files: "ResultFiles", findings: "Findings") -> bool:
+    from rich.console import Console
+
+    from domain.errors import UsageUnavailableError
+    from runtime.job.report import as_json
+    from runtime.job.running import run_job
+    from runtime.job.temporary_system import temporary_system
+    from runtime.job.usage import usage_of_job
+
+    console = Console()
+    usage: dict[str, Any] | None = None
+    async with temporary_system(settings, task, console) as system:
+        report = await run_job(system, task, inputs, console, files, findings)
+        try:
+            usage = await usage_of_job(system.settings, report)
+        except UsageUnavailableError as error:
+            warn(f"{files.usage_file.name} is not written. {error.message}")
+    if usage is not None:
+        files.usage_file.write_text(as_json(usage), encoding="utf-8")
+    findings.print(console)
+    console.print(f"All results: the files in {files.directory}", highlight=False, markup=False, soft_wrap=True)
+    for remark in report.remarks:
+        warn(remark)
+    say(report.last_line("run"))
+    return report.complete and usage is not None

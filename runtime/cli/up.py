@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import shlex
 from pathlib import Path
 
 import click
@@ -22,7 +23,8 @@ def command(workers: int, directory: Path | None) -> None:
     """Start the whole system and keep it running until Ctrl-C or SIGTERM.
 
     Kafka and PostgreSQL are those of the environment, else embedded ones. A process that dies is started again.
-    DIRECTORY/env holds the addresses and an API key, to be sourced; DIRECTORY/processes.json the process ids.
+    DIRECTORY/env holds the addresses and an API key, for `set -a; source DIRECTORY/env; set +a`;
+    DIRECTORY/processes.json holds the process ids.
     """
     settings = begin(feedback_home=directory)
     stopping = f"what is in flight has {settings.drain_seconds:g} s (DRAIN_SECONDS) to finish, then all processes end."
@@ -42,7 +44,7 @@ async def _keep_running(settings: Settings, workers: int) -> None:
     async with running_system(settings, shape, say, lambda what: say(f"Starting {what} ...")) as system:
         with env_file(shape.directory, system):
             say(f"\nRunning. API: {system.api_url} (its page: {system.api_url}/docs)")
-            say(f"Addresses and a key:  source {shape.directory / 'env'}")
+            say(f"Addresses and a key:  set -a; source {shlex.quote(str(shape.directory / 'env'))}; set +a")
             say(f"Process ids: {shape.directory / 'processes.json'}   Logs: {shape.directory / 'logs'}")
             say("Ctrl-C ends it.")
             # A worker that halted itself has said why; the rest of the system goes on serving.

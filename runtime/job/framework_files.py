@@ -2,13 +2,14 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from domain.errors import UserError
-from runtime.job.wording import problems_of
+from runtime.job.wording import listed, problems_of
 from schemas.base import MAX_IDENTIFIER_CHARACTERS
 from schemas.frameworks import CodingFramework
 
@@ -47,7 +48,22 @@ def _read(path: Path, tenants: Sequence[str]) -> list[CodingFramework]:
     try:
         return [CodingFramework.model_validate({**defaults, **value, "tenant_id": owner}) for owner in owners]
     except ValidationError as error:
+        repeated = _repeated_ids(value.get("root_codes"))
+        which = f" (more than one code has the id {listed(repeated)})" if repeated else ""
         raise UserError(
-            f"{path} is not a coding framework: {problems_of(error)}.",
-            "It needs root_codes, a list of codes with id, name and children.",
+            f"{path} is not a coding framework: {problems_of(error)}{which}.",
+            "It needs root_codes, a list of codes, each with an id of its own, name and children.",
         ) from None
+
+
+def _repeated_ids(codes: object) -> list[str]:
+    """Of a tree that may be malformed; a schema's own words name no value, as they go into dead letters too."""
+    counts: Counter[str] = Counter()
+    open_lists = [codes]
+    while open_lists:
+        found = open_lists.pop()
+        for code in found if isinstance(found, list) else ():
+            if isinstance(code, dict):
+                counts.update([code["id"]] if isinstance(code.get("id"), str) else [])
+                open_lists.append(code.get("children"))
+    return [code_id for code_id, count in counts.items() if count > 1]

@@ -29,7 +29,7 @@ async def workers_beside_others(settings: Settings, task: Task, console: Console
         )
     console.print(
         f"Workers of the group {settings.worker_group} are at work on that Kafka ({there}); they answer this job's "
-        "records, and no other is started.",
+        "records; no worker is started.",
         highlight=False,
         markup=False,
         soft_wrap=True,

@@ -30,22 +30,36 @@ def refuse_codings_without_framework(records: Sequence[FileRecord], frameworks: 
     )
 
 
-def notices(
-    records: Sequence[FileRecord], frameworks: Sequence[CodingFramework], *, may_code: bool, own_kafka: bool
-) -> list[str]:
+def refuse_frameworks_that_never_come(records: Sequence[FileRecord], frameworks: Sequence[CodingFramework]) -> None:
+    """On a Kafka of the job's own nobody else publishes a framework: each that a record names must be given.
+
+    Raises:
+        UserError: one is not.
+    """
+    given = {(framework.tenant_id, framework.framework_id) for framework in frameworks}
+    waiting = list(_named_but_not(given, records))
+    if not waiting:
+        return
+    names = list(dict.fromkeys(map(str, map(_framework_of, waiting))))
+    raise UserError(
+        f"{len(waiting):,} of {len(records):,} records name a framework that no --framework file of their tenant has "
+        f"(the first stands on line {waiting[0].line}): {listed(names)}.",
+        "Give it with --framework (its framework_id, else the file's name, and its tenant_id count), or ask for "
+        "--operations summarize.",
+    )
+
+
+def notices(records: Sequence[FileRecord], frameworks: Sequence[CodingFramework], *, may_code: bool) -> list[str]:
     """One line for each thing that a person may not expect.
 
     Args:
         records: all of the job.
         frameworks: those that the job publishes.
         may_code: whether codings were left open or asked for; False: other operations were asked for by name.
-        own_kafka: whether nobody else can have published a framework.
     """
     found = [_repeated_ids(records), _undated(records)]
     if may_code and frameworks:
         found.append(_not_coded(records, frameworks) or _unused(records, frameworks))
-    if own_kafka:
-        found.append(_frameworks_that_never_come(records, frameworks))
     return [notice for notice in found if notice]
 
 
@@ -97,19 +111,6 @@ def _unused(records: Sequence[FileRecord], frameworks: Sequence[CodingFramework]
         return ""
     told = listed([f"{one.framework_id} of the tenant {one.tenant_id}" for one in unused])
     return f"No record is coded with the framework {told}: none is of that tenant without naming another framework."
-
-
-def _frameworks_that_never_come(records: Sequence[FileRecord], frameworks: Sequence[CodingFramework]) -> str:
-    given = {(framework.tenant_id, framework.framework_id) for framework in frameworks}
-    waiting = list(_named_but_not(given, records))
-    if not waiting:
-        return ""
-    names = listed(list(dict.fromkeys(map(str, map(_framework_of, waiting)))))
-    return (
-        f"{len(waiting):,} of {len(records):,} records name a framework that no --framework file of their tenant has "
-        f"({names}): on a Kafka of its own the run waits for it (FRAMEWORK_WAIT_SECONDS) in vain, and their codings "
-        "become dead letters (unknown_framework)."
-    )
 
 
 def _named_but_not(given: set[tuple[str, str]], records: Sequence[FileRecord]) -> Iterator[FileRecord]:

@@ -1,5 +1,7 @@
 """The files that a job leaves: one JSON Lines file per result topic, one JSON object per line."""
 
+import contextlib
+from errno import ENOENT
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
@@ -26,26 +28,45 @@ def file_name(topic: str) -> str:
 class ResultFiles:
     """Writes results as they come.
 
-    What an earlier job left under the same names stays until `begin`: a job that cannot start costs nobody results.
+    Results may have been paid for: those of an earlier job are replaced only where `overwrite` says so, and not before
+    there is something to replace them with. A job that ends before that leaves the folder as it was.
+
+    Args:
+        directory: made where there is none.
+        overwrite: whether results of an earlier job may go.
 
     Attributes:
-        begun: whether it has.
+        directory: as it was given.
+        begun: whether the files are this job's.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, *, overwrite: bool = False) -> None:
+        self.directory = directory
+        self._overwrite = overwrite
         self.begun = False
         self._files: dict[str, IO[bytes]] = {}
+        self._made: list[Path] = []
 
     def __enter__(self) -> Self:
+        """Take the folder.
+
+        Raises:
+            UserError: it holds results of an earlier job, or cannot be written.
+        """
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
+            self._refuse_to_lose_results()
+            self._make_folders()
             for topic in RESULT_TOPICS:
-                self._files[topic.name] = (self._directory / file_name(topic.name)).open("ab")
+                path = self.directory / file_name(topic.name)
+                if not path.exists():
+                    self._made.append(path)
+                self._files[topic.name] = path.open("ab")
         except OSError as error:
             self.__exit__(None, None, None)
+            nowhere = error.errno == ENOENT  # its parent is there, but takes no folder: one of /proc, say
+            why = "no folder can be made at that place" if nowhere else error.strerror
             raise UserError(
-                f"{self._directory} cannot be written: {error.strerror}.", "Choose another folder with --out."
+                f"{self.directory} cannot be written: {why}.", "Choose another folder with --out."
             ) from None
         return self
 
@@ -54,9 +75,27 @@ class ResultFiles:
     ) -> None:
         for file in self._files.values():
             file.close()
+        if not self.begun:
+            for path in reversed(self._made):
+                with contextlib.suppress(OSError):
+                    path.rmdir() if path.is_dir() else path.unlink()
+
+    def _refuse_to_lose_results(self) -> None:
+        paths = [self.usage_file, *(self.directory / file_name(topic.name) for topic in RESULT_TOPICS)]
+        if not self._overwrite and any(path.is_file() and path.stat().st_size for path in paths):
+            raise UserError(
+                f"{self.directory} holds results of an earlier run.",
+                "Choose another folder with --out, or give --overwrite to replace them.",
+            )
+
+    def _make_folders(self) -> None:
+        self._made += reversed([path for path in (self.directory, *self.directory.parents) if not path.exists()])
+        self.directory.mkdir(parents=True, exist_ok=True)
 
     def begin(self) -> None:
-        """Remove what an earlier job left."""
+        """Remove what an earlier job left; the first result does it too."""
+        if self.begun:
+            return
         self.begun = True
         for file in self._files.values():
             file.truncate(0)
@@ -65,9 +104,10 @@ class ResultFiles:
     @property
     def usage_file(self) -> Path:
         """Where the job's usage is written in the end."""
-        return self._directory / "usage.json"
+        return self.directory / "usage.json"
 
     def write(self, topic: str, value: bytes) -> None:
         """Append one event, exactly as it travelled; a reader of the file sees it at once."""
+        self.begin()
         self._files[topic].write(value + b"\n")
         self._files[topic].flush()

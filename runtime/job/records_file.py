@@ -53,7 +53,10 @@ def read_records(
     Raises:
         UserError: the file cannot be read, has no record, or a line is not a record.
     """
-    records = [_record(line, value, default_tenant, framework_ids, operations) for line, value in _objects(path)]
+    records = [
+        _record(line, f"Line {line} of {path}", value, default_tenant, framework_ids, operations)
+        for line, value in _objects(path)
+    ]
     if not records:
         raise UserError(f"{path} holds no records.", "Give a file with one JSON object per line.")
     return records
@@ -65,51 +68,70 @@ def tenants_in(path: Path, default_tenant: str) -> list[str]:
     Raises:
         UserError: as `read_records`.
     """
-    return list(dict.fromkeys(_text(line, value, "tenant_id", default_tenant) for line, value in _objects(path)))
+    objects = _objects(path)
+    return list(
+        dict.fromkeys(_text(f"Line {at} of {path}", value, "tenant_id", default_tenant) for at, value in objects)
+    )
 
 
 def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    first = True
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:
             for line, text in enumerate(file, start=1):
                 if text.strip():
-                    yield line, _object(path, line, text)
+                    yield line, _object(path, line, text, first=first)
+                    first = False
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}.", "Check the path and your rights to it.") from None
-    except UnicodeDecodeError:
-        raise UserError(f"{path} is not UTF-8 text.", "Save it as UTF-8, one JSON object per line.") from None
 
 
-def _object(path: Path, line: int, text: str) -> dict[str, Any]:
-    if len(text.encode("utf-8", "surrogatepass")) > MAX_RECORD_BYTES:
+def _object(path: Path, line: int, text: str, *, first: bool) -> dict[str, Any]:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:  # a byte that was no UTF-8 was read as half a surrogate pair
+        raise UserError(
+            f"Line {line} of {path} is not UTF-8 text.", "Save the file as UTF-8, one JSON object per line."
+        ) from None
+    if size > MAX_RECORD_BYTES:
         raise UserError(
             f"Line {line} of {path} is over {MAX_RECORD_BYTES:,} bytes, more than Kafka takes.", "Shorten or split it."
         )
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
+        if first and _looks_like_csv(text):
+            raise UserError(
+                f"{path} is not JSON Lines: line {line} looks like the head of a CSV table.",
+                "Write each row as a JSON object on a line of its own, with `id` and `content`.",
+            ) from None
         raise UserError(f"Line {line} of {path} is not JSON.", "Mend the line: one JSON object per line.") from None
     if not isinstance(value, dict):
         raise UserError(f"Line {line} of {path} is not a JSON object.", "Mend the line: one JSON object per line.")
     return value
 
 
+def _looks_like_csv(text: str) -> bool:
+    return not text.lstrip().startswith(("{", "[")) and any(separator in text for separator in ",;\t")
+
+
 def _record(
     line: int,
+    where: str,
     value: dict[str, Any],
     default_tenant: str,
     framework_ids: dict[str, str],
     operations: Sequence[RecordOperation] | None,
 ) -> FileRecord:
-    record_id = _text(line, value, "id", None)
-    tenant_id = _text(line, value, "tenant_id", default_tenant)
+    record_id = _text(where, value, "id", None)
+    tenant_id = _text(where, value, "tenant_id", default_tenant)
     content = value.get("content")
     if not isinstance(content, str):
         why = f"it is {kind_of(content)}" if "content" in value else "it is missing"
-        raise UserError(f"Line {line} has no text under `content`: {why}.", "Give each record an `id` and a `content`.")
+        raise UserError(f"{where} has no text under `content`: {why}.", "Give each record an `id` and a `content`.")
     framework_id = framework_ids.get(tenant_id)
     if value.get("framework_id"):
-        framework_id = _text(line, value, "framework_id", None)
+        framework_id = _text(where, value, "framework_id", None)
     asked = tuple(operations or _default_operations(framework_id))
     payload: dict[str, Any] = {
         "schema_version": 1,
@@ -123,8 +145,8 @@ def _record(
     optional = {
         "framework_id": framework_id,
         "created_at": created_at,
-        "language": _language(line, value),
-        "metadata": _metadata(line, value),
+        "language": _language(where, value),
+        "metadata": _metadata(where, value),
     }
     payload.update({name: found for name, found in optional.items() if found is not None})
     undated = created_at is None and created not in (None, "")
@@ -137,7 +159,7 @@ def _default_operations(framework_id: str | None) -> tuple[RecordOperation, ...]
     return (RecordOperation.ASSIGN_CODES, RecordOperation.SUMMARIZE)
 
 
-def _text(line: int, value: dict[str, Any], name: str, default: str | None) -> str:
+def _text(where: str, value: dict[str, Any], name: str, default: str | None) -> str:
     found = value.get(name, default)
     if found is None and default is not None:
         found = default
@@ -146,30 +168,30 @@ def _text(line: int, value: dict[str, Any], name: str, default: str | None) -> s
     why = why_no_text(found, MAX_IDENTIFIER_CHARACTERS) if name in value or default is not None else "it is missing"
     if why is not None:
         raise UserError(
-            f"Line {line} has no usable `{name}`: {why}.",
+            f"{where} has no usable `{name}`: {why}.",
             f"Give `{name}` as text of 1 to {MAX_IDENTIFIER_CHARACTERS} characters.",
         )
     return str(found)
 
 
-def _language(line: int, value: dict[str, Any]) -> str | None:
+def _language(where: str, value: dict[str, Any]) -> str | None:
     found = value.get("language")
     if found is None or found == "":
         return None
     why = why_no_text(found, MAX_LANGUAGE_CHARACTERS)
     if why is not None:
         raise UserError(
-            f"Line {line} has no usable `language`: {why}.",
+            f"{where} has no usable `language`: {why}.",
             f"Give a tag such as `fr` or `pt-BR`, at most {MAX_LANGUAGE_CHARACTERS} characters, or leave it out.",
         )
     return str(found)
 
 
-def _metadata(line: int, value: dict[str, Any]) -> dict[str, Any] | None:
+def _metadata(where: str, value: dict[str, Any]) -> dict[str, Any] | None:
     found = value.get("metadata")
     if found is not None and not isinstance(found, dict):
         raise UserError(
-            f"Line {line} has no usable `metadata`: it is {kind_of(found)}.", "Give it as an object, or leave it out."
+            f"{where} has no usable `metadata`: it is {kind_of(found)}.", "Give it as an object, or leave it out."
         )
     return found
 

@@ -1,7 +1,7 @@
 """What a job found, as tables for a person."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -9,13 +9,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from adapters.llm.factory import OFFLINE_MODEL
 from runtime.job.job_report import JobReport
 from runtime.job.records_file import FileRecord
 from schemas.dead_letters import DeadLetter
+from schemas.operations import RecordOperation
 from schemas.results import CodesAssigned, RecordSummarized
 from schemas.topics import CODE_ASSIGNMENTS, DEAD_LETTERS, SUMMARIES
 
 _WIDE = 120
+_CODING, _SUMMARY = RecordOperation.ASSIGN_CODES, RecordOperation.SUMMARIZE
 
 
 class Findings:
@@ -31,38 +34,81 @@ class Findings:
         self._wanted = {record.line for record in self._shown}  # an id may stand on several lines
         self._codings: dict[int, CodesAssigned] = {}
         self._summaries: dict[int, RecordSummarized] = {}
+        self._letters: dict[tuple[int, str | None], str] = {}
+        self._models: set[str] = set()
         self.dead_letters: dict[str, int] = {}
         self.so_far = JobReport.of_nothing(len(records))
 
     def keep(self, topic: str, value: bytes, line: int | None) -> None:
         """Take note of one outcome, of the record on this line."""
         if topic == DEAD_LETTERS.name:
-            reason = DeadLetter.model_validate_json(value).reason
-            self.dead_letters[reason] = self.dead_letters.get(reason, 0) + 1
+            letter = DeadLetter.model_validate_json(value)
+            self.dead_letters[letter.reason] = self.dead_letters.get(letter.reason, 0) + 1
+            if line is not None and line in self._wanted:
+                self._letters[line, letter.operation] = letter.reason
         elif line is None or line not in self._wanted:
             return
         elif topic == CODE_ASSIGNMENTS.name:
-            self._codings[line] = CodesAssigned.model_validate_json(value)
+            self._codings[line] = coding = CodesAssigned.model_validate_json(value)
+            self._models.add(coding.model)
         elif topic == SUMMARIES.name:
-            self._summaries[line] = RecordSummarized.model_validate_json(value)
+            self._summaries[line] = summary = RecordSummarized.model_validate_json(value)
+            self._models.add(summary.model)
+
+    @property
+    def all_shown(self) -> bool:
+        """Whether the table has a row for every record."""
+        return len(self._shown) == self.so_far.records
+
+    def print(self, console: Console) -> None:
+        """Who answered, the table, and a line for each reason of a dead letter."""
+        for line in self._about_the_models():
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+        console.print(self.table(console.width))
+        for reason, count in sorted(self.dead_letters.items()):
+            console.print(f"dead letters: {count} x {reason}", highlight=False)
 
     def table(self, width: int) -> Table:
-        """Record, code path, confidence and summary title; also what the record says, where `width` has room for it."""
+        """Record and what was asked for: code path and confidence, summary title; or why there is none.
+
+        Where `width` has room for it, also what the record says.
+        """
         wide = width >= _WIDE
-        table = Table(title="Results", title_justify="left", box=SIMPLE_HEAD, pad_edge=False, expand=True)
+        asked = {operation for record in self._shown for operation in record.operations}
+        title = "Results" if self.all_shown else f"Results ({len(self._shown):,} of {self.so_far.records:,} shown)"
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, expand=True)
         table.add_column("record", no_wrap=True)
         if wide:
             table.add_column("feedback", ratio=3, no_wrap=True, overflow="ellipsis")
-        table.add_column("code path", ratio=5)
-        table.add_column("conf.", justify="right", no_wrap=True)
-        table.add_column("summary title", ratio=3)
+        if _CODING in asked:
+            table.add_column("code path", ratio=5)
+            table.add_column("conf.", justify="right", no_wrap=True)
+        if _SUMMARY in asked:
+            table.add_column("summary title", ratio=3)
         for record in self._shown:
-            path, confidence = _coding_cells(self._codings.get(record.line))
-            summary = self._summaries.get(record.line)
-            said = (_plain(record.payload["content"]),) if wide else ()
-            title = _plain(summary.title) if summary else "-"
-            table.add_row(_plain(record.record_id), *said, path, confidence, title)
+            cells = [_plain(record.record_id)]
+            if wide:
+                cells.append(_plain(record.payload["content"]))
+            if _CODING in asked:
+                cells += _coding_cells(self._codings.get(record.line), self._why_none(record, _CODING))
+            if _SUMMARY in asked:
+                summary = self._summaries.get(record.line)
+                cells.append(_plain(summary.title) if summary else self._why_none(record, _SUMMARY))
+            table.add_row(*cells)
         return table
+
+    def _about_the_models(self) -> Iterator[str]:
+        for model in sorted(self._models):
+            if model != OFFLINE_MODEL:
+                yield f"Model: {_printable(model)}"
+            elif self._codings:
+                yield f"{model} is no LLM; a confidence below about 0.3 is a guess."
+            else:
+                yield f"{model} is no LLM."
+
+    def _why_none(self, record: FileRecord, operation: RecordOperation) -> str:
+        reason = self._letters.get((record.line, operation)) or self._letters.get((record.line, None))
+        return f"dead letter: {_plain(reason)}" if reason and operation in record.operations else "-"
 
 
 def usage_table(title: str, name: str, entries: Iterable[Mapping[str, Any]]) -> Table:
@@ -87,20 +133,14 @@ def usage_table(title: str, name: str, entries: Iterable[Mapping[str, Any]]) -> 
     return table
 
 
-def print_dead_letters(console: Console, reasons: Mapping[str, int]) -> None:
-    """A line per reason, where there is any."""
-    for reason, count in sorted(reasons.items()):
-        console.print(f"dead letters: {count} x {reason}", highlight=False)
-
-
 def as_json(value: object) -> str:
     """Readable JSON for a file."""
     return json.dumps(value, indent=2, ensure_ascii=False) + "\n"
 
 
-def _coding_cells(coding: CodesAssigned | None) -> tuple[str, str]:
+def _coding_cells(coding: CodesAssigned | None, why_none: str) -> tuple[str, str]:
     if coding is None:
-        return "-", "-"
+        return why_none, "-"
     if not coding.codes:
         return f"[dim]none: {_plain(coding.abstained_because or '')}[/dim]", "-"
     best = coding.codes[0]
@@ -109,7 +149,11 @@ def _coding_cells(coding: CodesAssigned | None) -> tuple[str, str]:
 
 def _plain(text: str) -> str:
     """One line that a terminal shows as it stands: no control characters, no markup."""
-    return escape("".join(character if character.isprintable() else " " for character in text).strip())
+    return escape(_printable(text))
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text).strip()
 
 
 def _number(value: float | None) -> str:

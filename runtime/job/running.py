@@ -40,8 +40,6 @@ async def run_job(
         if files is not None:
             files.write(topic, value)
 
-    if files is not None:
-        files.begin()
     ledger = Ledger(run_id=str(uuid4()))
     async with wiring.database_engine(system.settings) as engine:
         with JobProgress(console, system.supervisor.complaint) as progress:
@@ -53,6 +51,8 @@ async def run_job(
                 await first(job.run(inputs.frameworks, inputs.records), system.supervisor.failed())
             finally:
                 findings.so_far = job.so_far()
+        if files is not None:
+            files.begin()
         report = await job.report()
     if job.gave_up and not report.complete:  # the last rows may have come when it was asked for them once more
         report = replace(report, why_it_gave_up=why_it_gave_up(system, task, report))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runtime.job.framework_files import read_frameworks
-from runtime.job.notices import notices, refuse_codings_without_framework
+from runtime.job.notices import notices, refuse_codings_without_framework, refuse_frameworks_that_never_come
 from runtime.job.records_file import FileRecord, read_records, tenants_in
 from runtime.settings import Settings
 from schemas.frameworks import CodingFramework
@@ -49,12 +49,13 @@ def read_inputs(settings: Settings, task: Task) -> Inputs:
     """Read all files before anything is started.
 
     Raises:
-        UserError: a file cannot be used, or records shall be coded without a framework.
+        UserError: a file cannot be used, or records shall be coded with a framework that is not there, or none.
     """
     frameworks = read_frameworks(task.frameworks, tenants_in(task.records, task.tenant))
     ids = {framework.tenant_id: framework.framework_id for framework in frameworks}
     records = read_records(task.records, task.tenant, ids, task.operations)
     refuse_codings_without_framework(records, frameworks)
     may_code = task.operations is None or RecordOperation.ASSIGN_CODES in task.operations
-    own_kafka = not settings.kafka_bootstrap_servers
-    return Inputs(records, frameworks, notices(records, frameworks, may_code=may_code, own_kafka=own_kafka))
+    if not settings.kafka_bootstrap_servers:
+        refuse_frameworks_that_never_come(records, frameworks)
+    return Inputs(records, frameworks, notices(records, frameworks, may_code=may_code))

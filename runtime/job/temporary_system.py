@@ -11,6 +11,7 @@ from pathlib import Path
 from rich.console import Console
 
 from adapters.llm.factory import OFFLINE_PROVIDER, check_model
+from adapters.postgres.engine import check as check_database
 from runtime import wiring
 from runtime.directories import make_private
 from runtime.job.neighbours import workers_beside_others
@@ -26,7 +27,8 @@ async def temporary_system(settings: Settings, task: Task, console: Console) -> 
     """A system for one job. Embedded servers get a fresh directory, which goes with them; its logs stay.
 
     Raises:
-        UserError: it cannot start, or its model cannot be used as it is set; then nothing has been started.
+        UserError: it cannot start, or the Kafka, the database or the model that is set cannot be used; then nothing has
+            been started.
     """
     home = settings.feedback_home
     make_private(home)
@@ -36,6 +38,8 @@ async def temporary_system(settings: Settings, task: Task, console: Console) -> 
         # Nobody else's inputs are there: a job of nothing but bad records shall say so of each, and end.
         changes["dead_letter_share"] = 1.0
     workers = task.workers if own_kafka else await workers_beside_others(settings, task, console)
+    if wiring.database_url(settings):
+        await check_database(wiring.database_settings(settings))
     if workers:
         await _check_model(settings, console)
     directory = Path(tempfile.mkdtemp(prefix="job-", dir=home))  # which only its owner can enter

@@ -1,5 +1,6 @@
 """The usage of a job, in the words of the read API; a database that is away is asked again for a while."""
 
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -50,11 +51,23 @@ async def _of_calls(settings: Settings, report: JobReport) -> dict[str, Any]:
     except UserError as error:  # it cannot be logged in to, as it could before
         raise UsageUnavailableError(error.message) from error
     return {
-        "from": window.start.isoformat(),
-        "to": window.end.isoformat(),
-        "by_tenant": [entry.model_dump(mode="json", by_alias=True) for entry in by_tenant],
-        "by_operation": [entry.model_dump(mode="json", by_alias=True) for entry in by_operation],
+        "from": _utc(window.start),
+        "to": _utc(window.end),
+        "by_tenant": [_rounded(entry.model_dump(mode="json", by_alias=True)) for entry in by_tenant],
+        "by_operation": [_rounded(entry.model_dump(mode="json", by_alias=True)) for entry in by_operation],
     }
+
+
+def _utc(moment: datetime) -> str:
+    """As the entries write it."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _rounded(value: Any) -> Any:
+    """Without the digits that only the binary fractions of averages and percentiles have; money is text."""
+    if isinstance(value, dict):
+        return {name: _rounded(found) for name, found in value.items()}
+    return round(value, 3) if isinstance(value, float) else value
 
 
 async def _of_window(system: System, report: JobReport) -> tuple[Any, Any]:

@@ -10,7 +10,10 @@ from runtime.system.system import System
 
 @contextmanager
 def env_file(directory: Path, system: System) -> Iterator[None]:
-    """`directory`/env with KEY=VALUE lines to source, readable by its owner only, for as long as the system runs."""
+    """`directory`/env with KEY=VALUE lines, readable by its owner only, for as long as the system runs.
+
+    A shell takes them with `set -a; source FILE; set +a`. They hold no `export`: other programs read them, too.
+    """
     secret = system.settings.database_url
     values = {
         "KAFKA_BOOTSTRAP_SERVERS": system.settings.kafka_bootstrap_servers or "",

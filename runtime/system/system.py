@@ -105,14 +105,14 @@ async def running_system(
     Args:
         given: the settings, as the person made them.
         shape: what to start.
-        announce: told of deaths and new starts, and of a port that is not the usual one.
+        announce: told in whole lines of other steps, of deaths and new starts, and of a port that is not the usual one.
         starting: told what is being started, for a person who waits.
 
     Raises:
         UserError: something that the person can mend keeps it from starting.
     """
-    async with _alone_in(shape.directory), _servers(given, shape, starting) as (settings, servers):
-        starting("topics and database schema")
+    async with _alone_in(shape.directory), _servers(given, shape, announce, starting) as (settings, servers):
+        announce("Creating topics and database schema ...")
         await ensure_topics(
             wiring.kafka_connection(settings), settings.kafka_topic_partitions, settings.kafka_replication_factor
         )
@@ -156,11 +156,14 @@ def _lock_of(directory: Path) -> DirectoryLock:
 
 @asynccontextmanager
 async def _servers(
-    settings: Settings, shape: Shape, starting: Callable[[str], None]
+    settings: Settings, shape: Shape, announce: Callable[[str], None], starting: Callable[[str], None]
 ) -> AsyncIterator[tuple[Settings, dict[str, EmbeddedServer]]]:
     kafka, database = settings.kafka_bootstrap_servers, wiring.database_url(settings)
     wanted = [name for name, given in (("Apache Kafka", kafka), ("PostgreSQL", database)) if not given]
-    starting(f"embedded {' and '.join(wanted)}" if wanted else "connections to Kafka and PostgreSQL")
+    if wanted:
+        starting(f"embedded {' and '.join(wanted)}")
+    else:
+        announce("Connecting to Kafka and PostgreSQL ...")
     async with services(
         kafka_bootstrap_servers=kafka,
         database_url=database,
@@ -195,7 +198,7 @@ async def _running_processes(
         ward = Command((command,), logs / f"{name}.log", environment, settings.drain_seconds + 15)
         await supervisor.add(name, ward)
 
-    starting("worker, consumer" + (" and API" if shape.api else ""))
+    starting(_processes_of(shape))
     await add("consumer", "consumer")
     for number in range(1, shape.workers + 1):
         name = "worker" if shape.workers == 1 else f"worker-{number}"
@@ -209,6 +212,16 @@ async def _running_processes(
     await until_ready(url, supervisor)
     async with _own_key(settings) as key:
         yield System(settings, supervisor, url, key)
+
+
+def _processes_of(shape: Shape) -> str:
+    """`2 workers, consumer and API`: what is started, and nothing else."""
+    names = ["consumer"]
+    if shape.workers:
+        names.insert(0, "worker" if shape.workers == 1 else f"{shape.workers} workers")
+    if shape.api:
+        names.append("API")
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _free_api_port(announce: Callable[[str], None]) -> int:

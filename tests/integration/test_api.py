@@ -170,7 +170,7 @@ async def test_tables_that_we_may_not_read_are_told_in_a_sentence(database, feed
     finally:
         async with engine.begin() as connection:
             await connection.exec_driver_sql(f"DROP ROLE {user}")
-    ended.assert_one_sentence("may not read our tables", "Grant")
+    ended.assert_one_sentence("may not read the table alembic_version", "grant SELECT")
 
 
 async def test_both_start_without_the_database_and_use_it_once_it_is_there(services_mode, system_kafka, tmp_path):

@@ -61,10 +61,22 @@ def run_says(feedback_says, tmp_path) -> Callable[..., Any]:
     [
         (f"{RECORD}\n{{oops\n", ("Line 2 of", "is not JSON", "one JSON object per line")),
         (f"{RECORD}\n[1]\n", ("Line 2 of", "is not a JSON object")),
-        ('{"content": "no id"}\n', ("Line 1 has no usable `id`",)),
-        ('{"id": "1"}\n', ("Line 1 has no text under `content`",)),
+        (
+            '{"content": "no id"}\n',
+            (
+                "Line 1 of",
+                "records.jsonl has no usable `id`",
+            ),
+        ),
+        (
+            '{"id": "1"}\n',
+            (
+                "Line 1 of",
+                "records.jsonl has no text under `content`",
+            ),
+        ),
         ("\n \n", ("holds no records",)),
-        (b'{"id": "1", "content": "caf\xe9"}\n', ("is not UTF-8 text", "Save it as UTF-8")),
+        (b'{"id": "1", "content": "caf\xe9"}\n', ("is not UTF-8 text", "Line 1 of", "Save the file as UTF-8")),
     ],
     ids=["not JSON", "not an object", "no id", "no content", "empty", "not UTF-8"],
 )
@@ -95,7 +107,7 @@ def test_a_model_that_cannot_be_used(feedback_says, tmp_path, monkeypatch, model
     (tmp_path / "records.jsonl").write_text(f"{RECORD}\n")
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "summaries.jsonl").write_text("earlier\n")
-    ended = feedback_says("run", "--records", "records.jsonl", "--out", "out", "--model", model)
+    ended = feedback_says("run", "--records", "records.jsonl", "--out", "out", "--overwrite", "--model", model)
     ended.assert_one_sentence(*words)
     assert "Starting" not in ended.out
     assert (tmp_path / "out" / "summaries.jsonl").read_text() == "earlier\n"
@@ -153,6 +165,41 @@ def test_a_run_on_servers_that_are_not_there(run_says):
     ended = run_says(RECORD)
     ended.assert_one_sentence("Kafka does not answer at 127.0.0.1:1")
     assert ended.out == ""  # before anything is started
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("garbage", ("is not a PostgreSQL URL", "DATABASE_URL")),
+        ("mysql://u:p@127.0.0.1/d", ("is not a PostgreSQL URL", "DATABASE_URL")),
+        ("postgresql://nobody@127.0.0.1:1/none", ("127.0.0.1:1", "DATABASE_URL")),
+    ],
+)
+def test_a_run_on_a_database_that_is_not_there(feedback_says, tmp_path, url, words):
+    (tmp_path / "records.jsonl").write_text(f"{RECORD}\n")
+    ended = feedback_says("run", "--records", "records.jsonl", "--out", "out", DATABASE_URL=url)
+    ended.assert_one_sentence(*words)
+    assert ended.out == ""  # before an embedded Kafka is started
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_with_results_of_an_earlier_run(run_says, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "summaries.jsonl").write_text("earlier\n")
+    ended = run_says(RECORD)
+    ended.assert_one_sentence("out holds results of an earlier run.", "--overwrite")
+    assert ended.out == ""
+    run_says(RECORD, "--overwrite").assert_one_sentence("Kafka does not answer")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"summaries.jsonl"}
+    assert (tmp_path / "out" / "summaries.jsonl").read_text() == "earlier\n"
+
+
+def test_a_framework_that_nobody_can_publish(feedback_says, tmp_path):
+    lines = [{"id": "1", "content": "c", "framework_id": "elsewhere"}, {"id": "2", "content": "c"}]
+    (tmp_path / "records.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    ended = feedback_says("run", "--records", "records.jsonl", "--out", "out")
+    ended.assert_one_sentence("1 of 2 records name a framework", "elsewhere", "--framework")
+    assert ended.out == ""
 
 
 @pytest.mark.parametrize("command", [("migrate",), ("keys", "list"), ("consumer",)])

@@ -1,6 +1,7 @@
 """`feedback demo`: everything on the sample records; and Ctrl-C, whenever it comes, leaves nothing behind."""
 
 import json
+import re
 import signal
 
 import pytest
@@ -32,6 +33,12 @@ async def test_every_sample_record_has_its_outcome_and_every_call_its_row(tmp_pa
         assert word in demo.out
     shown = [record for record in map(json.loads, records) if f" {record['id']} " in demo.out]
     assert len(shown) >= 20
+    assert f"Results ({len(shown)} of {len(records)} shown)" in demo.out
+    assert re.search(
+        "^For all results, as files:  feedback run --records .*records.jsonl --framework .*--out results$",
+        demo.out,
+        re.M,
+    )
     assert [path.name for path in (tmp_path / ".feedback").iterdir()] == ["last-job-logs"]
 
 

@@ -148,36 +148,44 @@ async def test_whatever_dies_comes_back_and_the_next_record_is_answered(up):
 
 
 def test_keys_are_shown_once_listed_and_of_no_use_once_revoked(up, feedback_says):
-    settings = {"DATABASE_URL": up.env["DATABASE_URL"], "COLUMNS": 200}
+    settings = {"DATABASE_URL": up.env["DATABASE_URL"], "COLUMNS": 80}
     plain, boss = (
         feedback_says("keys", "create", "--tenant", FRAMEWORK["tenant_id"], "--label", label, *more, **settings)
         for label, more in (("a dashboard", ()), ("the [bold]boss", ("--superuser",)))
     )
-    assert (plain.code, boss.code, plain.err, boss.err) == (0, 0, "", "")
+    assert (plain.code, boss.code) == (0, 0)
     key, boss_key = plain.out.strip(), boss.out.strip()
+    prefix = key.split("_")[1]
+    assert plain.err.endswith(f"feedback keys revoke {prefix}\n")
+    assert key not in plain.err
     assert up.ask("/v1/usage", key).json()["tenant_id"] == FRAMEWORK["tenant_id"]
     assert up.ask("/v1/usage/all/by-tenant", key).status_code == 403
     assert up.ask("/v1/usage/all/by-tenant", boss_key).status_code == 200
 
     listed = feedback_says("keys", "list", **settings)
     assert listed.code == 0
-    plain_row, boss_row = (
-        re.findall(r"[^│┃\s](?:[^│┃]*[^│┃\s])?", line)
-        for label in ("a dashboard", "the [bold]boss")
-        for line in listed.out.splitlines()
-        if label in line
-    )
-    prefix = plain_row[0]
-    assert f"_{prefix}_" in key
-    assert plain_row[1:4] == [FRAMEWORK["tenant_id"], "no", "a dashboard"]
-    assert boss_row[2:4] == ["yes", "the [bold]boss"]
+    rows = [line.strip() for line in listed.out.splitlines()]
+    tenant = re.escape(FRAMEWORK["tenant_id"])
+    day = r"\d{4}-\d\d-\d\d"
+    assert any(re.fullmatch(rf"{prefix} +{tenant} +no +a dashboard +{day} +-", row) for row in rows)
+    assert any(re.search(rf" {tenant} +yes +the \[bold\]boss +{day} +-", row) for row in rows)
+    assert max(map(len, rows)) <= 80
     assert key not in listed.out
 
-    assert feedback_says("keys", "revoke", prefix, **settings).code == 0
+    assert feedback_says("keys", "revoke", f"fbk_{prefix}...", **settings).code == 0
+    for known_as in (prefix, f"fbk_{prefix}", key):
+        revoked = feedback_says("keys", "revoke", known_as, **settings)
+        assert (revoked.code, revoked.out) == (0, f"The key {prefix} is revoked.\n")
+    assert prefix in feedback_says("keys", "list", **settings).out
     refused = up.ask("/v1/usage", key)
     assert (refused.status_code, boss_key in refused.text) == (401, False)
     assert up.ask("/v1/usage", boss_key).status_code == 200
-    feedback_says("keys", "revoke", "unknown", **settings).assert_one_sentence("unknown", "`feedback keys list`")
+    for nobodys in ("unknown", "abcdefghijkl"):
+        feedback_says("keys", "revoke", nobodys, **settings).assert_one_sentence(nobodys, "`feedback keys list`")
+    secret = key.split("_", 2)[2]
+    ended = feedback_says("keys", "revoke", secret, **settings)
+    ended.assert_one_sentence("`feedback keys list`")
+    assert secret not in ended.err
 
 
 async def test_a_second_one_on_the_same_directory_is_refused(up):

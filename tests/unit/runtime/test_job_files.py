@@ -9,12 +9,13 @@ from rich.console import Console
 
 from domain.errors import UserError
 from runtime.job.framework_files import read_frameworks
-from runtime.job.outputs import ResultFiles
+from runtime.job.outputs import RESULT_TOPICS, ResultFiles
 from runtime.job.records_file import FileRecord
 from runtime.job.report import Findings
+from runtime.job.usage import _rounded
 from schemas.operations import RecordOperation
 from schemas.results import RecordSummarized
-from schemas.topics import SUMMARIES
+from schemas.topics import CODE_ASSIGNMENTS, DEAD_LETTERS, SUMMARIES
 
 CODE = {"id": "c", "name": "Code"}
 
@@ -32,7 +33,8 @@ CODE = {"id": "c", "name": "Code"}
         ({"root_codes": [{**CODE, "name": "n" * 1001}]}, r"\.name` has more than 1000 characters"),
         ({"root_codes": [{**CODE, "sensitive": "rather"}]}, r"\.sensitive` is text, and not true or false"),
         ({"root_codes": [{**CODE, "id": "a\x00"}]}, r"\.id` must not hold a NUL character"),
-        ({"root_codes": [CODE, CODE]}, "two codes of the framework share one id"),
+        ({"root_codes": [CODE, CODE]}, r"two codes of the framework share one id \(more than one code has the id c\)"),
+        ({"root_codes": [{"id": "d", "children": [CODE]}, CODE]}, r"`root_codes\[0\]\.name` is missing .* the id c\)"),
         ({"root_codes": [{}, {}, {}]}, "; and 3 more"),
         ("[1]", "is not a JSON object"),
         ('{"root_codes":\n oops}', r"is not JSON \(line 2, column 2\)"),
@@ -48,20 +50,43 @@ def test_what_is_no_framework_is_one_sentence_of_ours(tmp_path: Path, framework:
         assert word not in caught.value.message
 
 
-def test_results_of_an_earlier_job_stay_until_the_next_one_begins(tmp_path: Path):
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_results_of_an_earlier_job_go_only_where_that_is_asked_for_and_there_are_new_ones(tmp_path: Path):
     with ResultFiles(tmp_path) as files:
-        files.begin()
         files.write(SUMMARIES.name, b"{}")
         files.usage_file.write_text("{}")
-    with ResultFiles(tmp_path) as files:
-        assert not files.begun  # and could not start
+    with pytest.raises(UserError, match="holds results of an earlier run") as caught, ResultFiles(tmp_path):
+        pass
+    assert "--overwrite" in caught.value.remedy
+    with ResultFiles(tmp_path, overwrite=True) as files:
+        assert not files.begun  # and was broken off before its first result
     assert (tmp_path / "summaries.jsonl").read_bytes() == b"{}\n"
     assert (tmp_path / "usage.json").exists()
-    with ResultFiles(tmp_path) as files:
-        files.begin()
+    with ResultFiles(tmp_path, overwrite=True) as files:
         files.write(SUMMARIES.name, b"[]")
+        files.begin()
     assert (tmp_path / "summaries.jsonl").read_bytes() == b"[]\n"
     assert not (tmp_path / "usage.json").exists()
+
+
+def test_a_job_that_never_began_leaves_no_file_and_no_folder_of_its_own(tmp_path: Path):
+    (tmp_path / "mine.txt").write_text("")
+    for folder in (tmp_path / "new" / "out", tmp_path):
+        with ResultFiles(folder):
+            assert "summaries.jsonl" in names(folder)
+    assert names(tmp_path) == {"mine.txt"}
+    (tmp_path / "summaries.jsonl").write_text("")  # an empty leftover is in nobody's way
+    with ResultFiles(tmp_path) as files:
+        files.begin()
+    assert len(names(tmp_path)) == 1 + len(RESULT_TOPICS)
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence():
+    with pytest.raises(UserError, match="/proc/nope cannot be written: no folder can be made at that place"):
+        ResultFiles(Path("/proc/nope")).__enter__()
 
 
 def test_two_records_of_one_id_are_two_rows_of_the_table():
@@ -71,8 +96,52 @@ def test_two_records_of_one_id_are_two_rows_of_the_table():
         example = json.loads(Path("schemas/examples/RecordSummarized.json").read_text())
         example |= {"record_id": "same", "tenant_id": "t", "title": title, "result_id": str(uuid4())}
         findings.keep(SUMMARIES.name, RecordSummarized.model_validate(example).to_bytes(), record.line)
+    table = shown(findings)
+    assert "First title" in table
+    assert "Second title" in table
+    assert "code path" not in table  # nobody asked for codes
+
+
+def a_result(name: str, **given: object) -> bytes:
+    example = json.loads(Path(f"schemas/examples/{name}.json").read_text())
+    return json.dumps({**example, **given}).encode()
+
+
+def shown(findings: Findings) -> str:
     console = Console(width=100)
-    with console.capture() as shown:
-        console.print(findings.table(100))
-    assert "First title" in shown.get()
-    assert "Second title" in shown.get()
+    with console.capture() as captured:
+        findings.print(console)
+    return captured.get()
+
+
+def test_the_table_says_that_it_is_a_sample_who_answered_and_why_there_is_no_result():
+    both = (RecordOperation.ASSIGN_CODES, RecordOperation.SUMMARIZE)
+    records = [FileRecord(line, f"r{line}", "t", both, {"content": "c"}) for line in range(1, 7)]
+    findings = Findings(records, 3)  # lines 1, 3 and 5
+    findings.keep(CODE_ASSIGNMENTS.name, a_result("CodesAssigned", model="offline/semantic"), 1)
+    findings.keep(DEAD_LETTERS.name, a_result("DeadLetter", operation="summarize", reason="invalid_output"), 1)
+    findings.keep(DEAD_LETTERS.name, a_result("DeadLetter", operation=None, reason="too_large"), 3)
+    findings.keep(DEAD_LETTERS.name, a_result("DeadLetter", operation=None, reason="not_storable"), None)
+    lines = shown(findings).splitlines()
+    assert lines[0] == "offline/semantic is no LLM; a confidence below about 0.3 is a guess."
+    assert lines[1].strip() == "Results (3 of 6 shown)"
+    rows = {line.split()[0]: line for line in lines if line.startswith(" r")}
+    assert rows["r1"].rstrip().endswith("dead letter: invalid_output")
+    assert rows["r3"].count("dead letter: too_large") == 2
+    assert "dead letter" not in rows["r5"]
+    assert "dead letters: 1 x not_storable" in lines
+
+
+@pytest.mark.parametrize(
+    ("model", "line"),
+    [("openai/[gpt]", "Model: openai/[gpt]"), ("offline/semantic", "offline/semantic is no LLM.")],
+)
+def test_the_model_of_summaries_is_named(model: str, line: str):
+    findings = Findings([FileRecord(1, "r", "t", (RecordOperation.SUMMARIZE,), {"content": "c"})], 3)
+    findings.keep(SUMMARIES.name, a_result("RecordSummarized", model=model), 1)
+    assert shown(findings).splitlines()[0] == line
+
+
+def test_averages_have_three_decimals():
+    usage = {"p50": 53.59999999999991, "total": 3, "cost_usd": "0.00001234", "none": None, "of": {"avg": 1 / 3}}
+    assert _rounded(usage) == {"p50": 53.6, "total": 3, "cost_usd": "0.00001234", "none": None, "of": {"avg": 0.333}}

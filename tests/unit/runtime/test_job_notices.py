@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from domain.errors import UserError
-from runtime.job.notices import notices, refuse_codings_without_framework
+from runtime.job.notices import notices, refuse_codings_without_framework, refuse_frameworks_that_never_come
 from runtime.job.records_file import FileRecord
 from schemas.frameworks import CodingFramework
 from schemas.operations import RecordOperation
@@ -27,7 +27,7 @@ def a_framework(tenant: str = "acme", framework_id: str = "f") -> CodingFramewor
 
 
 def told(*records: FileRecord, frameworks: tuple[CodingFramework, ...] = (), **how: bool) -> list[str]:
-    return notices(records, frameworks, **{"may_code": True, "own_kafka": True, **how})
+    return notices(records, frameworks, **{"may_code": True, **how})
 
 
 def test_where_all_is_well_nothing_is_said():
@@ -71,12 +71,13 @@ def test_a_framework_that_no_record_uses_is_told():
     assert "mine" not in notice
 
 
-def test_a_framework_that_nobody_can_publish_is_told():
-    records = (a_record(1, framework="elsewhere"), a_record(2, framework="f"))
-    [notice] = told(*records, frameworks=(a_framework(),))
-    assert notice.startswith("1 of 2 records name a framework")
-    assert "elsewhere" in notice
-    assert told(*records, frameworks=(a_framework(),), own_kafka=False) == []
+def test_a_framework_that_nobody_can_publish_is_refused():
+    records = [a_record(1, framework="f"), a_record(2, framework="elsewhere"), a_record(3)]
+    with pytest.raises(UserError, match=r"1 of 3 records name a framework .* line 2\): elsewhere") as caught:
+        refuse_frameworks_that_never_come(records, [a_framework()])
+    assert "--framework" in caught.value.remedy
+    not_coded = FileRecord(4, "r", "acme", (SUMMARIZE,), {"framework_id": "elsewhere"})
+    refuse_frameworks_that_never_come([records[0], records[2], not_coded], [a_framework()])
 
 
 def test_a_coding_that_is_asked_for_needs_a_framework():

@@ -77,6 +77,28 @@ async def test_where_workers_of_the_group_are_at_work_they_answer(started, there
     assert shape.workers == 0
     (line,) = said.splitlines()
     assert "the group ours" in line
+    assert line.endswith("no worker is started.")
+
+
+@pytest.mark.parametrize("url", ["garbage", "mysql://u@127.0.0.1/d", "postgresql://u@127.0.0.1:1/d"])
+async def test_a_database_that_cannot_be_used_is_told_before_anything_is_started(started, url):
+    with pytest.raises(UserError) as caught:
+        await begun(load_settings(database_url=url))
+    assert "DATABASE_URL" in caught.value.remedy
+    assert started == []
+
+
+@pytest.mark.parametrize(
+    ("workers", "api", "said"),
+    [
+        (1, True, "worker, consumer and API"),
+        (3, False, "3 workers and consumer"),
+        (0, True, "consumer and API"),
+        (0, False, "consumer"),
+    ],
+)
+def test_what_is_said_to_be_started_is_what_is_started(tmp_path, workers, api, said):
+    assert system._processes_of(Shape(tmp_path, workers, api)) == said
 
 
 async def test_a_model_that_others_would_not_use_is_refused(started, there):

@@ -65,7 +65,7 @@ def test_a_date_or_a_time_is_taken_as_it_is_written(tmp_path: Path, created: obj
     FeedbackRecordSubmitted.model_validate(record.payload)
 
 
-@pytest.mark.parametrize("created", [5, 0, False, "last Monday", "17.10.2020", " ", ["2020-10-17"], {}])
+@pytest.mark.parametrize("created", [5, 0, False, "last Monday", "17.10.2020", "17.3.2026", " ", ["2020-10-17"], {}])
 def test_a_date_that_cannot_be_read_is_left_out_and_known(tmp_path: Path, created: object):
     (record,) = read_records(write(tmp_path, {"id": "r", "content": "c", "created": created}), "acme", {}, None)
     assert record.undated
@@ -87,27 +87,36 @@ def test_tenants_come_in_order_of_appearance(tmp_path: Path):
     [
         ("{not json", "Line 1 of .* is not JSON"),
         ("[1]", "Line 1 of .* is not a JSON object"),
-        ({"content": "c"}, "Line 1 has no usable `id`: it is missing"),
-        ({"id": "", "content": "c"}, "Line 1 has no usable `id`: it is empty"),
-        ({"id": None, "content": "c"}, "Line 1 has no usable `id`: it is null"),
-        ({"id": True, "content": "c"}, "Line 1 has no usable `id`: it is true or false"),
-        ({"id": "a\x00", "content": "c"}, "Line 1 has no usable `id`: it holds a NUL character"),
+        ({"content": "c"}, "Line 1 of .*records.jsonl has no usable `id`: it is missing"),
+        ({"id": "", "content": "c"}, "Line 1 of .*records.jsonl has no usable `id`: it is empty"),
+        ({"id": None, "content": "c"}, "Line 1 of .*records.jsonl has no usable `id`: it is null"),
+        ({"id": True, "content": "c"}, "Line 1 of .*records.jsonl has no usable `id`: it is true or false"),
+        ({"id": "a\x00", "content": "c"}, "Line 1 of .*records.jsonl has no usable `id`: it holds a NUL character"),
         (
             {"id": "x" * (MAX_IDENTIFIER_CHARACTERS + 1), "content": "c"},
-            "Line 1 has no usable `id`: it has more than 255 characters",
+            "Line 1 of .*records.jsonl has no usable `id`: it has more than 255 characters",
         ),
-        ({"id": "r"}, "Line 1 has no text under `content`: it is missing"),
-        ({"id": "r", "content": 5}, "Line 1 has no text under `content`: it is a number"),
-        ({"id": "r", "content": "c", "tenant_id": ["x"]}, "Line 1 has no usable `tenant_id`: it is a list"),
+        ({"id": "r"}, "Line 1 of .*records.jsonl has no text under `content`: it is missing"),
+        ({"id": "r", "content": 5}, "Line 1 of .*records.jsonl has no text under `content`: it is a number"),
+        (
+            {"id": "r", "content": "c", "tenant_id": ["x"]},
+            "Line 1 of .*records.jsonl has no usable `tenant_id`: it is a list",
+        ),
         ({"id": "r", "content": "c", "framework_id": {}, "metadata": 1}, "no usable `metadata`: it is a number"),
         ({"id": "r", "content": "c", "framework_id": ["f"]}, "no usable `framework_id`: it is a list"),
-        ({"id": "r", "content": "c", "language": 5}, "Line 1 has no usable `language`: it is a number"),
+        (
+            {"id": "r", "content": "c", "language": 5},
+            "Line 1 of .*records.jsonl has no usable `language`: it is a number",
+        ),
         (
             {"id": "r", "content": "c", "language": "x" * (MAX_LANGUAGE_CHARACTERS + 1)},
             "no usable `language`: it has more than 35 characters",
         ),
         ({"id": "r", "content": "x" * 1_000_001}, "Line 1 of .* is over 1,000,000 bytes"),
         ("", "holds no records"),
+        ("id,content", "is not JSON Lines: line 1 looks like the head of a CSV table"),
+        ('\n"id";"content"', "line 2 looks like the head of a CSV table"),
+        ('{"id": "r"; "content": "c"}', "Line 1 of .* is not JSON"),
     ],
 )
 def test_what_cannot_be_used_is_one_sentence(tmp_path: Path, line: object, said: str):
@@ -120,5 +129,10 @@ def test_a_missing_file_and_one_that_is_no_text(tmp_path: Path):
     with pytest.raises(UserError, match="cannot be read"):
         read_records(tmp_path / "none.jsonl", "acme", {}, None)
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(UserError, match="not UTF-8"):
+    with pytest.raises(UserError, match=r"Line 1 of .*binary is not UTF-8"):
         read_records(tmp_path / "binary", "acme", {}, None)
+    (tmp_path / "latin").write_bytes(
+        b'\xef\xbb\xbf{"id": "1", "content": "\xc3\xa9"}\n\n{"id": "2", "content": "\xe9"}'
+    )
+    with pytest.raises(UserError, match=r"Line 3 of .*latin is not UTF-8"):
+        read_records(tmp_path / "latin", "acme", {}, None)

@@ -7,7 +7,7 @@ from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.header_names import FetchedRecords, PartitionRecords
 from domain.errors import UserError
 from runtime.settings import Settings
-from runtime.wiring import kafka_connection
+from runtime.wiring import database_settings, kafka_connection
 
 
 @pytest.fixture
@@ -29,3 +29,7 @@ def test_without_an_address_there_is_a_remedy():
     with pytest.raises(UserError, match="KAFKA_BOOTSTRAP_SERVERS") as caught:
         kafka_connection(Settings(kafka_bootstrap_servers=None))
     assert "feedback up" in caught.value.remedy
+    assert "set -a; source .feedback/env; set +a" in caught.value.remedy
+    with pytest.raises(UserError, match="DATABASE_URL") as caught:
+        database_settings(Settings(database_url=None, database_host=None))
+    assert "set -a; source .feedback/env; set +a" in caught.value.remedy

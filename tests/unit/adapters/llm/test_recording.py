@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
 
@@ -142,6 +143,21 @@ async def test_a_good_answer_is_parsed_and_recorded_with_everything_known() -> N
     assert headers["ce_id"] == str(event.call_id).encode()
     assert headers["ce_type"] == b"llm.call.recorded"
     assert headers["traceparent"].split(b"-")[1] == b"a" * 32
+
+
+@pytest.mark.parametrize(("told", "worked"), [(0.02, 0.02), (0.0, 0.0), (9.0, 4.0), (-1.0, 0.0)])
+async def test_a_model_that_measures_itself_is_believed_within_its_attempt(told: float, worked: float) -> None:
+    """What it does not count, a queue of its own say, came before: the timestamp moves on."""
+    publisher, about = Publisher(), attempt()
+    ticks = iter([10.0, 14.0])
+    model = answering(replace(answer(), duration_seconds=told))
+
+    await RecordingModel(model, publisher, 5.0, Clocks(lambda: STARTED, lambda: next(ticks))).ask(PROMPT, about, str)
+    await asyncio.gather(*about.invocation.receipts)
+
+    (event,) = publisher.events()
+    assert event.call_duration_ms == pytest.approx(worked * 1000)
+    assert event.timestamp == STARTED + timedelta(seconds=4.0 - worked)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import asyncio
 import json
 import subprocess
 import sys
+import time
 from decimal import Decimal
 
 import litellm
@@ -53,6 +54,26 @@ async def test_the_event_loop_stays_free_while_it_works(engine: Engine) -> None:
 
     assert len(answers) == 20
     assert turns > 20
+    await model.aclose()
+
+
+async def test_a_duration_does_not_count_the_time_in_the_queue() -> None:
+    class Slow(Engine):
+        def warm_up(self) -> None:
+            pass
+
+        def answer(self, system: str, user: str) -> str:
+            time.sleep(0.02)
+            return "{}"
+
+    model = OfflineModel(Slow())
+    started = time.perf_counter()
+    answers = await asyncio.gather(*(model.complete(_prompt(), an_attempt()) for _ in range(10)))
+    elapsed = time.perf_counter() - started
+
+    durations = [answer.duration_seconds or 0.0 for answer in answers]
+    assert min(durations) >= 0.02
+    assert sum(durations) <= elapsed
     await model.aclose()
 
 

@@ -72,6 +72,21 @@ def test_telephone_numbers_and_addresses_are_left_out(engine: Engine) -> None:
     assert "pump" in written
 
 
+@pytest.mark.parametrize(
+    ("content", "bullets"),
+    [
+        ("The tap is dry. 🙏🙏🙏\n!!!\nPlease come.", ("The tap is dry.", "Please come.")),
+        ("🙏🙏🙏\nThe tap is dry 😢", ("The tap is dry 😢",)),
+        ("🙏🙏🙏", ("🙏🙏🙏",)),
+        ("12.", ("12.",)),
+    ],
+)
+def test_no_bullet_is_without_a_word_unless_there_is_none(
+    engine: Engine, content: str, bullets: tuple[str, ...]
+) -> None:
+    assert summary(engine, content).bullets == bullets
+
+
 def test_bullets_are_whole_sentences_unless_a_lone_sentence_is_long(engine: Engine) -> None:
     short = "The school is closed since May, and our children work in the fields."
     long = (

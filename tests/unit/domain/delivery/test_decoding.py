@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.delivery.decoding import decode, read_event, salvage_tenant
+from domain.delivery.decoding import InputIds, decode, ids_in, read_event
 from domain.delivery.reasons import REASONS
 from domain.errors import FeedbackError, InputError, InvalidOutputError, PermanentLLMError
 from schemas.base import Event
@@ -91,9 +91,10 @@ def test_no_id_comes_through_that_no_text_column_takes(topic, event, name):
         ({"tenant_id": "a\x00"}, "`tenant_id` must not hold a NUL character"),
         ({"record_id": 7}, "`record_id` is a number, and not text"),
         ({"content": None}, "`content` is null, and not text"),
-        ({"created_at": "2026-05-04T12:00:00"}, "`created_at` is text, and not a time with an offset"),
-        ({"created_at": SECRET}, "`created_at` must be a time as RFC 3339 writes it, with an offset"),
-        ({"created_at": "2026-05-04T12:99:00Z"}, "`created_at` is text, and not a time"),
+        *(
+            ({"created_at": value}, "`created_at` must be a time as RFC 3339 writes it, with an offset")
+            for value in ("2026-05-04T12:00:00", "2026-05-04", "2026-05-04T12:99:00Z", SECRET, 1_700_000_000)
+        ),
         ({"max_codes": 0}, "`max_codes` is less than 1"),
         ({"max_codes": 10**400}, "`max_codes` is more than 50"),
         ({"max_codes": "many"}, "`max_codes` is text, and not a whole number"),
@@ -192,17 +193,21 @@ def test_other_readers_use_the_same_rules():
 
 
 @pytest.mark.parametrize(
-    ("value", "tenant"),
+    ("value", "ids"),
     [
-        ({"tenant_id": "t"}, "t"),
-        ({"tenant_id": 7}, None),
-        ({"tenant_id": ""}, None),
-        ({"tenant_id": "t" * 256}, None),
-        (["t"], None),
+        ({"tenant_id": "t", "record_id": "r", "content": 7}, InputIds("t", "r", None)),
+        ({"request_id": "q"}, InputIds(None, None, "q")),
+        ({"tenant_id": 7, "record_id": "r"}, InputIds(None, "r", None)),
+        ({"tenant_id": "", "record_id": "a\x00", "request_id": "q" * 256}, InputIds()),
+        (["t"], InputIds()),
     ],
 )
-def test_the_tenant_is_salvaged_where_it_can_be_told(value, tenant):
-    assert salvage_tenant(json.dumps(value).encode()) == tenant
+def test_each_id_is_salvaged_where_it_can_be_told(value, ids):
+    assert ids_in(json.dumps(value).encode()) == ids
+
+
+def test_a_value_that_is_no_json_has_no_ids():
+    assert ids_in(None) == ids_in(b'{"record_id": "r"') == InputIds()
 
 
 JSON = st.recursive(
@@ -222,7 +227,7 @@ NEARLY = st.tuples(
 @settings(max_examples=400)
 def test_decoding_raises_nothing_but_input_errors(value, is_record):
     message = a_message(value, topic="feedback.records" if is_record else "feedback.requests")
-    salvage_tenant(value)
+    ids_in(value)
     error = refusal(message)
     assert error is None or error.reason in REASONS
     assert error is None or error.message.isprintable()

@@ -101,14 +101,25 @@ async def test_an_unreadable_input_is_a_dead_letter_with_all_its_bytes():
     assert setup.model.asked == []
 
 
-async def test_the_tenant_of_an_invalid_record_is_salvaged_and_a_null_stays_null():
+async def test_the_ids_of_an_invalid_record_are_salvaged_and_a_null_stays_null():
     setup = Setup()
-    await setup.delivery.handle(a_message({"tenant_id": "red-hill", "record_id": 7}))
+    await setup.delivery.handle(a_message({"tenant_id": "red-hill", "record_id": "r-7", "content": 7}))
     await setup.delivery.handle(a_message(None, key=None))
 
     invalid, null = setup.publisher.dead_letters()
-    assert (invalid.tenant_id, invalid.reason) == ("red-hill", "wrong_schema")
+    assert (invalid.tenant_id, invalid.record_id, invalid.reason) == ("red-hill", "r-7", "wrong_schema")
+    assert (null.record_id, null.request_id) == (None, None)
     assert (null.tenant_id, null.reason, null.key_base64, null.value_base64) == (None, "empty_payload", None, None)
+
+
+async def test_a_dead_letter_names_the_record_or_the_request_that_it_is_about():
+    setup = Setup(saying={name: ProviderRefusedError("No.") for name in ("assign_codes", "summarize", "analyze")})
+    await setup.handle(a_record())
+    await setup.handle(an_analysis_request(), topic="feedback.requests")
+
+    *of_the_record, of_the_request = setup.publisher.dead_letters()
+    assert {(letter.record_id, letter.request_id) for letter in of_the_record} == {(a_record().record_id, None)}
+    assert (of_the_request.record_id, of_the_request.request_id) == (None, "request-1")
 
 
 async def test_a_failed_operation_does_not_harm_the_other():

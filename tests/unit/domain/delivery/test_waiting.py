@@ -44,9 +44,18 @@ async def test_it_ends_when_the_framework_arrives_and_not_with_any_other():
 async def test_it_ends_when_time_is_over():
     catalogue = FakeCatalogue()
     wait = a_wait(catalogue, wait_seconds=0.01, grace_seconds=0.01)
-    with pytest.raises(UnknownFrameworkError, match="did not arrive"):
+    with pytest.raises(UnknownFrameworkError, match=f"`{FRAMEWORK}`, did not arrive"):
         await wait.framework(TENANT, FRAMEWORK, None)
     assert catalogue.waiting == 0
+
+
+async def test_the_framework_is_named_in_one_line_of_bounded_length():
+    wait = a_wait(FakeCatalogue(), wait_seconds=0.0, grace_seconds=0.0)
+    with pytest.raises(UnknownFrameworkError) as caught:
+        await wait.framework(TENANT, "a\n\x1b\u202e" + "b" * 251, None)
+    assert "`a???bbb" in caught.value.message
+    assert caught.value.message.isprintable()
+    assert len(caught.value.message) < 150
 
 
 async def test_however_many_wait_none_is_given_up_before_its_time():
