@@ -14,7 +14,8 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
     408: {"model": ErrorEnvelope, "description": "`request_timeout`: the request did not arrive in time"},
     422: {
         "model": ErrorEnvelope,
-        "description": "`missing_parameter`, `invalid_timestamp`, `naive_timestamp`, `reversed_window`",
+        "description": "`missing_parameter`, `repeated_parameter`, `invalid_timestamp`, `naive_timestamp`, "
+        "`reversed_window`",
     },
     431: {"model": ErrorEnvelope, "description": "`head_too_large`: the address and the headers together"},
     503: {

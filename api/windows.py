@@ -4,13 +4,17 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import Depends, Query
+from fastapi import Depends, Query, Request
 
 from api.errors import APIError
 from domain.usage import Window
 
-# In a query string an unescaped `+` means a space. Behind a time of day only an offset can have stood there.
-_TIME_AND_OFFSET = re.compile(r"^(?P<time>\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?) (?P<offset>\d\d:?\d\d)$")
+# RFC 3339, 5.6, but seconds and the colon of an offset may be left out. In a query string an unescaped `+` means a
+# space: behind a time of day only an offset can have stood there.
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_TIME = re.compile(
+    rf"(?P<time>{_DATE.pattern}[Tt ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)(?P<offset>[Zz]|[+ -]\d\d:?\d\d)?", re.ASCII
+)
 _EXAMPLE = "2026-11-01T00:00:00Z or 2026-11-01T00:00:00+02:00"
 
 _FORM = f"RFC 3339 with an offset: {_EXAMPLE}."
@@ -24,11 +28,10 @@ def moment(name: str, given: str) -> datetime:
     Raises:
         APIError: 422 `invalid_timestamp` or `naive_timestamp`.
     """
-    text = _TIME_AND_OFFSET.sub(r"\g<time>+\g<offset>", given)
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
+    if _DATE.fullmatch(given):
+        said = f"`{name}` is a date alone, and days begin at other moments elsewhere; write it like {_EXAMPLE}."
+        raise APIError(422, "invalid_timestamp", said)
+    found = _read(given)
     if found is None:
         raise APIError(422, "invalid_timestamp", f"`{name}` is not a time; write it like {_EXAMPLE}.")
     if found.utcoffset() is None:
@@ -41,12 +44,27 @@ def moment(name: str, given: str) -> datetime:
     return found
 
 
-def window(start: From, end: To) -> Window:
+def _read(given: str) -> datetime | None:
+    written = _TIME.fullmatch(given)
+    if written is None:
+        return None
+    offset = (written["offset"] or "").upper().replace(" ", "+")
+    try:
+        return datetime.fromisoformat(written["time"].upper() + offset)
+    except ValueError:
+        return None
+
+
+def window(request: Request, start: From, end: To) -> Window:
     """The window [from, to) that is asked about.
 
     Raises:
-        APIError: 422 as `moment`, or `reversed_window` where `from` is not before `to`.
+        APIError: 422 as `moment`, `repeated_parameter` where one is given twice, or `reversed_window` where `from` is
+            not before `to`.
     """
+    for name in ("from", "to"):
+        if len(request.query_params.getlist(name)) > 1:
+            raise APIError(422, "repeated_parameter", f"`{name}` is given more than once; give it once.")
     found = Window(moment("from", start), moment("to", end))
     if found.start >= found.end:
         raise APIError(422, "reversed_window", "`from` must be before `to`: the window is [from, to).")

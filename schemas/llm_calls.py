@@ -1,5 +1,6 @@
 """One attempt against a provider, as it is counted and billed."""
 
+from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
@@ -20,6 +21,9 @@ MAX_COST_USD = Decimal(10_000)
 IMPLAUSIBLE_USAGE = "implausible_usage"
 """The `cost_source` of a call whose usage or cost was told and is not believed: it counts, its figures do not."""
 
+PLAUSIBLE_YEARS = range(2000, 3000)
+"""A moment of another year is a mistake; the first and the last of the calendar would be stored as infinities."""
+
 _LAST_PLACE = Decimal("1e-12")
 _TOO_MUCH = Decimal(1_000_000)
 
@@ -34,6 +38,15 @@ def _to_twelve_places(amount: Decimal) -> Decimal:
         raise ValueError(f"must be less than {_TOO_MUCH}")
     return rounded
 
+
+def _in_plausible_year(moment: datetime) -> datetime:
+    if moment.year not in PLAUSIBLE_YEARS:
+        raise ValueError(f"must be of the years {PLAUSIBLE_YEARS[0]} to {PLAUSIBLE_YEARS[-1]}")
+    return moment
+
+
+Moment = Annotated[Timestamp, AfterValidator(_in_plausible_year)]
+"""A moment of the years 2000 to 2999, as it is written; any other is refused."""
 
 Tokens = Annotated[int, Field(ge=0, le=MAX_BIGINT)]
 """What the table can hold. Whatever is above MAX_TOKENS is stored as unknown, also what is above this bound."""
@@ -60,8 +73,8 @@ class LLMCall(Event):
         description="What the call was for; our own operations or any other service's."
     )
     invocation_id: UUID = Field(description="The invocation that the attempt belongs to.")
-    invocation_started_at: Timestamp = Field(description="When that invocation began; equal on all of its calls.")
-    timestamp: Timestamp = Field(description="Start of the attempt.")
+    invocation_started_at: Moment = Field(description="When that invocation began; equal on all of its calls.")
+    timestamp: Moment = Field(description="Start of the attempt.")
     call_duration_ms: Annotated[float, Field(ge=0, le=MAX_DURATION_MS, allow_inf_nan=False)] = Field(
         description="Length of the attempt in milliseconds."
     )

@@ -17,8 +17,9 @@ from domain.delivery.dead_letters import DeadLetters, Failure
 from domain.delivery.decoding import read_event
 from domain.delivery.faults import as_ours
 from domain.delivery.messages import InboundMessage, KafkaRecord
-from domain.errors import BrokerUnavailableError, FeedbackError, InputError
+from domain.errors import BrokerUnavailableError, FeedbackError, InputError, WrongSchemaError
 from domain.ports import EventPublisher
+from domain.wording import shown
 from schemas.frameworks import CodingFramework, framework_key
 from schemas.topics import FRAMEWORKS
 
@@ -33,16 +34,13 @@ class _Shelf:
     """What the messages come to, read from the first one on.
 
     Attributes:
-        frameworks: by their own keys.
-        keys: the framework's key that each message key stands for: a withdrawal has nothing but the latter.
+        frameworks: by their keys, which are those of their messages.
     """
 
     frameworks: dict[str, CodingFramework] = field(default_factory=dict)
-    keys: dict[bytes | None, str] = field(default_factory=dict)
 
-    def put(self, key: bytes | None, framework: CodingFramework) -> bool:
+    def put(self, framework: CodingFramework) -> bool:
         """Take a version in; whether it is another than the one before."""
-        self.keys[key] = framework.key
         if self.frameworks.get(framework.key) == framework:
             return False
         self.frameworks[framework.key] = framework
@@ -50,8 +48,7 @@ class _Shelf:
 
     def withdraw(self, key: bytes | None) -> bool:
         """Drop what a message key stands for; whether there was anything."""
-        named = self.keys.pop(key, None) or (key or b"").decode("utf-8", "replace")
-        return self.frameworks.pop(named, None) is not None
+        return self.frameworks.pop((key or b"").decode("utf-8", "replace"), None) is not None
 
     def reuse(self, before: "_Shelf") -> None:
         """Keep the objects of frameworks that have not changed: what was made of them holds on."""
@@ -67,7 +64,9 @@ class KafkaFrameworkCatalogue:
     makes it read everything again through a new connection, while `find` answers from what was known before, until as
     much is read again as there is.
 
-    A value that is no framework becomes a dead letter, and the last good version stays. Each start of each worker reads
+    A value that is no framework becomes a dead letter, and the last good version stays; so does a framework under
+    another key than its own: Kafka keeps order, and compacts, by key, so that the version that counts would depend on
+    which partition is read first, and the withdrawal would not reach it. Each start of each worker reads
     the topic from its beginning and commits nothing, so it publishes that dead letter again, until a good version takes
     the place of the value: with the same `dead_letter_id`, made of the event, so that it counts once. To remember what
     was told already would need a place that all workers share, and a value that came while none ran must be told, too.
@@ -206,7 +205,7 @@ class KafkaFrameworkCatalogue:
             changed = shelf.withdraw(record.key)
         else:
             try:
-                changed = shelf.put(record.key, read_event(record.value, CodingFramework))
+                changed = shelf.put(_framework_in(record.key, record.value))
             except InputError as error:
                 await self._report(record, error)
                 return
@@ -222,6 +221,22 @@ class KafkaFrameworkCatalogue:
         if place not in self._reported:
             await self._dead_letters.publish(InboundMessage.from_kafka(record), Failure.of(error))
             self._reported.add(place)
+
+
+def _framework_in(key: bytes | None, value: bytes) -> CodingFramework:
+    """The framework in a message.
+
+    Raises:
+        InputError: there is none, or not under its own key.
+    """
+    framework = read_event(value, CodingFramework)
+    if key != framework.key.encode():
+        ids = f"tenant_id {shown(framework.tenant_id)}, framework_id {shown(framework.framework_id)}"
+        raise WrongSchemaError(
+            f"The key does not match tenant_id/framework_id ({ids}); it must be {shown(framework.key)} "
+            "(with / inside an id written as %2F, and % as %25)."
+        )
+    return framework
 
 
 def _log_retry(error: Exception) -> None:

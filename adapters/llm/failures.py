@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from domain.errors import (
+    InvalidOutputError,
     LLMError,
     LLMTimeoutError,
     ProviderMisconfiguredError,
@@ -18,6 +19,18 @@ from domain.errors import (
     ProviderUnavailableError,
     RateLimitedError,
 )
+
+
+class AnswerTooLongError(InvalidOutputError):
+    """A 2xx whose body is over the limit: billed, and likely as long again, so it gets no more tries than nonsense.
+
+    Attributes:
+        http_status: the provider's.
+    """
+
+    def __init__(self, message: str, *, http_status: int) -> None:
+        super().__init__(message)
+        self.http_status = http_status
 
 
 @dataclass(slots=True)
@@ -36,7 +49,7 @@ class Trace:
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     sent: set[str] = field(default_factory=set)
-    refused: LLMError | None = None
+    refused: LLMError | AnswerTooLongError | None = None
 
 
 _TIMEOUTS = frozenset({408, 504})
@@ -67,6 +80,13 @@ def from_status(status: int, headers: Mapping[str, str] | None = None) -> LLMErr
             http_status=status,
         )
     return ProviderRefusedError(f"The provider refused the request ({status}).", http_status=status)
+
+
+def too_long(max_bytes: int, status: int, headers: Mapping[str, str] | None = None) -> LLMError | AnswerTooLongError:
+    """The error for a body over the limit: a 2xx is no usable output, any other is what its status says."""
+    if 200 <= status < 300:
+        return AnswerTooLongError(f"The answer is longer than {max_bytes} bytes.", http_status=status)
+    return from_status(status, headers)
 
 
 def retry_after(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
@@ -104,7 +124,7 @@ def _seconds(text: str | None) -> float | None:
     return seconds if math.isfinite(seconds) and seconds >= 0 else None
 
 
-def from_litellm(error: Exception, exceptions: Any, trace: Trace) -> LLMError | None:
+def from_litellm(error: Exception, exceptions: Any, trace: Trace) -> LLMError | AnswerTooLongError | None:
     """The error that one of LiteLLM's exceptions stands for; None = it is no failure of a provider's, but a bug.
 
     LiteLLM's class comes first, for it reads the providers' error codes (a wrong key is a 400 for some). Its

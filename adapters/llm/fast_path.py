@@ -10,11 +10,11 @@ import json
 import aiohttp
 
 from adapters.llm.answers import first_choice, name_of, text_of
-from adapters.llm.failures import from_status
+from adapters.llm.failures import AnswerTooLongError, from_status, too_long
 from adapters.llm.pricing import PriceBook, read_usage
 from adapters.llm.rehearsal import Template
 from adapters.llm.settings import Target
-from adapters.llm.wire import proxy_for, too_long
+from adapters.llm.wire import proxy_for
 from domain.errors import LLMError, LLMTimeoutError, ProviderUnavailableError
 from domain.llm.calls import Attempt, Completion, Prompt
 
@@ -108,7 +108,7 @@ class FastPathModel:
         """The error of a failed answer; its body is read so that the connection can be used again."""
         try:
             await self._read(response)
-        except (LLMError, aiohttp.ClientError, OSError):
+        except (LLMError, AnswerTooLongError, aiohttp.ClientError, OSError):
             response.close()
         return from_status(response.status, response.headers)
 

@@ -20,7 +20,7 @@ class LLMSettings:
         attempt_timeout_seconds: the time for one attempt; `RecordingModel` is what enforces it.
         max_connections: connections open at a time; at least what is allowed in flight, or attempts wait for one
             on their own time.
-        max_body_bytes: an answer longer than this is a failure of the provider.
+        max_body_bytes: an answer longer than this is no usable answer.
         input_cost_per_token, output_cost_per_token: US dollars, both or none; they win over the price map.
         temperature: how free the model is; None = as the provider has it (some models refuse any other value).
         json_mode: ask for a JSON object wherever the provider can be asked.

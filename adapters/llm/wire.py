@@ -17,9 +17,8 @@ from urllib.parse import urlsplit
 import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from adapters.llm.failures import Trace, from_status
+from adapters.llm.failures import Trace, from_status, too_long
 from adapters.llm.rehearsal import rehearse
-from domain.errors import LLMError, ProviderUnavailableError
 
 _TRACE: ContextVar[Trace | None] = ContextVar("llm_wire_trace", default=None)
 _NO_RETRY = ("x-should-retry", "false")
@@ -28,11 +27,6 @@ _KEPT_HEADERS = ("retry-after", "retry-after-ms")
 
 class WireError(aiohttp.ClientError):
     """A request that came to nothing, in a form that LiteLLM passes on without trying again."""
-
-
-def too_long(max_bytes: int, status: int) -> LLMError:
-    """The error for a body over the limit."""
-    return ProviderUnavailableError(f"The provider's answer is longer than {max_bytes} bytes.", http_status=status)
 
 
 @asynccontextmanager
@@ -112,7 +106,7 @@ class _Watch:
         if 300 <= response.status < 400:
             trace.refused = from_status(response.status)
         elif (response.content_length or 0) > self._max_body_bytes:
-            trace.refused = too_long(self._max_body_bytes, response.status)
+            trace.refused = too_long(self._max_body_bytes, response.status, trace.headers)
         if trace.refused is not None:
             response.close()
             raise WireError("refused")
@@ -131,7 +125,7 @@ class _Bounded:
         async for chunk in self._stream.iter_chunked(size):
             left -= len(chunk)
             if left < 0:
-                self._trace.refused = too_long(self._max_bytes, self._trace.status or 200)
+                self._trace.refused = too_long(self._max_bytes, self._trace.status or 200, self._trace.headers)
                 raise WireError("refused")
             yield chunk
 

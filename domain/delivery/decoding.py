@@ -85,12 +85,15 @@ def read_object(value: bytes | None) -> dict[str, Any]:
     body = (value or b"").removeprefix(_UTF8_BOM)
     if not body.strip():
         raise EmptyPayloadError("The message has no value." if value is None else "The message's value is empty.")
+    problem = "The value is not JSON in UTF-8, or null."
     try:
         payload = from_json(body, allow_inf_nan=False)
-    except ValueError:
+    except ValueError as error:
         payload = None
+        if "recursion limit" in str(error):
+            problem = "The value is JSON that is nested too deeply."
     if payload is None:  # outside of the except clause: the parser's own error may quote the input
-        raise NotJSONError("The value is not JSON in UTF-8, or null.")
+        raise NotJSONError(problem)
     if not isinstance(payload, dict):
         raise NotJSONError("The value is JSON, but not an object.")
     return payload

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from domain.errors import InvalidOutputError, OperationUnavailableError
 from domain.llm.calls import Prompt
-from domain.operations.answers import Made, confidence, json_object
-from domain.prompts.envelope import block, escape, feedback_record, options, without_controls
+from domain.operations.answers import Made, confidence, json_object, shown_text
+from domain.prompts.envelope import block, escape, feedback_record, options
 from domain.prompts.instructions import instructions_for
 from schemas.operations import Operation
 from schemas.requests import AnalysisRequested
@@ -51,8 +51,7 @@ def parse(text: str) -> Analysis:
         InvalidOutputError: no JSON object, no answer, or a confidence that is not a number from 0 to 1.
     """
     found = json_object(text)
-    written = found.get("answer")
-    answer = without_controls(written, keep="\n\t").strip() if isinstance(written, str) else ""
+    answer = shown_text(found.get("answer"))
     if not answer:
         raise InvalidOutputError('"answer" is missing or blank.')
     if len(answer) > MAX_TEXT_CHARACTERS:

@@ -1,6 +1,7 @@
 """Reading what a model wrote. It is untrusted: bounded, parsed strictly, never quoted in a complaint."""
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,10 +10,26 @@ from uuid import UUID
 from pydantic_core import from_json
 
 from domain.errors import InvalidOutputError
-from domain.prompts.envelope import folded
+from domain.prompts.envelope import without_controls
 
 MAX_ANSWER_CHARACTERS = 200_000
 _FENCED = re.compile(r"```[a-zA-Z]*\s*\n(?P<body>.*?)\n?\s*```", re.DOTALL)
+
+
+_ESCAPE_SEQUENCE = re.compile(
+    r"(?:\x1b[\]PX^_]|[\x90\x98\x9d-\x9f])[^\x07\x1b\x80-\x9f]*(?:\x07|\x1b\\|\x9c)"  # with a text of its own: a title
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"  # colours, the cursor
+    r"|\x1b[ -/]*[0-~]?"
+)
+"""ECMA-48's control sequences, the last two also where they break off."""
+
+_JOINERS = "\u200c\u200d"
+_LOOSE_JOINERS = re.compile(rf"(?<!\S)[{_JOINERS}]+|[{_JOINERS}]+(?!\S)")
+_DRAWN_FORMATS = frozenset(map(chr, (*range(0x600, 0x606), 0x6DD, 0x70F, 0x890, 0x891, 0x8E2, 0x110BD, 0x110CD)))
+"""Signs for numbers and verses that Unicode counts as formats (Prepended_Concatenation_Mark), but that are seen."""
+
+_BLANK_LETTERS = frozenset("\u115f\u1160\u2800\u3164\uffa0")
+_UNSEEN = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf", "Mn"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +76,34 @@ def json_object(text: str) -> dict[str, Any]:
     return found
 
 
-def plain_text(value: object, limit: int) -> str:
-    """A model's text fit to be shown: one line, no control characters, cut to `limit` characters; "" for a non-text."""
+def shown_text(value: object) -> str:
+    """A model's text without what is not seen and yet acts on its readers; "" where nothing is seen, or for a non-text.
+
+    Gone are escape sequences of terminals, control characters but tab and line feed, and format characters (direction
+    overrides, spaces of no width, byte order marks); the joiners that many scripts and emoji need stay inside of words.
+    """
     if not isinstance(value, str):
         return ""
-    kept = folded(value[: limit * 4])
+    text = without_controls(_ESCAPE_SEQUENCE.sub("", value), keep="\t\n\v\f\r\x1c\x1d\x1e\x1f\x85")
+    if not text.isprintable():
+        text = "".join(filter(_stays, text))
+    text = _LOOSE_JOINERS.sub("", text).strip()
+    return text if any(map(_is_seen, text)) else ""
+
+
+def _stays(character: str) -> bool:
+    return character in _JOINERS or character in _DRAWN_FORMATS or unicodedata.category(character) != "Cf"
+
+
+def _is_seen(character: str) -> bool:
+    if character in _DRAWN_FORMATS:
+        return True
+    return character not in _BLANK_LETTERS and unicodedata.category(character) not in _UNSEEN
+
+
+def plain_text(value: object, limit: int) -> str:
+    """A model's text as `shown_text`, on one line, cut to `limit` characters."""
+    kept = " ".join(shown_text(value).split())
     return kept if len(kept) <= limit else kept[: limit - 1].rstrip() + "…"
 
 
@@ -71,4 +111,4 @@ def confidence(value: object) -> float | None:
     """A number from 0 to 1; None for anything else."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
         return None
-    return float(value)
+    return float(value) + 0.0  # -0.0 becomes 0.0

@@ -103,7 +103,10 @@ def _coded(entry: Any, outline: Outline) -> Coded:
         raise InvalidOutputError(
             f'The "confidence" of code {position} must be a list of {len(path)} numbers from 0 to 1, one a level.'
         )
-    reason = plain_text(entry.get("reason"), MAX_REASON_CHARACTERS)
+    given_reason = entry.get("reason")
+    reason = plain_text(given_reason, MAX_REASON_CHARACTERS)
+    if isinstance(given_reason, str) and not reason:
+        raise InvalidOutputError('The "reason" of a code is blank.')
     return Coded(path, tuple(number for number in numbers if number is not None), reason)
 
 

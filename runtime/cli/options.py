@@ -15,8 +15,8 @@ give_up_option: Callable[[Callable[..., Any]], Callable[..., Any]] = click.optio
     metavar="SECONDS",
     default=900,
     show_default=True,
-    help="End, with exit code 1 and what there is, after so long without a new outcome or, once all outcomes are there,"
-    " without a new row; 0: never.",
+    help="End, with exit code 1 and what there is, after so long without a record published or a new outcome or, once"
+    " all outcomes are there, without a new row; 0: never.",
 )
 
 

@@ -97,16 +97,27 @@ def command(
 
 
 async def _run(settings: Settings, task: "Task", files: "ResultFiles", stop: asyncio.Event) -> bool:
+    from runtime.job.notices import what_it_replaces
+    from runtime.job.outputs import ResultsNotWrittenError
     from runtime.job.report import Findings
     from runtime.job.task import read_inputs
     from runtime.process import until_stopped
 
     inputs = read_inputs(settings, task)
-    with files:
-        for notice in inputs.notices:
-            warn(notice)
-        findings = Findings(inputs.records, _SHOWN)
-        complete = await until_stopped(_work(settings, task, inputs, files, findings), stop)
+    findings = Findings(inputs.records, _SHOWN)
+    try:
+        with files:
+            for notice in inputs.notices:
+                warn(notice)
+            if settings.kafka_bootstrap_servers and (
+                line := what_it_replaces(settings.kafka_bootstrap_servers, inputs.named)
+            ):
+                say(line)
+            complete = await until_stopped(_work(settings, task, inputs, files, findings), stop)
+    except ResultsNotWrittenError as error:
+        warn(error.message)
+        say(findings.so_far.last_line("run"))
+        return False
     if complete is None:
         so_far = f"the results so far are in {files.directory}" if files.begun else "no result had come yet"
         say(f"Broken off; {so_far}.")
@@ -118,6 +129,7 @@ async def _work(settings: Settings, task: "Task", inputs: "Inputs", files: "Resu
     from rich.console import Console
 
     from domain.errors import UsageUnavailableError
+    from runtime.job.outputs import ResultsNotWrittenError
     from runtime.job.report import as_json
     from runtime.job.running import run_job
     from runtime.job.temporary_system import temporary_system
@@ -132,7 +144,11 @@ async def _work(settings: Settings, task: "Task", inputs: "Inputs", files: "Resu
         except UsageUnavailableError as error:
             warn(f"{files.usage_file.name} is not written. {error.message}")
     if usage is not None:
-        files.usage_file.write_text(as_json(usage), encoding="utf-8")
+        try:
+            files.write_usage(as_json(usage))
+        except ResultsNotWrittenError as error:
+            warn(error.message)
+            usage = None
     findings.print(console)
     console.print(f"All results: the files in {files.directory}", highlight=False, markup=False, soft_wrap=True)
     for remark in report.remarks:

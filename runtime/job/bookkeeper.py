@@ -8,8 +8,8 @@ from pydantic import ValidationError
 from runtime.job.ledger import Ledger, Seen
 from schemas.dead_letters import DeadLetter
 from schemas.llm_calls import LLMCall
-from schemas.results import Result
-from schemas.topics import DEAD_LETTERS, LLM_CALLS
+from schemas.results import CodesAssigned, Result
+from schemas.topics import CODE_ASSIGNMENTS, DEAD_LETTERS, LLM_CALLS
 
 OnNew = Callable[[str, bytes, int | None], None]
 """Called with topic and value of each outcome of this job that is no repeat, and the line of the record that it is for
@@ -21,7 +21,7 @@ class Bookkeeper:
 
     Args:
         ledger: of the job.
-        on_new: told of each outcome.
+        on_new: told of each outcome before it counts: one that it cannot keep is none.
     """
 
     def __init__(self, ledger: Ledger, on_new: OnNew) -> None:
@@ -37,9 +37,17 @@ class Bookkeeper:
             elif topic == DEAD_LETTERS.name:
                 self._enter_dead_letter(DeadLetter.model_validate_json(value), value)
             else:
-                result_id = Result.model_validate_json(value).result_id
-                if self._ledger.result(result_id) is Seen.NEW:
-                    self._on_new(topic, value, self._ledger.line_of(result_id))
+                self._enter_result(topic, value)
+
+    def _enter_result(self, topic: str, value: bytes) -> None:
+        result_id = Result.model_validate_json(value).result_id
+        if not self._ledger.awaits(result_id):
+            return
+        coding = CodesAssigned.model_validate_json(value) if topic == CODE_ASSIGNMENTS.name else None
+        self._on_new(topic, value, self._ledger.line_of(result_id))
+        self._ledger.result(result_id)
+        if coding is not None:
+            self._ledger.coded_with(coding.tenant_id, coding.framework_id, coding.framework_version)
 
     def _enter_dead_letter(self, letter: DeadLetter, value: bytes) -> None:
         """A dead letter of a record; or one of an LLM call, which then will have no row.
@@ -50,5 +58,6 @@ class Bookkeeper:
         if letter.source.topic == LLM_CALLS.name:
             if self._ledger.refused_call(letter_id) is Seen.NEW:
                 self._on_new(DEAD_LETTERS.name, value, None)
-        elif self._ledger.dead_letter(letter_id) is Seen.NEW:
+        elif self._ledger.awaits(letter_id):
             self._on_new(DEAD_LETTERS.name, value, self._ledger.line_of(letter_id))
+            self._ledger.dead_letter(letter_id)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Protocol
@@ -55,9 +55,9 @@ class Job:
         publisher: how to publish, not entered yet.
         rows: of the ledger's LLM calls.
         on_progress: told of the ledger and the number of stored calls, a few times a second.
-        give_up_after: the job gives up after so many seconds without a new outcome or, once all outcomes are there,
-            without a new row. LLM calls are no outcomes: of a provider that is down, failed ones come for ever. 0: it
-            never gives up.
+        give_up_after: the job gives up after so many seconds without a record taken by Kafka or a new outcome or, once
+            all outcomes are there, without a new row. LLM calls are no outcomes: of a provider that is down, failed
+            ones come for ever. 0: it never gives up.
         clock, sleep: time.
 
     Attributes:
@@ -94,6 +94,7 @@ class Job:
         Raises:
             BrokerUnavailableError: Kafka did not take a record, or cannot be read.
         """
+        self._ledger.versions = {(one.tenant_id, one.framework_id): one.version for one in frameworks}
         traces = {record.line: self._ledger.expect(record, SOURCE) for record in records}
         try:
             await self._follower.start()
@@ -120,16 +121,40 @@ class Job:
             rows_counted=rows is not None,
             started_at=self._started_at,
             ended_at=datetime.now(UTC),
+            published=self._ledger.published,
+            miscoded=dict(self._ledger.miscoded),
         )
 
     async def _publish_and_wait(
         self, frameworks: Sequence[CodingFramework], records: Sequence[FileRecord], traces: dict[int, str]
     ) -> None:
-        async with self._publisher as publisher:
-            await self._publish(publisher, frameworks, records, traces)
-        self.gave_up = not await self._all_came()
+        patience = Patience(self._give_up_after, self._clock)
+        publishing = asyncio.create_task(self._publish(frameworks, records, traces))
+        try:
+            while not publishing.done() and not patience.is_over(self._moved):
+                await asyncio.wait({publishing}, timeout=_LOOK_EVERY_SECONDS)
+                self._on_progress(self._ledger, len(self._rows.seen))
+            if not publishing.done():
+                self.gave_up = True
+                return
+            await publishing
+        finally:
+            publishing.cancel()
+            await asyncio.gather(publishing, return_exceptions=True)
+        self.gave_up = not await self._all_came(patience)
+
+    @property
+    def _moved(self) -> tuple[int, int]:
+        """Changes with each record that Kafka took, and with each outcome."""
+        return self._ledger.published, self._ledger.settled
 
     async def _publish(
+        self, frameworks: Sequence[CodingFramework], records: Sequence[FileRecord], traces: dict[int, str]
+    ) -> None:
+        async with self._publisher as publisher:
+            await self._publish_with(publisher, frameworks, records, traces)
+
+    async def _publish_with(
         self,
         publisher: EventPublisher,
         frameworks: Sequence[CodingFramework],
@@ -142,23 +167,24 @@ class Job:
             await publisher.publish(message)
         for start in range(0, len(records), _PUBLISHES_AT_ONCE):
             part = records[start : start + _PUBLISHES_AT_ONCE]
-            await asyncio.gather(*(publisher.publish(self._message(record, traces[record.line])) for record in part))
-            self._ledger.published += len(part)
-            self._on_progress(self._ledger, len(self._rows.seen))
+            await asyncio.gather(*(self._publish_one(publisher, record, traces[record.line]) for record in part))
+
+    async def _publish_one(self, publisher: EventPublisher, record: FileRecord, trace_id: str) -> None:
+        await publisher.publish(self._message(record, trace_id))
+        self._ledger.published += 1
 
     def _message(self, record: FileRecord, trace_id: str) -> OutboundMessage:
         headers = headers_for(FeedbackRecordSubmitted, self._ledger.event_id(record), trace_id, source=SOURCE)
         value = json.dumps(record.payload, ensure_ascii=False).encode("utf-8", "surrogatepass")
         return OutboundMessage(RECORDS.name, record.record_id.encode("utf-8", "surrogatepass"), value, headers)
 
-    async def _all_came(self) -> bool:
+    async def _all_came(self, patience: Patience) -> bool:
         """Wait for the outcomes, then for all of their calls, then for the rows; False: it gave up."""
         ledger, rows = self._ledger, self._rows
-        patience = Patience(self._give_up_after, self._clock)
-        if not await self._wait(patience, lambda: ledger.outcomes < ledger.records, lambda: ledger.settled):
+        if not await self._wait(patience, lambda: ledger.outcomes < ledger.records, lambda: self._moved):
             return False
         try:
-            async with asyncio.timeout(patience.left(ledger.settled)):
+            async with asyncio.timeout(patience.left(self._moved)):
                 await self._follower.caught_up()
         except TimeoutError:
             return False
@@ -166,7 +192,7 @@ class Job:
         patience = Patience(self._give_up_after, self._clock)
         return await self._wait(patience, lambda: rows.missing, lambda: rows.settled)
 
-    async def _wait(self, patience: Patience, is_open: Callable[[], bool], state: Callable[[], int]) -> bool:
+    async def _wait(self, patience: Patience, is_open: Callable[[], bool], state: Callable[[], Hashable]) -> bool:
         """Ask for rows and show the progress while something is open; False: `state` did not change for too long."""
         while is_open():
             if patience.is_over(state()):

@@ -1,8 +1,11 @@
 """How a job ended, in numbers."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from uuid import UUID
+
+from runtime.job.wording import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +16,8 @@ class JobReport:
         calls_known: whether all calls behind the outcomes have been read, so that `calls` is all of them.
         rows: how many of the calls have a row in the database.
         rows_counted: whether the database answered in the end; else `rows` is what had been seen before.
+        published: how many of its records Kafka has taken.
+        miscoded: codings by tenant_id, framework_id and version that were made with another version than the job's own.
         why_it_gave_up: tells a person why it did not wait any longer; empty where it did not give up.
     """
 
@@ -25,6 +30,8 @@ class JobReport:
     rows_counted: bool
     started_at: datetime
     ended_at: datetime
+    published: int = 0
+    miscoded: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
     why_it_gave_up: str = ""
 
     @classmethod
@@ -57,6 +64,11 @@ class JobReport:
 
     @property
     def complete(self) -> bool:
+        """Whether every record has its outcome, of the framework that it was given, and every LLM call its row."""
+        return self.all_came and not self.miscoded
+
+    @property
+    def all_came(self) -> bool:
         """Whether every record has its outcome and every LLM call its row."""
         return self.outcomes == self.records and self.calls_known and self.rows == self.llm_calls
 
@@ -64,4 +76,21 @@ class JobReport:
     def remarks(self) -> list[str]:
         """What a person should know beside the last line, a line each."""
         uncounted = "The database did not answer in the end: `rows` counts those that had been seen before."
-        return [line for line in (self.why_it_gave_up, "" if self.rows_counted else uncounted) if line]
+        remarks = (self.why_it_gave_up, self._miscoded, "" if self.rows_counted else uncounted)
+        return [line for line in remarks if line]
+
+    @property
+    def _miscoded(self) -> str:
+        if not self.miscoded:
+            return ""
+        told = listed(
+            [
+                f"{count:,} x {tenant}/{name} version {version}"
+                for (tenant, name, version), count in self.miscoded.items()
+            ]
+        )
+        return (
+            f"{sum(self.miscoded.values()):,} records were coded with another version of their framework than the one "
+            f"that this run published ({told}): somebody else publishes under the same tenant_id/framework_id, or the "
+            "workers had not read this run's yet. Give the framework an id of its own, or run again."
+        )

@@ -4,6 +4,7 @@ The ids of results and dead letters follow from the id of the input event, which
 tell its own results from everything else on shared topics, and counts a repeat once.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
@@ -37,6 +38,8 @@ class Ledger:
         dead_letters: distinct dead letters for these records.
         calls: distinct ids of LLM calls that were made for these records.
         refused: those of the calls that the database refused: they never become rows.
+        versions: of the frameworks that the job publishes, by tenant_id and framework_id.
+        miscoded: codings by tenant_id, framework_id and version that were made with another version of such a one.
     """
 
     run_id: str
@@ -47,6 +50,8 @@ class Ledger:
     dead_letters: int = 0
     calls: set[UUID] = field(default_factory=set)
     refused: set[UUID] = field(default_factory=set)
+    versions: dict[tuple[str, str], str] = field(default_factory=dict)
+    miscoded: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     _expected: dict[int, _Expected] = field(default_factory=dict)
     _by_id: dict[UUID, tuple[int, str | None]] = field(default_factory=dict)
     _by_trace: set[str] = field(default_factory=set)
@@ -71,6 +76,15 @@ class Ledger:
         self._by_id[deterministic_id(identity.event_id, "dead_letter", "")] = (record.line, None)
         self._by_trace.add(identity.trace_id)
         return identity.trace_id
+
+    def awaits(self, outcome_id: UUID) -> bool:
+        """Whether a result or a dead letter with this id would be new."""
+        return bool(self._closed_by(outcome_id))
+
+    def coded_with(self, tenant_id: str, framework_id: str, version: str) -> None:
+        """A record was coded; on a shared Kafka somebody else may have published under the same key meanwhile."""
+        if self.versions.get((tenant_id, framework_id), version) != version:
+            self.miscoded[tenant_id, framework_id, version] += 1
 
     def result(self, result_id: UUID) -> Seen:
         """A result came; it counts once."""
@@ -149,14 +163,19 @@ class Ledger:
 
     def _outcome(self, outcome_id: UUID) -> Seen:
         """Of a result and a dead letter for one operation, the first one counts; the other is as good as a repeat."""
-        found = self._by_id.get(outcome_id)
-        if found is None:
+        if outcome_id not in self._by_id:
             return Seen.FOREIGN
-        line, operation = found
-        open_operations = self._expected[line].open_operations
-        closed = open_operations & ({operation} if operation is not None else open_operations)
-        open_operations -= closed
+        closed = self._closed_by(outcome_id)
+        self._expected[self.line_of(outcome_id)].open_operations -= closed
         return Seen.NEW if closed else Seen.REPEAT
+
+    def _closed_by(self, outcome_id: UUID) -> set[str]:
+        """The operations still open that this outcome is for."""
+        line, operation = self._by_id.get(outcome_id, (None, None))
+        if line is None:
+            return set()
+        open_operations = self._expected[line].open_operations
+        return open_operations & ({operation} if operation is not None else open_operations)
 
 
 def dead_letter_of_call(call_id: UUID) -> UUID:

@@ -63,6 +63,23 @@ def notices(records: Sequence[FileRecord], frameworks: Sequence[CodingFramework]
     return [notice for notice in found if notice]
 
 
+def what_it_replaces(kafka: str, named: Sequence[CodingFramework]) -> str:
+    """What a run does to everybody on a Kafka that is given; empty where it does nothing.
+
+    Args:
+        kafka: its address.
+        named: the frameworks whose file names their framework_id: others may use that id too.
+    """
+    if not named:
+        return ""
+    keys = listed([framework.key for framework in named])
+    return (
+        f"KAFKA_BOOTSTRAP_SERVERS is set: this run publishes {keys} (tenant_id/framework_id) on the Kafka at {kafka} "
+        "and replaces what stands there under the same key, for everyone. Leave framework_id out of the file for an id "
+        "that nobody else has."
+    )
+
+
 def _repeated_ids(records: Sequence[FileRecord]) -> str:
     lines: dict[tuple[str, str], list[int]] = {}
     for record in records:

@@ -33,12 +33,13 @@ async def run_job(
     Raises:
         UserError, WorkerHaltedError: a process of the system cannot go on.
         BrokerUnavailableError: Kafka did not take a record, or cannot be read.
+        ResultsNotWrittenError: the folder takes no more.
     """
 
     def keep(topic: str, value: bytes, line: int | None) -> None:
-        findings.keep(topic, value, line)
         if files is not None:
             files.write(topic, value)
+        findings.keep(topic, value, line)
 
     ledger = Ledger(run_id=str(uuid4()))
     async with wiring.database_engine(system.settings) as engine:
@@ -54,7 +55,7 @@ async def run_job(
         if files is not None:
             files.begin()
         report = await job.report()
-    if job.gave_up and not report.complete:  # the last rows may have come when it was asked for them once more
+    if job.gave_up and not report.all_came:  # the last rows may have come when it was asked for them once more
         report = replace(report, why_it_gave_up=why_it_gave_up(system, task, report))
     return report
 
@@ -70,6 +71,8 @@ def why_it_gave_up(system: System, task: Task, report: JobReport) -> str:
 
 
 def _what_is_missing(report: JobReport) -> str:
+    if report.published < report.records:
+        return f"Kafka took no further record ({report.published:,} of {report.records:,} so far)"
     if report.outcomes < report.records:
         return f"no new outcome came, so {report.records - report.outcomes:,} of {report.records:,} records have none"
     if not report.calls_known:

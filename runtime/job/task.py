@@ -1,6 +1,7 @@
 """What a job is asked to do, and what its files hold; all of it is read before anything is started."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from runtime.job.framework_files import read_frameworks
@@ -38,11 +39,16 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What the files hold, and what a person should know of it before the start, a line each."""
+    """What the files hold, and what a person should know of it before the start, a line each.
+
+    Attributes:
+        named: those of the frameworks whose file names their framework_id.
+    """
 
     records: list[FileRecord]
     frameworks: list[CodingFramework]
     notices: list[str]
+    named: list[CodingFramework] = field(default_factory=list)
 
 
 def read_inputs(settings: Settings, task: Task) -> Inputs:
@@ -51,11 +57,22 @@ def read_inputs(settings: Settings, task: Task) -> Inputs:
     Raises:
         UserError: a file cannot be used, or records shall be coded with a framework that is not there, or none.
     """
-    frameworks = read_frameworks(task.frameworks, tenants_in(task.records, task.tenant))
+    given = read_frameworks(task.frameworks, tenants_in(task.records, task.tenant))
+    frameworks = given.frameworks
     ids = {framework.tenant_id: framework.framework_id for framework in frameworks}
-    records = read_records(task.records, task.tenant, ids, task.operations)
+    records = _by_published_ids(read_records(task.records, task.tenant, ids, task.operations), given.published_ids)
     refuse_codings_without_framework(records, frameworks)
     may_code = task.operations is None or RecordOperation.ASSIGN_CODES in task.operations
     if not settings.kafka_bootstrap_servers:
         refuse_frameworks_that_never_come(records, frameworks)
-    return Inputs(records, frameworks, notices(records, frameworks, may_code=may_code))
+    return Inputs(records, frameworks, notices(records, frameworks, may_code=may_code), given.named)
+
+
+def _by_published_ids(records: Sequence[FileRecord], published_ids: Mapping[tuple[str, str], str]) -> list[FileRecord]:
+    """A record may name its framework as the file is named; what is published has a longer id."""
+    return [
+        replace(record, payload={**record.payload, "framework_id": published_ids[name]})
+        if (name := (record.tenant_id, str(record.payload.get("framework_id")))) in published_ids
+        else record
+        for record in records
+    ]

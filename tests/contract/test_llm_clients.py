@@ -12,11 +12,13 @@ from uuid import uuid4
 import pytest
 
 from adapters.llm.factory import open_model
+from adapters.llm.failures import AnswerTooLongError
 from adapters.llm.fast_path import COVERED, FastPathModel
 from adapters.llm.litellm_model import LiteLLMModel
 from adapters.llm.recording import RecordingModel
 from adapters.llm.settings import LLMSettings
 from domain.errors import (
+    FeedbackError,
     LLMError,
     LLMTimeoutError,
     ProviderMisconfiguredError,
@@ -58,7 +60,7 @@ class Pair:
     slow: LiteLLMModel
     server: LLMServer
 
-    async def both(self, asked: Prompt) -> tuple[Completion | LLMError, Completion | LLMError]:
+    async def both(self, asked: Prompt) -> tuple[Completion | FeedbackError, Completion | FeedbackError]:
         """What each way comes to, each with exactly one request, the two alike."""
         self.server.requests.clear()
         ends = await end(self.fast, asked), await end(self.slow, asked)
@@ -75,10 +77,10 @@ def told(seen: Seen) -> dict[str, str]:
     return {name: seen.headers[name] for name in names if name in seen.headers}
 
 
-async def end(model: FastPathModel | LiteLLMModel, asked: Prompt) -> Completion | LLMError:
+async def end(model: FastPathModel | LiteLLMModel, asked: Prompt) -> Completion | FeedbackError:
     try:
         return await asyncio.wait_for(model.complete(asked, attempt()), 20)
-    except LLMError as error:
+    except (LLMError, AnswerTooLongError) as error:
         return error
 
 
@@ -156,11 +158,11 @@ async def test_the_same_answer(pair: Pair, marker: str) -> None:
         ("[[truncated]]", UNAVAILABLE, 200),
         ("[[reset]]", UNAVAILABLE, None),
         ("[[redirect]]", MISCONFIGURED, 307),
-        ("[[huge:3000000]]", UNAVAILABLE, 200),
-        ("[[endless]]", UNAVAILABLE, 200),
+        ("[[huge:3000000]]", AnswerTooLongError, 200),
+        ("[[endless]]", AnswerTooLongError, 200),
     ],
 )
-async def test_the_same_error(pair: Pair, marker: str, expected: type[LLMError], status: int | None) -> None:
+async def test_the_same_error(pair: Pair, marker: str, expected: type[FeedbackError], status: int | None) -> None:
     fast, slow = await pair.both(prompt(marker))
     assert known(fast) == known(slow) == (expected, status, None)
     for text in (str(fast), str(slow)):
@@ -238,9 +240,9 @@ MODELS = {
 }
 
 
-def known(error: Completion | LLMError) -> tuple[type, int | None, float | None]:
-    assert isinstance(error, LLMError)
-    return type(error), error.http_status, error.retry_after
+def known(error: Completion | FeedbackError) -> tuple[type, int | None, float | None]:
+    assert isinstance(error, LLMError | AnswerTooLongError)
+    return type(error), error.http_status, getattr(error, "retry_after", None)
 
 
 @pytest.mark.parametrize("provider", sorted(COVERED))

@@ -101,3 +101,10 @@ def test_the_most_that_is_believed_is_kept():
     most = llm_call(input_tokens=MAX_TOKENS, output_tokens=MAX_TOKENS, cost_usd=MAX_COST_USD)
 
     assert decode(most.to_bytes()) == most
+
+
+@pytest.mark.parametrize("name", ["timestamp", "invocation_started_at"])
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00Z", "1999-12-31T23:59:59Z", "9999-12-31T23:59:59.999999Z"])
+def test_a_year_that_cannot_be_is_refused(name: str, moment: str):
+    with pytest.raises(WrongSchemaError, match=f"`{name}` must be of the years 2000 to 2999"):
+        decode(json.dumps(GOOD | {name: moment}).encode())

@@ -258,3 +258,17 @@ async def test_many_calls_without_a_row_are_asked_for_in_turn_and_with_pauses():
     assert len(scene.asked) <= pauses + 3  # only the rounds that found something went on at once
     report = await job.report()
     assert report.rows == many - ASKED_AT_ONCE
+
+
+async def test_a_kafka_that_takes_no_further_record_is_not_waited_for_for_ever():
+    scene = Scene(3)
+
+    def take(message: OutboundMessage) -> None:
+        if len(scene.publisher.acknowledged) == 2:
+            scene.publisher.open.clear()
+            asyncio.get_running_loop().call_later(0.45, setattr, scene.clock, "seconds", GIVE_UP_AFTER)
+
+    scene.publisher.refuse = take
+    job = await scene.ended()
+    report = await job.report()
+    assert (job.gave_up, report.published, report.outcomes, report.complete) == (True, 2, 0, False)

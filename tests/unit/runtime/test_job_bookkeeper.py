@@ -1,6 +1,8 @@
 """What a job makes of what stands on the output topics, well-formed or not."""
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -12,11 +14,11 @@ from domain.ports import OutboundMessage
 from runtime.job.bookkeeper import Bookkeeper
 from runtime.job.ledger import Ledger
 from runtime.job.records_file import FileRecord
-from schemas.cloudevents import headers_for
+from schemas.cloudevents import deterministic_id, headers_for, identify
 from schemas.dead_letters import DeadLetter
 from schemas.llm_calls import LLMCall
 from schemas.operations import RecordOperation
-from schemas.topics import DEAD_LETTERS, LLM_CALLS
+from schemas.topics import CODE_ASSIGNMENTS, DEAD_LETTERS, LLM_CALLS, RECORDS, SUMMARIES
 from tests.usage_support import llm_call
 
 
@@ -80,3 +82,32 @@ async def test_what_others_wrote_wrongly_is_not_ours_to_judge(scene):
         scene.bookkeeper.enter(LLM_CALLS.name, value)
     scene.see(await buried(llm_call(call_id=uuid4(), trace_id="f" * 32)))
     assert (scene.told, scene.ledger.calls, scene.ledger.refused) == ([], set(), set())
+
+
+@pytest.mark.parametrize("version", ["mine", "theirs"])
+def test_a_coding_with_another_version_than_the_jobs_own_is_counted(version):
+    ledger = Ledger("run")
+    ledger.versions = {("acme", "f"): "mine"}
+    record = FileRecord(1, "r", "acme", (RecordOperation.ASSIGN_CODES,), {})
+    ledger.expect(record, "test")
+    headers = (("ce_source", b"test"), ("ce_id", ledger.event_id(record).encode()))
+    result_id = deterministic_id(identify(RECORDS.name, None, None, headers).event_id, "assign_codes")
+    example = json.loads(Path("schemas/examples/CodesAssigned.json").read_text())
+    example |= {"result_id": str(result_id), "tenant_id": "acme", "framework_id": "f", "framework_version": version}
+    bookkeeper = Bookkeeper(ledger, lambda _topic, _value, _line: None)
+    for _ in range(2):
+        bookkeeper.enter(CODE_ASSIGNMENTS.name, json.dumps(example).encode())
+    assert (ledger.coded, ledger.outcomes) == (1, 1)
+    assert dict(ledger.miscoded) == ({} if version == "mine" else {("acme", "f", "theirs"): 1})
+
+
+def test_an_outcome_that_cannot_be_kept_is_none(scene):
+    def full(*_: object) -> None:
+        raise OSError("full")
+
+    headers = (("ce_source", b"test"), ("ce_id", b"run-1"))
+    result_id = deterministic_id(identify(RECORDS.name, None, None, headers).event_id, "summarize")
+    example = json.loads(Path("schemas/examples/RecordSummarized.json").read_text()) | {"result_id": str(result_id)}
+    with pytest.raises(OSError, match="full"):
+        Bookkeeper(scene.ledger, full).enter(SUMMARIES.name, json.dumps(example).encode())
+    assert scene.ledger.outcomes == 0

@@ -19,7 +19,9 @@ from runtime.job.task import Task
 from tests.fakes import FakeClock
 
 CALLS = frozenset(uuid4() for _ in range(3))
-DONE = replace(JobReport.of_nothing(2), outcomes=2, calls=CALLS, calls_known=True, rows=3, rows_counted=True)
+DONE = replace(
+    JobReport.of_nothing(2), published=2, outcomes=2, calls=CALLS, calls_known=True, rows=3, rows_counted=True
+)
 SYSTEM: Any = SimpleNamespace(
     supervisor=SimpleNamespace(complaint=lambda: "The latest warning, of consumer: it waits."),
     settings=SimpleNamespace(feedback_home=Path("home")),
@@ -31,6 +33,7 @@ SYSTEM: Any = SimpleNamespace(
 @pytest.mark.parametrize(
     ("report", "said"),
     [
+        (replace(DONE, published=1, outcomes=0), "Kafka took no further record (1 of 2 so far)."),
         (replace(DONE, outcomes=1), "no new outcome came, so 1 of 2 records have none."),
         (replace(DONE, calls_known=False), "Kafka did not let all LLM calls be read"),
         (replace(DONE, rows=1), "no new row came, so 2 of 3 LLM calls have none."),
@@ -44,6 +47,14 @@ def test_why_it_gave_up_is_one_line_with_cause_and_remedy(report, said):
     assert line.startswith("Gave up: for 6 seconds ")
     for words in (said, "of consumer: it waits. Mend", "--give-up-after", "home/last-job-logs"):
         assert words in line
+
+
+def test_codings_with_another_version_are_a_remark_and_no_good_end():
+    report = replace(DONE, miscoded={("acme", "f", "theirs"): 1200, ("b", "g", "2"): 1})
+    assert not report.complete
+    [remark] = report.remarks
+    assert remark.startswith("1,201 records were coded with another version of their framework than the one that this ")
+    assert "(1,200 x acme/f version theirs, 1 x b/g version 2)" in remark
 
 
 class Database:

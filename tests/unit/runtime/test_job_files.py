@@ -1,17 +1,26 @@
 """The files around a job: a person's framework, and the results of an earlier job."""
 
+import asyncio
 import json
+import os
+import re
+from errno import ENOSPC
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import pytest
 from rich.console import Console
 
 from domain.errors import UserError
+from runtime.cli import run
+from runtime.job.folder_lock import NAME
 from runtime.job.framework_files import read_frameworks
-from runtime.job.outputs import RESULT_TOPICS, ResultFiles
+from runtime.job.outputs import RESULT_TOPICS, ResultFiles, ResultsNotWrittenError
 from runtime.job.records_file import FileRecord
 from runtime.job.report import Findings
+from runtime.job.task import Task, read_inputs
 from runtime.job.usage import _rounded
 from schemas.operations import RecordOperation
 from schemas.results import RecordSummarized
@@ -33,8 +42,8 @@ CODE = {"id": "c", "name": "Code"}
         ({"root_codes": [{**CODE, "name": "n" * 1001}]}, r"\.name` has more than 1000 characters"),
         ({"root_codes": [{**CODE, "sensitive": "rather"}]}, r"\.sensitive` is text, and not true or false"),
         ({"root_codes": [{**CODE, "id": "a\x00"}]}, r"\.id` must not hold a NUL character"),
-        ({"root_codes": [CODE, CODE]}, r"two codes of the framework share one id \(more than one code has the id c\)"),
-        ({"root_codes": [{"id": "d", "children": [CODE]}, CODE]}, r"`root_codes\[0\]\.name` is missing .* the id c\)"),
+        ({"root_codes": [CODE, CODE]}, "two codes of the framework share one id"),
+        ({"root_codes": [{"id": "d", "children": [CODE]}, CODE]}, r"`root_codes\[0\]\.name` is missing"),
         ({"root_codes": [{}, {}, {}]}, "; and 3 more"),
         ("[1]", "is not a JSON object"),
         ('{"root_codes":\n oops}', r"is not JSON \(line 2, column 2\)"),
@@ -48,6 +57,40 @@ def test_what_is_no_framework_is_one_sentence_of_ours(tmp_path: Path, framework:
     assert caught.value.remedy
     for word in ("Input should", "Value error", "valid", "String"):
         assert word not in caught.value.message
+
+
+def framework_at(path: Path, name: str = "Code", **given: object) -> Path:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"root_codes": [{**CODE, "name": name}], **given}))
+    return path
+
+
+def test_frameworks_without_an_id_share_one_only_where_they_are_the_same(tmp_path: Path):
+    [mine, same, other, named] = [
+        read_frameworks([file], ["default"])
+        for file in (
+            framework_at(tmp_path / "a" / "framework.json"),
+            framework_at(tmp_path / "b" / "framework.json"),
+            framework_at(tmp_path / "c" / "framework.json", "Another"),
+            framework_at(tmp_path / "d" / "framework.json", framework_id="mine"),
+        )
+    ]
+    assert re.fullmatch(r"framework-[0-9a-f]{8}", mine.frameworks[0].framework_id)
+    assert mine.frameworks == same.frameworks
+    assert mine.frameworks[0].key != other.frameworks[0].key
+    assert (mine.named, named.named, named.published_ids) == ([], named.frameworks, {})
+    assert named.frameworks[0].key == "default/mine"
+
+
+def test_a_record_may_name_its_framework_as_the_file_is_named(tmp_path: Path):
+    framework = framework_at(tmp_path / "framework.json")
+    lines = [{"id": "a", "content": "c"}, {"id": "b", "content": "c", "framework_id": "framework"}]
+    (tmp_path / "records").write_text("\n".join(map(json.dumps, lines)))
+    settings: Any = SimpleNamespace(kafka_bootstrap_servers=None)
+    inputs = read_inputs(settings, Task(tmp_path / "records", (framework,), None, "default", 1))
+    [published] = inputs.frameworks
+    assert [record.payload["framework_id"] for record in inputs.records] == [published.framework_id] * 2
+    assert (inputs.notices, inputs.named) == ([], [])
 
 
 def names(folder: Path) -> set[str]:
@@ -82,6 +125,73 @@ def test_a_job_that_never_began_leaves_no_file_and_no_folder_of_its_own(tmp_path
     with ResultFiles(tmp_path) as files:
         files.begin()
     assert len(names(tmp_path)) == 1 + len(RESULT_TOPICS)
+
+
+def test_a_folder_is_one_jobs_at_a_time(tmp_path: Path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / NAME).write_text("99999999")  # of a run that was killed
+    with ResultFiles(out) as first:
+        said = re.escape(f"{out} is in use by another run (process {os.getpid()}).")
+        with pytest.raises(UserError, match=said) as caught:
+            ResultFiles(out, overwrite=True).__enter__()
+        assert "--out" in caught.value.remedy
+        first.write(SUMMARIES.name, b"{}")
+    assert NAME not in names(out)
+    assert (out / "summaries.jsonl").read_bytes() == b"{}\n"
+    with ResultFiles(out, overwrite=True):
+        pass
+
+
+class FullDisk:
+    """A file of which only so many bytes fit."""
+
+    def __init__(self, room: int) -> None:
+        self.room = room
+        self.held = b""
+
+    def write(self, data: bytes) -> int:
+        part = data[: self.room - len(self.held)]
+        if not part:
+            raise OSError(ENOSPC, "No space left on device")
+        self.held += part
+        return len(part)
+
+    def tell(self) -> int:
+        return len(self.held)
+
+    def truncate(self, size: int) -> None:
+        self.held = self.held[:size]
+
+    def close(self) -> None:
+        """Nothing is left to be written."""
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_whole_lines(tmp_path: Path):
+    disk: Any = FullDisk(8)
+    with ResultFiles(tmp_path) as files:
+        files.begin()
+        files._files[SUMMARIES.name].close()
+        files._files[SUMMARIES.name] = disk
+        files.write(SUMMARIES.name, b"{}")
+        with pytest.raises(ResultsNotWrittenError, match="no space left on device") as caught:
+            files.write(SUMMARIES.name, b'{"a": 1}')
+    assert caught.value.message.startswith(f"The results cannot be written to {tmp_path}: no space")
+    assert disk.held == b"{}\n"
+
+
+async def test_a_run_on_a_full_disk_ends_with_its_last_line(tmp_path: Path, monkeypatch, capsys):
+    async def work(*_: object) -> bool:
+        raise ResultsNotWrittenError(tmp_path, OSError(ENOSPC, "No space left on device"))
+
+    monkeypatch.setattr(run, "_work", work)
+    (tmp_path / "records").write_text('{"id": "a", "content": "c"}')
+    settings: Any = SimpleNamespace(kafka_bootstrap_servers=None)
+    task = Task(tmp_path / "records", (), None, "t", 1)
+    assert await run._run(settings, task, ResultFiles(tmp_path / "out"), asyncio.Event()) is False
+    said = capsys.readouterr()
+    assert said.err.startswith(f"feedback: The results cannot be written to {tmp_path}: no space left on device. ")
+    assert said.out == "run: records=1 outcomes=0 lost=1 dead_letters=0 llm_calls=0 rows=0\n"
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence():

@@ -5,7 +5,12 @@ from typing import Any
 import pytest
 
 from domain.errors import UserError
-from runtime.job.notices import notices, refuse_codings_without_framework, refuse_frameworks_that_never_come
+from runtime.job.notices import (
+    notices,
+    refuse_codings_without_framework,
+    refuse_frameworks_that_never_come,
+    what_it_replaces,
+)
 from runtime.job.records_file import FileRecord
 from schemas.frameworks import CodingFramework
 from schemas.operations import RecordOperation
@@ -88,3 +93,9 @@ def test_a_coding_that_is_asked_for_needs_a_framework():
     with pytest.raises(UserError, match="given for other only"):
         refuse_codings_without_framework([bare], [a_framework("other")])
     refuse_codings_without_framework([a_record(1), a_record(2, framework="on-a-shared-kafka")], [])
+
+
+def test_a_framework_with_an_id_of_its_own_replaces_what_is_on_a_given_kafka():
+    assert what_it_replaces("host:9092", []) == ""
+    line = what_it_replaces("host:9092", [a_framework()])
+    assert "publishes acme/f (tenant_id/framework_id) on the Kafka at host:9092 and replaces" in line

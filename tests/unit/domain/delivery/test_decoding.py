@@ -62,6 +62,10 @@ def test_no_json_object(value):
     assert refused(value).reason == "not_json"
 
 
+def test_json_that_is_nested_too_deeply_is_told_as_such():
+    assert "nested too deeply" in refused(b"[" * 1000 + b"]" * 1000).message
+
+
 @pytest.mark.parametrize(
     ("topic", "event", "name"),
     [

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from domain.errors import InvalidOutputError
 from domain.operations import analyze, assign_codes, summarize
-from domain.operations.answers import confidence, json_object, plain_text
+from domain.operations.answers import confidence, json_object, plain_text, shown_text
 from domain.operations.outline import outline_of
 from tests.builders import a_framework
 
@@ -93,12 +93,29 @@ def test_no_answer_breaks_a_parser(text):
 
 
 def test_text_for_people_is_one_line_of_bounded_length():
-    assert plain_text("  a\n\tb\x00\x1b[31m c  ", 100) == "a b[31m c"
+    assert plain_text("  a\n\tb\x00\x1b[31m c  ", 100) == "a b c"
     assert plain_text("word " * 1000, 20) == "word word word word…"
     assert plain_text(7, 100) == ""
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("\ufeffa\u200bb\u202e c\u2066", "ab c"),
+        ("می\u200cخواهم \u200d 👩\u200d💧", "می\u200cخواهم  👩\u200d💧"),
+        ("\x1b]0;title\x07a\x1b[1;31mb\x9b0m\x1b(Bc\x1b[3", "abc"),
+        ("\x1b]an end that never comes", "an end that never comes"),
+        ("\u0601٣", "\u0601٣"),
+        ("one\n\ttwo", "one\n\ttwo"),
+        ("\u200b \u2800\u3164\ufe0f\u2028\x1b[0m", ""),
+    ],
+)
+def test_what_is_not_seen_is_gone(written: str, shown: str):
+    assert shown_text(written) == shown
 
 
 @pytest.mark.parametrize("value", [True, "0.5", None, -0.1, 1.1, float("nan"), [0.5]])
 def test_only_numbers_from_0_to_1_are_confidences(value):
     assert confidence(value) is None
     assert confidence(1) == 1.0
+    assert str(confidence(-0.0)) == "0.0"

@@ -87,9 +87,11 @@ def test_an_abstention_keeps_its_reason():
 
 
 def test_reasons_are_bounded_and_free_of_controls():
-    reason = coded(code(reason="x\n\x1b" * 5000)).codes[0].reason
+    reason = coded(code(reason="x\n\x00" * 5000)).codes[0].reason
     assert len(reason) == 500
     assert reason.isprintable()
+    with pytest.raises(InvalidOutputError, match="blank"):
+        coded(code(reason="\u200b"))
 
 
 @pytest.mark.parametrize(
