@@ -7,6 +7,9 @@ import pytest
 
 from tests import services
 
+# As our own code has it before it imports LiteLLM: a test that imports it itself must not ask the network for prices.
+os.environ.setdefault("LITELLM_LOCAL_MODEL_COST_MAP", "True")
+
 
 @pytest.fixture(scope="session")
 def services_mode() -> str:
