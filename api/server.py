@@ -57,6 +57,7 @@ async def serve(app: FastAPI, listener: socket.socket, stop: asyncio.Event) -> N
         finally:
             stopping.cancel()
             serving.cancel()
+            await asyncio.gather(serving, stopping, return_exceptions=True)
 
 
 def listen(host: str, port: int) -> socket.socket:

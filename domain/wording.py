@@ -46,14 +46,6 @@ _FIXED = {
 
 _CHOICES = ("enum", "literal_error")
 
-_MOST_OF_AN_ID = 60
-
-
-def shown(identifier: str) -> str:
-    """An id as part of a sentence: without control characters, and not endless."""
-    plain = "".join(character if character.isprintable() else "?" for character in identifier)
-    return plain if len(plain) <= _MOST_OF_AN_ID else f"{plain[: _MOST_OF_AN_ID - 3]}..."
-
 
 def kind_of(value: object) -> str:
     """What a JSON value is: `null`, `a number`, `a list`, ..."""

@@ -8,6 +8,7 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, BeforeValidator, 
 
 SUPPORTED_SCHEMA_VERSION = 1
 MAX_IDENTIFIER_CHARACTERS = 255
+_MOST_OF_AN_ID = 60
 
 _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
 
@@ -21,6 +22,12 @@ def without_nul(text: str) -> str:
     if "\x00" in text:
         raise ValueError("must not hold a NUL character")
     return text
+
+
+def shown(identifier: str) -> str:
+    """An id as part of a sentence: without control characters, and not endless."""
+    plain = "".join(character if character.isprintable() else "?" for character in identifier[: _MOST_OF_AN_ID + 1])
+    return plain if len(plain) <= _MOST_OF_AN_ID else f"{plain[: _MOST_OF_AN_ID - 3]}..."
 
 
 def _written_as_a_time(value: object) -> object:

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
-from schemas.base import Event, Frozen, Identifier, without_nul
+from schemas.base import Event, Frozen, Identifier, shown, without_nul
 
 MAX_DEPTH = 16
 
@@ -57,15 +57,9 @@ class CodingFramework(Event):
             if len(path) > MAX_DEPTH:
                 raise ValueError(f"the framework is deeper than {MAX_DEPTH} levels")
             if path[-1].id in seen:
-                raise ValueError(f"the id {_shown(path[-1].id)}: two codes of the framework share one id")
+                raise ValueError(f"the id {shown(path[-1].id)}: two codes of the framework share one id")
             seen.add(path[-1].id)
         return self
-
-
-def _shown(code_id: str) -> str:
-    """An id as part of a sentence: printable, and not endless."""
-    plain = "".join(character if character.isprintable() else "?" for character in code_id[:61])
-    return plain if len(plain) <= 60 else f"{plain[:57]}..."
 
 
 def framework_key(tenant_id: str, framework_id: str) -> str:

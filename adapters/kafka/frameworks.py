@@ -19,7 +19,7 @@ from domain.delivery.faults import as_ours
 from domain.delivery.messages import InboundMessage, KafkaRecord
 from domain.errors import BrokerUnavailableError, FeedbackError, InputError, WrongSchemaError
 from domain.ports import EventPublisher
-from domain.wording import shown
+from schemas.base import shown
 from schemas.frameworks import CodingFramework, framework_key
 from schemas.topics import FRAMEWORKS
 

@@ -40,7 +40,7 @@ class FetchedRecords(fetcher.MemoryRecords):  # type: ignore[misc]  # aiokafka h
         return super().next_batch()
 
 
-class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
+class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]  # as above
     """The records of one partition out of one answer."""
 
     _records: Any
@@ -59,7 +59,7 @@ class PartitionRecords(fetcher.PartitionRecords):  # type: ignore[misc]
         yield from super()._unpack_records()
 
 
-class _TolerantRecords(_MemoryRecordsPy):  # type: ignore[misc]
+class _TolerantRecords(_MemoryRecordsPy):  # type: ignore[misc]  # as above
     """The batches after the first `skipped` ones."""
 
     def __init__(self, raw: bytes, skipped: int) -> None:
@@ -73,7 +73,7 @@ class _TolerantRecords(_MemoryRecordsPy):  # type: ignore[misc]
         return _TolerantBatch(piece) if piece[self.MAGIC_OFFSET] >= _FIRST_WITH_HEADERS else batch
 
 
-class _TolerantBatch(_DefaultRecordBatchPy):  # type: ignore[misc]
+class _TolerantBatch(_DefaultRecordBatchPy):  # type: ignore[misc]  # as above
     _buffer: bytearray
 
     def _maybe_uncompress(self) -> None:

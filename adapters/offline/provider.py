@@ -30,7 +30,7 @@ class OfflineModel:
 
     def warm_up(self) -> None:
         """Load what takes seconds in the model's own thread, while the process does other things."""
-        self._thread.submit(self._load)
+        self._thread.submit(self._load)  # should it fail, the first answer tries again, and tells
 
     async def complete(self, prompt: Prompt, attempt: Attempt) -> Completion:  # noqa: ARG002  (the port's shape)
         """Answer a prompt; the same prompt always gives the same answer, whatever was wrong with it before.
@@ -62,6 +62,7 @@ class OfflineModel:
 
     def _answer(self, prompt: Prompt) -> tuple[str, float]:
         """The answer, and how many seconds it took."""
+        engine = self._load()
         started = time.perf_counter()
-        text = self._load().answer(prompt.system, prompt.user)
+        text = engine.answer(prompt.system, prompt.user)
         return text, time.perf_counter() - started

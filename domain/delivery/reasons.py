@@ -3,7 +3,8 @@
 REASONS: dict[str, str] = {
     "empty_payload": "The message has no value, or an empty one.",
     "not_json": "The value is not a JSON object in UTF-8, or is nested too deeply.",
-    "wrong_schema": "The value is a JSON object, but not the event that its topic carries; the message says where.",
+    "wrong_schema": "The value is a JSON object, but not the event that its topic carries, or a framework under a key "
+    "that is not its own; the message says what.",
     "unknown_version": "The event's schema_version is one that this release does not know.",
     "blank_content": "The content is empty or holds only white space.",
     "too_large": "The content is over 100,000 characters, or the result is larger than its topic takes.",

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from domain.errors import UnknownFrameworkError
 from domain.ports import FrameworkCatalogue
-from domain.wording import shown
+from schemas.base import shown
 from schemas.frameworks import CodingFramework
 
 

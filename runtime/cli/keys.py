@@ -77,7 +77,8 @@ def _plain(name: str) -> str:
     return escape("".join(character if character.isprintable() else "?" for character in name))
 
 
-@command.command()
+# What begins with a dash is no option here: half of a pasted key can, and must not come back in click's complaint.
+@command.command(context_settings={"ignore_unknown_options": True, "help_option_names": ["--help"]})
 @click.argument("key", metavar="PREFIX")
 def revoke(key: str) -> None:
     """Revoke the key with this PREFIX (see `feedback keys list`).

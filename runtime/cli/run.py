@@ -97,6 +97,7 @@ def command(
 
 
 async def _run(settings: Settings, task: "Task", files: "ResultFiles", stop: asyncio.Event) -> bool:
+    from domain.errors import BrokerUnavailableError, WorkerHaltedError
     from runtime.job.notices import what_it_replaces
     from runtime.job.outputs import ResultsNotWrittenError
     from runtime.job.report import Findings
@@ -118,6 +119,9 @@ async def _run(settings: Settings, task: "Task", files: "ResultFiles", stop: asy
         warn(error.message)
         say(findings.so_far.last_line("run"))
         return False
+    except (BrokerUnavailableError, WorkerHaltedError):
+        say(findings.so_far.last_line("run"))  # a script learns how far it came; the sentence comes after it
+        raise
     if complete is None:
         so_far = f"the results so far are in {files.directory}" if files.begun else "no result had come yet"
         say(f"Broken off; {so_far}.")

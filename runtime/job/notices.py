@@ -5,7 +5,8 @@ from collections.abc import Iterator, Sequence
 
 from domain.errors import UserError
 from runtime.job.records_file import FileRecord
-from runtime.job.wording import listed, shown
+from runtime.job.wording import listed
+from schemas.base import shown
 from schemas.frameworks import CodingFramework
 from schemas.operations import RecordOperation
 

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 
 from domain.wording import kind_of, problems_of
+from schemas.base import shown
 
-__all__ = ["kind_of", "listed", "problems_of", "shown", "why_no_text"]
+__all__ = ["kind_of", "listed", "problems_of", "why_no_text"]
 
 
 def why_no_text(value: object, longest: int) -> str | None:
@@ -16,12 +17,6 @@ def why_no_text(value: object, longest: int) -> str | None:
     if len(value) > longest:
         return f"it has more than {longest} characters"
     return "it holds a NUL character" if "\x00" in value else None
-
-
-def shown(name: str) -> str:
-    """A person's own id as part of a line: without control characters, and not endless."""
-    plain = "".join(character if character.isprintable() else "?" for character in name)
-    return plain if len(plain) <= 60 else f"{plain[:57]}..."
 
 
 def listed(names: Sequence[str], most: int = 3) -> str:

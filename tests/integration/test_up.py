@@ -183,9 +183,10 @@ def test_keys_are_shown_once_listed_and_of_no_use_once_revoked(up, feedback_says
     for nobodys in ("unknown", "abcdefghijkl"):
         feedback_says("keys", "revoke", nobodys, **settings).assert_one_sentence(nobodys, "`feedback keys list`")
     secret = key.split("_", 2)[2]
-    ended = feedback_says("keys", "revoke", secret, **settings)
-    ended.assert_one_sentence("`feedback keys list`")
-    assert secret not in ended.err
+    for pasted in (secret, f"-{secret[1:]}", f"--{secret[2:]}"):
+        ended = feedback_says("keys", "revoke", pasted, **settings)
+        ended.assert_one_sentence("`feedback keys list`")
+        assert pasted not in ended.err
 
 
 async def test_a_second_one_on_the_same_directory_is_refused(up):
