@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo up test lint format bench clean
+.PHONY: help install install-dev demo up test chaos chaos-quick lint format bench pins clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +33,13 @@ up: $(VENV)/.runtime ## Start the system and keep it running
 	@exec $(BIN)/feedback up
 
 test: $(VENV)/.dev ## All tests, on a real Kafka and a real PostgreSQL
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 3 --dist loadfile
+
+chaos: $(VENV)/.dev ## Break the running system in every way, and check what came of it (CASES=a,b FROM=a SEED=n REPORT=file)
+	$(BIN)/python -m tests.chaos $(if $(CASES),--cases "$(CASES)") $(if $(FROM),--from "$(FROM)") $(if $(SEED),--seed "$(SEED)") $(if $(REPORT),--report "$(REPORT)")
+
+chaos-quick: $(VENV)/.dev ## The quick part of it, as `make test` runs it (SEED=n)
+	$(BIN)/python -m tests.chaos --quick $(if $(SEED),--seed "$(SEED)")
 
 lint: $(VENV)/.dev ## Formatting, lint, types, import layers
 	$(BIN)/ruff format --check .

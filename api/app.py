@@ -5,6 +5,7 @@ from fastapi import FastAPI
 from api import docs, errors, health, usage
 from api.health import Ready
 from api.limits import Limits
+from api.rate_limits import RateLimits
 from api.request_ids import RequestIDs
 from domain.keys import KeyFinder
 from domain.usage import UsageReader
@@ -16,7 +17,14 @@ _DESCRIPTION = (
 )
 
 
-def create_app(usage_reader: UsageReader, keys: KeyFinder, ready: Ready, version: str = "0.1.0") -> FastAPI:
+def create_app(
+    usage_reader: UsageReader,
+    keys: KeyFinder,
+    ready: Ready,
+    version: str = "0.1.0",
+    *,
+    rate_limits: RateLimits | None = None,
+) -> FastAPI:
     """The read API over its ports; nothing connects here.
 
     Args:
@@ -24,6 +32,7 @@ def create_app(usage_reader: UsageReader, keys: KeyFinder, ready: Ready, version
         keys: finds API keys.
         ready: whether questions can be answered now.
         version: what the description says.
+        rate_limits: how often a key may ask; None for the defaults.
     """
     app = FastAPI(
         title="feedback-streams usage",
@@ -35,6 +44,7 @@ def create_app(usage_reader: UsageReader, keys: KeyFinder, ready: Ready, version
         redirect_slashes=False,
     )
     app.state.usage, app.state.keys, app.state.ready = usage_reader, keys, ready
+    app.state.rate_limits = rate_limits or RateLimits()
     app.add_middleware(Limits)
     app.add_middleware(RequestIDs)  # the last one is the outermost
     errors.install(app)

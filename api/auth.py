@@ -6,6 +6,7 @@ from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.errors import APIError
+from api.rate_limits import RateLimits
 from domain.keys import KeyFinder, StoredKey, opens, prefix_of
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="API key", description="A key made by `feedback keys create`.")
@@ -17,7 +18,7 @@ def _unauthorized(code: str, message: str) -> APIError:
 
 
 async def authenticate(keys: KeyFinder, presented: str) -> StoredKey:
-    """The key that somebody presents, if it opens.
+    """The key that somebody presents, if it opens. Nothing is remembered: a revoked key opens nothing from then on.
 
     Raises:
         APIError: 401 `invalid_key` or, to one who does have the key, `revoked_key`.
@@ -36,12 +37,21 @@ async def caller(request: Request, credentials: Credentials) -> StoredKey:
     """The caller's key.
 
     Raises:
-        APIError: 401 `missing_key`, or as `authenticate`.
+        APIError: 401 `missing_key`, or as `authenticate`; 429 `rate_limited`.
     """
     if credentials is None:
         raise _unauthorized("missing_key", "Send your API key in the header: Authorization: Bearer fbk_...")
     keys: KeyFinder = request.app.state.keys
-    return await authenticate(keys, credentials.credentials)
+    rates: RateLimits = request.app.state.rate_limits
+    address = request.client.host if request.client is not None else ""
+    await rates.trying(address, prefix_of(credentials.credentials))
+    try:
+        key = await authenticate(keys, credentials.credentials)
+    except APIError:
+        await rates.failed(address)
+        raise
+    await rates.opened(key.prefix)
+    return key
 
 
 Caller = Annotated[StoredKey, Depends(caller)]

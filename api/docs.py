@@ -4,7 +4,7 @@ from html import escape
 from typing import Any
 
 from fastapi import APIRouter, Request
-from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.responses import HTMLResponse
 
 router = APIRouter(include_in_schema=False)
 
@@ -18,14 +18,9 @@ td, th { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0;
 
 
 @router.get("/")
-async def front_door() -> RedirectResponse:
-    """Whoever opens the bare address gets the page."""
-    return RedirectResponse("/docs", status_code=307)
-
-
 @router.get("/docs")
 async def docs(request: Request) -> HTMLResponse:
-    """The OpenAPI description as a page."""
+    """The OpenAPI description as a page, at the bare address too: the API redirects nobody, keys travel along."""
     return HTMLResponse(page(request.app.openapi()), headers={"Content-Security-Policy": _POLICY})
 
 

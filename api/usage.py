@@ -17,6 +17,11 @@ _ERRORS: dict[int | str, dict[str, Any]] = {
         "description": "`missing_parameter`, `repeated_parameter`, `invalid_timestamp`, `naive_timestamp`, "
         "`reversed_window`",
     },
+    429: {
+        "model": ErrorEnvelope,
+        "description": "`rate_limited`: by this key, or from this address with wrong keys; `Retry-After` says when to "
+        "ask again",
+    },
     431: {"model": ErrorEnvelope, "description": "`head_too_large`: the address and the headers together"},
     503: {
         "model": ErrorEnvelope,

@@ -11,12 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiokafka import (
-    AIOKafkaConsumer,
-    ConsumerRebalanceListener,
-    ConsumerRecord,
-    TopicPartition,
-)
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
 from aiokafka.errors import (
     CommitFailedError,
     IllegalStateError,
@@ -25,6 +20,7 @@ from aiokafka.errors import (
 )
 
 from consumers.batches import BatchSettler, Progress
+from consumers.deletions import PartitionWatch
 from domain.delivery.faults import as_ours
 from domain.delivery.messages import InboundMessage
 from domain.errors import BrokerUnavailableError, FeedbackError, UserError
@@ -89,7 +85,7 @@ async def consume_llm_calls(
     failed: FeedbackError | None = None
     try:
         await _start(consumer, settings)
-        await _Reading(consumer, settings, BatchSettler(sink, publisher, progress), stop).run()
+        await _Reading(consumer, settings, BatchSettler(sink, publisher, progress), progress, stop).run()
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends the consumer
         failed = as_ours(error, "the consumer of LLM calls")
     finally:
@@ -147,12 +143,14 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         consumer: AIOKafkaConsumer,
         settings: LLMCallConsumerSettings,
         settler: BatchSettler,
+        progress: Progress,
         stop: asyncio.Event,
     ) -> None:
         self._consumer = consumer
         self._settings = settings
         self._settler = settler
         self._stop = stop
+        self._deletions = PartitionWatch(consumer, progress, settings.commit_seconds)
         self._read_ahead: list[ConsumerRecord] = []
         self._uncommitted: dict[TopicPartition, int] = {}
         self._assignments = 0
@@ -163,6 +161,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         """Go round until `stop` is set."""
         self._consumer.subscribe([self._settings.topic], listener=self)
         stopping = asyncio.create_task(self._stop.wait())
+        watching = asyncio.create_task(self._deletions.run())
         try:
             while not self._stop.is_set():
                 records = await self._gather(stopping)
@@ -175,10 +174,13 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
                     self._at_rest.set()
         finally:
             stopping.cancel()
+            watching.cancel()
+            await self._deletions.last_look()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
-        """Log it."""
+        """Log it, and see where the group stands."""
         logger.info("reading partitions %s", sorted(tp.partition for tp in assigned))
+        await self._deletions.given(assigned)
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Let the batch under way end and be committed, if that does not take too long; others go on from there."""
@@ -193,6 +195,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         self._assignments += 1
         self._read_ahead.clear()
         self._uncommitted.clear()
+        self._deletions.revoked()
 
     async def _gather(self, stopping: asyncio.Task[bool]) -> list[ConsumerRecord]:
         """The next batch: as soon as it is full, or `max_wait_seconds` after its first message."""
@@ -254,6 +257,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         found = await self._consumer.getmany(timeout_ms=int(seconds * 1000), max_records=at_most)
         for records in found.values():
             self._read_ahead += records
+        self._deletions.arrived(found)
         return bool(found)
 
     async def _polled(self, poll: asyncio.Task[bool]) -> bool:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from schemas.cloudevents import KafkaHeaders
 from schemas.frameworks import CodingFramework
 from schemas.llm_calls import LLMCall
 
@@ -16,7 +15,7 @@ class OutboundMessage:
     topic: str
     key: bytes | None = field(repr=False)
     value: bytes | None = field(repr=False)
-    headers: KafkaHeaders = field(repr=False, default=())
+    headers: tuple[tuple[str, bytes | None], ...] = field(repr=False, default=())
 
 
 class EventPublisher(Protocol):

@@ -8,7 +8,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from domain.errors import UserError
@@ -33,6 +33,23 @@ class Settings(BaseSettings):
     kafka_bootstrap_servers: str | None = Field(
         default=None, description="host:port[,host:port...]; embedded if absent."
     )
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="SSL: TLS; SASL: a user and a password."
+    )
+    kafka_allow_plaintext: bool = Field(
+        default=False, description="Whether what is not encrypted may go to a Kafka outside of this machine."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] | None = Field(
+        default=None, description="For SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512,"
+    )
+    kafka_sasl_username: str | None = Field(default=None, description="the user")
+    kafka_sasl_password: SecretStr | None = Field(default=None, description="and the password.")
+    kafka_ssl_ca_file: Path | None = Field(
+        default=None, description="For TLS, PEM files: the authorities to trust, where not those of the system;"
+    )
+    kafka_ssl_certificate_file: Path | None = Field(default=None, description="our certificate, if Kafka asks for one,")
+    kafka_ssl_key_file: Path | None = Field(default=None, description="its key,")
+    kafka_ssl_key_password: SecretStr | None = Field(default=None, description="and the key's password, if it has one.")
     kafka_topic_partitions: int = Field(default=6, ge=1, le=1000, description="Partitions of topics that we create.")
     kafka_replication_factor: int = Field(default=1, ge=1, le=10, description="Replicas of topics that we create.")
     kafka_delivery_timeout_seconds: PositiveSeconds = Field(default=300, description="How long a send is tried again.")
@@ -52,6 +69,17 @@ class Settings(BaseSettings):
     database_auth: Literal["password", "entra"] = Field(
         default="password", description="entra: a Microsoft Entra access token instead of a password."
     )
+    database_sslmode: Literal["disable", "allow", "prefer", "require", "verify-ca", "verify-full"] | None = Field(
+        default=None,
+        # libpq's own variable is heeded, too: whoever has set it to verify-full must not get less.
+        validation_alias=AliasChoices("database_sslmode", "pgsslmode"),
+        description="Encryption, where the URL says nothing; prefer to this machine, require to any other if absent.",
+    )
+    database_ssl_root_cert: str | None = Field(
+        default=None, description="For verify-ca and verify-full: a file of authorities (PEM), or system."
+    )
+    database_ssl_cert: str | None = Field(default=None, description="Our certificate, where the server asks for one,")
+    database_ssl_key: str | None = Field(default=None, description="and its key: PEM files.")
 
     llm_model: str = Field(default="offline/semantic", min_length=1, description="provider/model, as LiteLLM names it.")
     llm_api_key: SecretStr | None = Field(default=None, description="The provider's key.")
@@ -74,8 +102,19 @@ class Settings(BaseSettings):
         description="A worker halts when more of its latest outcomes are dead letters; 1: never.",
     )
 
+    metrics_host: str = Field(default="127.0.0.1", min_length=1, description="Where metrics are served.")
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] | None = Field(
+        default=None, description="The port of a worker's or consumer's metrics; none if absent or 0."
+    )
+
     api_host: str = Field(default="127.0.0.1", min_length=1, description="Where the API listens.")
     api_port: Port | None = Field(default=None, description="The API's port; 8080 by default.")
+    api_requests_per_minute: int = Field(
+        default=600, ge=0, description="Of one API key, in each API process; 0: no limit."
+    )
+    api_failures_per_minute: int = Field(
+        default=60, ge=0, description="Wrong keys from one address, in each API process; 0: no limit."
+    )
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod

@@ -20,12 +20,15 @@ from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
 from adapters.postgres.rights import KEEPING_KEYS, READING_USAGE, STORING_CALLS, Rights
+from adapters.postgres.tls import TLS
 from adapters.postgres.usage import PostgresUsageReader
 from domain.delivery.delivery import Delivery
 from domain.delivery.settings import DeliverySettings
 from domain.errors import UserError
-from domain.llm.breaker import CircuitBreaker
 from domain.ports import EventPublisher
+from runtime.kafka_security import kafka_security
+from runtime.metrics.figures import ConsumerFigures, WorkerFigures
+from runtime.metrics.serving import serving_metrics
 from runtime.process import collect_garbage_less_often, first, run_with
 from runtime.settings import DEFAULT_API_PORT, Settings
 
@@ -44,7 +47,7 @@ def kafka_connection(settings: Settings) -> KafkaConnection:
     """How to reach Kafka. From here on every consumer of this process, whoever opens it, reads any client's records.
 
     Raises:
-        UserError: no address is set.
+        UserError: no address is set, or it may not or cannot be used as TLS and SASL are set.
     """
     take_any_header_names()
     if not settings.kafka_bootstrap_servers:
@@ -52,7 +55,9 @@ def kafka_connection(settings: Settings) -> KafkaConnection:
             "KAFKA_BOOTSTRAP_SERVERS is not set.",
             f"Set it to host:port of your Kafka, or {_UP}",
         )
-    return KafkaConnection(settings.kafka_bootstrap_servers)
+    return KafkaConnection(
+        settings.kafka_bootstrap_servers, kafka_security(settings), plaintext_anywhere=settings.kafka_allow_plaintext
+    )
 
 
 def publisher(settings: Settings) -> KafkaPublisher:
@@ -77,8 +82,14 @@ def database_settings(settings: Settings) -> DatabaseSettings:
     Raises:
         UserError: neither a URL nor a host is set.
     """
+    tls = TLS(
+        settings.database_sslmode,
+        settings.database_ssl_root_cert,
+        settings.database_ssl_cert,
+        settings.database_ssl_key,
+    )
     if settings.database_url is not None:
-        return DatabaseSettings(url=settings.database_url.get_secret_value(), auth=settings.database_auth)
+        return DatabaseSettings(url=settings.database_url.get_secret_value(), auth=settings.database_auth, tls=tls)
     if not settings.database_host:
         raise UserError(
             "DATABASE_URL is not set.",
@@ -91,6 +102,7 @@ def database_settings(settings: Settings) -> DatabaseSettings:
         password=settings.database_password.get_secret_value() if settings.database_password else None,
         name=settings.database_name,
         auth=settings.database_auth,
+        tls=tls,
     )
 
 
@@ -173,20 +185,27 @@ def delivery_settings(settings: Settings) -> DeliverySettings:
 
 
 @asynccontextmanager
-async def delivery(settings: Settings) -> AsyncIterator[tuple[Delivery, KafkaFrameworkCatalogue]]:
+async def delivery(
+    settings: Settings, figures: WorkerFigures
+) -> AsyncIterator[tuple[Delivery, KafkaFrameworkCatalogue]]:
     """What answers one input, with all that it needs; and the catalogue, which must be watched.
+
+    Args:
+        settings: this process's.
+        figures: written by all of it.
 
     Raises:
         UserError: Kafka cannot be reached, or the model cannot be used as it is set.
     """
-    connection = kafka_connection(settings)
+    connection, letters = kafka_connection(settings), figures.dead_letters
     async with AsyncExitStack() as stack:
         events = await stack.enter_async_context(publisher(settings))
         chosen = await stack.enter_async_context(open_model(llm_settings(settings)))
-        model = RecordingModel(chosen, events, settings.llm_attempt_timeout_seconds)
+        model = RecordingModel(chosen, events, settings.llm_attempt_timeout_seconds, tally=figures.calls)
         stack.push_async_callback(model.aclose)
-        catalogue = await stack.enter_async_context(KafkaFrameworkCatalogue(connection, events))
-        yield Delivery(model, events, catalogue, CircuitBreaker(), delivery_settings(settings)), catalogue
+        catalogue = await stack.enter_async_context(KafkaFrameworkCatalogue(connection, events, tally=letters))
+        chosen_settings = delivery_settings(settings)
+        yield Delivery(model, events, catalogue, figures.breaker, chosen_settings, dead_letters=letters), catalogue
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
@@ -200,21 +219,33 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     from streams.settings import WorkerSettings
     from streams.worker import run_worker as run_stream_worker
 
+    connection = kafka_connection(settings)
     worker = WorkerSettings(
-        bootstrap_servers=kafka_connection(settings).bootstrap_servers,
+        bootstrap_servers=connection.bootstrap_servers,
+        security=connection.security.client_options(),
         group_id=settings.worker_group,
         instance_id=settings.worker_instance_id,
         # Much more than are at work: those that wait for their frameworks must not hold up their neighbours.
         window=_WINDOW + 4 * settings.max_in_flight,
         drain_seconds=settings.drain_seconds,
     )
+    figures = WorkerFigures()
 
-    async def work(parts: tuple[Delivery, KafkaFrameworkCatalogue]) -> None:
-        handler, catalogue = parts
+    @asynccontextmanager
+    async def parts() -> AsyncIterator[tuple[Delivery, KafkaFrameworkCatalogue]]:
+        topics = (worker.records_topic, worker.requests_topic)
+        async with (
+            serving_metrics(settings, figures, connection, worker.group_id, topics),
+            delivery(settings, figures) as found,
+        ):
+            yield found
+
+    async def work(found: tuple[Delivery, KafkaFrameworkCatalogue]) -> None:
+        handler, catalogue = found
         collect_garbage_less_often()
-        await first(run_stream_worker(worker, handler, stop), catalogue.failed())
+        await first(run_stream_worker(worker, handler, stop, status=figures.status), catalogue.failed())
 
-    await run_with(delivery(settings), work, stop)
+    await run_with(parts(), work, stop)
 
 
 async def run_consumer(settings: Settings, stop: asyncio.Event) -> None:
@@ -226,16 +257,26 @@ async def run_consumer(settings: Settings, stop: asyncio.Event) -> None:
     """
     from consumers.llm_calls import LLMCallConsumerSettings, consume_llm_calls
 
+    connection = kafka_connection(settings)
     consumer = LLMCallConsumerSettings(
-        kafka={**kafka_connection(settings).client_options(), "group_instance_id": settings.consumer_instance_id},
+        kafka={**connection.client_options(), "group_instance_id": settings.consumer_instance_id},
         group_id=settings.consumer_group,
         drain_seconds=settings.drain_seconds,
     )
+    figures = ConsumerFigures()
 
-    async def work(parts: tuple[PostgresLLMCallSink, EventPublisher]) -> None:
-        await consume_llm_calls(consumer, *parts, stop)
+    @asynccontextmanager
+    async def parts() -> AsyncIterator[tuple[PostgresLLMCallSink, EventPublisher]]:
+        async with (
+            serving_metrics(settings, figures, connection, consumer.group_id, (consumer.topic,)),
+            _sink_and_publisher(settings) as found,
+        ):
+            yield found
 
-    await run_with(_sink_and_publisher(settings), work, stop)
+    async def work(found: tuple[PostgresLLMCallSink, EventPublisher]) -> None:
+        await consume_llm_calls(consumer, *found, stop, figures.progress)
+
+    await run_with(parts(), work, stop)
 
 
 @asynccontextmanager
@@ -251,6 +292,7 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
         UserError: the address cannot be listened on, or the database cannot be used as it is set.
     """
     from api.app import create_app
+    from api.rate_limits import RateLimits
     from api.server import listen, serve
 
     @asynccontextmanager
@@ -262,7 +304,10 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
 
     async def work(found: tuple[socket.socket, Engine]) -> None:
         listener, engine = found
-        app = create_app(PostgresUsageReader(engine), PostgresKeyStore(engine), partial(is_current, engine))
+        rates = RateLimits(settings.api_requests_per_minute, settings.api_failures_per_minute)
+        app = create_app(
+            PostgresUsageReader(engine), PostgresKeyStore(engine), partial(is_current, engine), rate_limits=rates
+        )
         await serve(app, listener, stop)
 
     await run_with(parts(), work, stop)

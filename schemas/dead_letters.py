@@ -42,8 +42,8 @@ class DeadLetter(Event):
     )
     result_id: UUID | None = Field(
         default=None,
-        description="The id that the operation's result would have had, null where there is no operation: of a result "
-        "and a dead letter with one result_id the first one counts.",
+        description="The id that the operation's result would have had, null where there is no operation: a result "
+        "counts over a dead letter with the same result_id, whichever comes first.",
     )
     reason: str = Field(description="Why, as a stable code: see the README's list.")
     error_class: str = Field(description="The kind of error behind the reason.")

@@ -13,6 +13,7 @@ from faust.app.base import BootStrategy
 from faust.tables.manager import TableManager
 from faust.tables.recovery import Recovery
 from faust.types import TP
+from faust.types.auth import CredentialsT
 from yarl import URL
 
 from streams.backlog import Backlog
@@ -116,8 +117,22 @@ def raw_topic(app: WorkerApp, name: str) -> Any:
     return app.topic(name, schema=RawSchema(), acks=False, internal=False)
 
 
+def _credentials(security: Mapping[str, Any]) -> CredentialsT | None:
+    """TLS and SASL in Faust's words; it hands them on to aiokafka as they are."""
+    context = security.get("ssl_context")
+    if mechanism := security.get("sasl_mechanism"):
+        return faust.SASLCredentials(
+            username=security["sasl_plain_username"],
+            password=security["sasl_plain_password"],
+            ssl_context=context,
+            mechanism=mechanism,
+        )
+    return faust.SSLCredentials(context) if context is not None else None
+
+
 def _configuration(settings: WorkerSettings) -> Mapping[str, Any]:
     return {
+        "broker_credentials": _credentials(settings.security),
         "broker": [URL(f"aiokafka://{address.strip()}") for address in settings.bootstrap_servers.split(",")],
         "autodiscover": False,
         "datadir": settings.data_directory,

@@ -8,6 +8,7 @@ What is different, and why:
 - Messages are handed over one after the other, without four tasks each to race the hand-over against a stop.
 - While the buffers are full nothing is fetched. Faust switches single partitions off instead, and sleeps a second at a
   time when all are off; and a message that finds its buffer full costs it two tasks.
+- What was deleted before it was read is told. aiokafka goes to the beginning of what is left, and says nothing.
 - The event loop shows once in a while that it is alive. Without that, a worker whose buffer was full for longer than
   the poll interval (a provider that is down) left the group and never came back.
 - Its thread is a daemon and logs where Faust prints.
@@ -22,6 +23,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from mode import Service
 from mode.threads import WorkerThread
+
+from domain.delivery.deletion_watch import DeletionWatch
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +79,15 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         with self._ensure_consumer()._fetcher._subscriptions.fetch_context():
             pass
 
+    async def beginning(self, tp: TP) -> int:
+        """A partition's first offset, asked of Kafka beside the thread's queue, where it would hold up fetches."""
+        asking = asyncio.run_coroutine_threadsafe(self._beginning(tp), self.thread_loop)
+        return await asyncio.wrap_future(asking)
+
+    async def _beginning(self, tp: TP) -> int:
+        first: int = (await self._ensure_consumer().beginning_offsets([tp]))[tp]
+        return first
+
     def on_crash(self, msg: str, *fmt: Any, **_: Any) -> None:
         log.debug(msg.format(*fmt), exc_info=True)
 
@@ -90,6 +102,7 @@ class Consumer(driver.Consumer):
         self._committing = asyncio.Lock()
         self._safe: dict[Any, int] = {}
         super().__init__(*args, **options)
+        self._deletions = DeletionWatch(self._thread.beginning, self._count_deleted)
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -110,9 +123,17 @@ class Consumer(driver.Consumer):
         """The app finishes and commits what it can, then nothing is known of these partitions any more."""
         await super().on_partitions_revoked(revoked)
         self._safe.clear()
+        self._deletions.revoked()
+
+    async def seek_to_committed(self) -> Mapping[TP, int]:
+        """Go to the group's offsets, once partitions were assigned and before anything of them is handed over."""
+        committed = await super().seek_to_committed()
+        self._deletions.assigned(committed)
+        return committed
 
     async def on_stop(self) -> None:
         """No commit: the worker made the last one, within a bound; Faust's would wait for a lost broker for ever."""
+        await self._deletions.last_look()
 
     def on_buffer_full(self, tp: TP) -> None:
         """Nothing: `Backlog` bounds what is fetched."""
@@ -129,6 +150,13 @@ class Consumer(driver.Consumer):
             await self.sleep(SHOW_LIFE_SECONDS)
             await self._thread.show_life()
 
+    @Service.task
+    async def _tell_deletions(self) -> None:
+        await self._deletions.run()
+
+    def _count_deleted(self, messages: int) -> None:
+        self.app.status.deleted_unread += messages
+
     async def _drain_messages(self, fetcher: Any) -> None:
         """The pump: from aiokafka to the agents' buffers, until it is stopped."""
         while not (self.should_stop or fetcher.should_stop):
@@ -143,6 +171,8 @@ class Consumer(driver.Consumer):
             await self._hand_over(epoch, records)
 
     async def _hand_over(self, epoch: int, records: Records) -> None:
+        if epoch == self.app.rebalancing_count:
+            self._deletions.arrived(records)
         for tp, record in in_turn(records):
             # Those of an earlier assignment may be dropped: the new one begins at what was committed.
             if epoch != self.app.rebalancing_count:

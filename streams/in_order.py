@@ -158,5 +158,5 @@ class InOrder:
             self.failed.set_result(as_ours(error, where))
 
     def _oldest(self) -> float | None:
-        since = next(iter(self._tasks.values()), None)
-        return None if since is None else monotonic() - since
+        since = tuple(self._tasks.values())[:1]  # copied in one step: another thread may ask
+        return monotonic() - since[0] if since else None

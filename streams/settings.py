@@ -1,8 +1,10 @@
 """What a worker needs to know."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import gettempdir
+from typing import Any
 
 from schemas.topics import RECORDS, REQUESTS
 
@@ -27,6 +29,8 @@ class WorkerSettings:
         session_seconds, heartbeat_seconds, rebalance_seconds: Kafka's group membership.
         poll_seconds: a worker whose event loop stands still for so long leaves the group.
         data_directory: Faust wants one; nothing is kept there.
+        security: TLS and SASL as aiokafka's clients take them: `security_protocol`, `ssl_context`, `sasl_mechanism`,
+            `sasl_plain_username`, `sasl_plain_password`; empty for neither.
     """
 
     bootstrap_servers: str
@@ -44,6 +48,7 @@ class WorkerSettings:
     rebalance_seconds: float = 20.0
     poll_seconds: float = 300.0
     data_directory: Path = Path(gettempdir()) / "feedback-streams"
+    security: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         if self.window < 1 or self.buffer < 1:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 
 class WorkerStatus:
-    """What a worker is doing now. Read it at any time; only the worker writes it.
+    """What a worker is doing now. Read it at any time, from any thread; only the worker writes it.
 
     Attributes:
         finished: inputs answered since the start, repeats included.
@@ -12,6 +12,7 @@ class WorkerStatus:
         assigned: the partitions held, as `topic/number`, in order.
         rebalances: how often partitions were assigned.
         committed: the offsets committed, by `topic/number`.
+        deleted_unread: messages that were deleted before they were read.
     """
 
     def __init__(self) -> None:
@@ -20,6 +21,7 @@ class WorkerStatus:
         self.assigned: tuple[str, ...] = ()
         self.rebalances = 0
         self.committed: dict[str, int] = {}
+        self.deleted_unread = 0
         self._in_flight: Callable[[], int] = lambda: 0
         self._oldest: Callable[[], float | None] = lambda: None
 

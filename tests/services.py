@@ -9,7 +9,7 @@ import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -17,6 +17,7 @@ import docker
 from docker.errors import DockerException
 from testcontainers.core.container import DockerContainer
 
+from adapters.kafka.security import beyond_loopback
 from runtime.embedded import kafka as embedded_kafka
 from runtime.embedded import ports
 from runtime.embedded import postgres as embedded_postgres
@@ -73,13 +74,20 @@ def docker_answers() -> bool:
 async def kafka_service(mode: str, directory: Path) -> AsyncIterator[Kafka]:
     """A broker of the given mode; an embedded one keeps its data in `directory`."""
     if mode == ENV:
-        yield Given(os.environ["KAFKA_BOOTSTRAP_SERVERS"])
+        yield _reached_in_the_clear(Given(os.environ["KAFKA_BOOTSTRAP_SERVERS"]))
     elif mode == CONTAINERS:
         async with ContainerKafka() as kafka:
-            yield kafka
+            yield _reached_in_the_clear(kafka)
     else:
         async with embedded_kafka_server(directory) as kafka:
             yield kafka
+
+
+def _reached_in_the_clear(kafka: Kafka) -> Kafka:
+    """A broker for tests may be on another machine, without TLS: our processes are told that this is meant."""
+    if beyond_loopback(kafka.bootstrap_servers.split(",")):
+        os.environ["KAFKA_ALLOW_PLAINTEXT"] = "true"
+    return kafka
 
 
 @asynccontextmanager
@@ -97,13 +105,17 @@ async def postgres_service(mode: str, directory: Path) -> AsyncIterator[Postgres
 
 def embedded_kafka_server(directory: Path) -> embedded_kafka.EmbeddedKafka:
     """An embedded broker with the settings that the environment names for it."""
+    return embedded_kafka.EmbeddedKafka(directory, **embedded_kafka_options())
+
+
+def embedded_kafka_options() -> dict[str, Any]:
+    """Those settings, as an embedded broker takes them."""
     home, cache = os.environ.get("KAFKA_HOME"), os.environ.get("FEEDBACK_CACHE_DIR")
-    return embedded_kafka.EmbeddedKafka(
-        directory,
-        kafka_home=Path(home) if home else None,
-        maven_repository=os.environ.get("FEEDBACK_MAVEN_REPOSITORY"),
-        cache_directory=Path(cache) if cache else None,
-    )
+    return {
+        "kafka_home": Path(home) if home else None,
+        "maven_repository": os.environ.get("FEEDBACK_MAVEN_REPOSITORY"),
+        "cache_directory": Path(cache) if cache else None,
+    }
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from domain.delivery.dead_letters import DeadLetters, Failure
 from domain.delivery.decoding import read_event
 from domain.delivery.faults import as_ours
 from domain.delivery.messages import InboundMessage, KafkaRecord
+from domain.delivery.tally import DeadLetterTally
 from domain.errors import BrokerUnavailableError, FeedbackError, InputError, WrongSchemaError
 from domain.ports import EventPublisher
 from schemas.base import shown
@@ -75,6 +76,7 @@ class KafkaFrameworkCatalogue:
         connection: how to reach Kafka.
         publisher: takes the dead letters.
         now: the time, with an offset.
+        tally: where dead letters are counted.
     """
 
     def __init__(
@@ -82,9 +84,10 @@ class KafkaFrameworkCatalogue:
         connection: KafkaConnection,
         publisher: EventPublisher,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        tally: DeadLetterTally | None = None,
     ) -> None:
         self._connection = connection
-        self._dead_letters = DeadLetters(publisher, now)
+        self._dead_letters = DeadLetters(publisher, now, tally)
         self._shelf = _Shelf()
         self._reported: set[tuple[int, int]] = set()
         self._changed = asyncio.Event()

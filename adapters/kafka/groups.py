@@ -1,4 +1,4 @@
-"""Who is in a consumer group: for those who must know before they join it."""
+"""Who is in a consumer group: for those who must know before they join it, or from outside."""
 
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupCoordinatorNotAvailableError, KafkaError
@@ -20,10 +20,7 @@ async def members_of(connection: KafkaConnection, group: str) -> int:
     client = AIOKafkaAdminClient(**connection.client_options())
     try:
         await client.start()
-        (answer,) = await client.describe_consumer_groups([group])
-        return len(answer.groups[0][_MEMBERS])
-    except GroupCoordinatorNotAvailableError:  # a new broker makes its coordinator with the first group
-        return 0
+        return await members_with(client, group)
     except KafkaError as error:
         raise UserError(
             f"Kafka refused to show the group {group} ({type(error).__name__}).",
@@ -31,3 +28,16 @@ async def members_of(connection: KafkaConnection, group: str) -> int:
         ) from error
     finally:
         await client.close()
+
+
+async def members_with(client: AIOKafkaAdminClient, group: str) -> int:
+    """The same, over a client that is started.
+
+    Raises:
+        KafkaError: Kafka does not let us look.
+    """
+    try:
+        (answer,) = await client.describe_consumer_groups([group])
+    except GroupCoordinatorNotAvailableError:  # a new broker makes its coordinator with the first group
+        return 0
+    return len(answer.groups[0][_MEMBERS])

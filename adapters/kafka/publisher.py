@@ -7,11 +7,18 @@ from types import TracebackType
 from typing import Self
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
+from aiokafka.errors import (
+    ClusterAuthorizationFailedError,
+    KafkaError,
+    MessageSizeTooLargeError,
+    RecordListTooLargeError,
+    TopicAuthorizationFailedError,
+)
 from aiokafka.partitioner import DefaultPartitioner
 
 from adapters.kafka.connection import KafkaConnection
-from domain.errors import BrokerUnavailableError, TooLargeError
+from adapters.kafka.diagnosis import Listening
+from domain.errors import BrokerUnavailableError, TooLargeError, UserError
 from domain.ports import OutboundMessage
 
 log = logging.getLogger(__name__)
@@ -20,6 +27,7 @@ MAX_REQUEST_BYTES = 4 * 1024 * 1024
 MAX_BATCH_BYTES = 256 * 1024
 CLOSE_SECONDS = 3.0
 RETRY_SECONDS = 0.2
+_FORBIDDEN = (TopicAuthorizationFailedError, ClusterAuthorizationFailedError)
 
 
 class _End(Enum):
@@ -56,7 +64,7 @@ class KafkaPublisher:
         """Connect.
 
         Raises:
-            UserError: Kafka does not answer.
+            UserError: Kafka does not answer, or does not let this client write.
         """
         await self._connection.check()
         self._producer = await self._start()
@@ -77,6 +85,7 @@ class KafkaPublisher:
         Raises:
             TooLargeError: the broker or the client refuses the message for its size, even by itself.
             BrokerUnavailableError: it was not acknowledged in time; it may or may not have arrived.
+            UserError: this client may not write to the topic (any more).
         """
         alone = False
         try:
@@ -117,6 +126,8 @@ class KafkaPublisher:
         log.debug("a message to %s was not taken (%s)", message.topic, type(error).__name__)
         if not error.retriable:
             await self._replace(producer)
+        if isinstance(error, _FORBIDDEN):
+            raise _forbidden(message.topic, error) from error
         return _End.MAY_BE_REPEATED
 
     async def _replace(self, broken: AIOKafkaProducer) -> None:
@@ -141,7 +152,11 @@ class KafkaPublisher:
                 request_timeout_ms=20_000,
             )
             try:
-                await producer.start()
+                with Listening("aiokafka.producer.sender"):  # what it says of a refusal is said below
+                    await producer.start()
+            except _FORBIDDEN as error:
+                await _close(producer)
+                raise _forbidden("any topic", error) from error
             except KafkaError as error:
                 log.warning("Kafka cannot be reached (%s)", type(error).__name__)
                 await _close(producer)
@@ -193,3 +208,11 @@ async def _close(producer: AIOKafkaProducer) -> None:
 def _too_large(message: OutboundMessage) -> TooLargeError:
     size = len(message.value or b"")
     return TooLargeError(f"A message of {size} bytes is larger than what {message.topic} takes.")
+
+
+def _forbidden(what: str, error: KafkaError) -> UserError:
+    return UserError(
+        f"Kafka does not let this client write to {what} ({type(error).__name__}).",
+        "Grant its user the right to write to its topics (`feedback topics list`) and, on brokers before 2.8, "
+        "IdempotentWrite on the cluster.",
+    )

@@ -48,7 +48,7 @@ async def open_model(settings: LLMSettings, *, fast: bool = True) -> AsyncIterat
     ssl = _ssl_rules()
     async with (
         open_session(settings.max_connections, settings.max_body_bytes, ssl) as session,
-        closing_clients(litellm),
+        closing_clients(litellm, session),
     ):
         through_litellm = LiteLLMModel(litellm, settings, session, prices, target)
         if not fast or target.provider not in COVERED:

@@ -14,6 +14,7 @@ from adapters.llm.pricing import NO_COST
 from domain.errors import InvalidOutputError, LLMError, LLMTimeoutError, ProviderRefusedError, TooLargeError
 from domain.llm.calls import Attempt, ChatModel, Completion, Prompt, Usage
 from domain.llm.conversation import Answer
+from domain.llm.tally import CallTally
 from domain.ports import EventPublisher, OutboundMessage
 from schemas.cloudevents import headers_for
 from schemas.llm_calls import LLMCall
@@ -62,6 +63,7 @@ class RecordingModel:
         attempt_timeout_seconds: the time for one attempt, from the request to the last byte of the answer.
         clocks: for tests.
         close_seconds: how long `aclose` may take.
+        tally: where attempts are counted.
     """
 
     def __init__(
@@ -71,10 +73,12 @@ class RecordingModel:
         attempt_timeout_seconds: float,
         clocks: Clocks | None = None,
         close_seconds: float = CLOSE_SECONDS,
+        tally: CallTally | None = None,
     ) -> None:
         self._inner, self._publisher, self._timeout = inner, publisher, attempt_timeout_seconds
         self._close_seconds = close_seconds
         self._clocks = clocks or Clocks()
+        self._tally = tally or CallTally()
         self._pending: set[asyncio.Task[None]] = set()
         self._provider = inner.name.partition("/")[0][:100] or "unknown"
 
@@ -106,7 +110,9 @@ class RecordingModel:
             if not isinstance(outcome.error, GeneratorExit):  # thrown away with its loop: nobody is left to send it
                 seconds, queued = _parted(seconds, outcome.completion)
                 began = started_at + timedelta(seconds=queued)
-                self._publish(_event(self, attempt, outcome, began, seconds), attempt)
+                event = _event(self, attempt, outcome, began, seconds)
+                self._tally.count(event.operation, event.status, seconds, priced=event.cost_usd is not None)
+                self._publish(event, attempt)
 
     async def aclose(self) -> None:
         """Wait for the acknowledgement of all events so far; those without one after `close_seconds` are given up.

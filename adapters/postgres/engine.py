@@ -9,6 +9,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from adapters.postgres.failures import explain
+from adapters.postgres.tls import TLS, default_mode, hosts_of
 from adapters.postgres.tokens import CachedTokens, EntraTokenProvider, TokenProvider
 from domain.errors import UserError
 
@@ -27,7 +28,8 @@ class DatabaseSettings:
         url: `postgresql://`, `postgres://` or `postgresql+asyncpg://`; parts are not looked at where it is given.
         host, port, user, password, name: the parts.
         auth: `password`, or `entra` for a Microsoft Entra access token in place of one.
-        ssl: libpq's `sslmode` for the parts; the URL has its own. Tokens travel encrypted unless this says otherwise.
+        tls: for the parts, and for what a URL does not say itself. To any other machine, and with a token to this
+            one, nothing weaker than `require` unless this or the URL says so.
         pool_size, max_overflow: connections kept, and further ones in a rush.
         connect_timeout_seconds: for a connection, and for a free place in the pool.
         command_timeout_seconds: for one statement; None = no bound.
@@ -41,7 +43,7 @@ class DatabaseSettings:
     password: str | None = field(default=None, repr=False)
     name: str | None = None
     auth: Literal["password", "entra"] = "password"
-    ssl: str | None = None
+    tls: TLS = field(default_factory=TLS)
     pool_size: int = 5
     max_overflow: int = 5
     connect_timeout_seconds: float = 5.0
@@ -57,18 +59,36 @@ class DatabaseSettings:
         hosts = [value for key, value in parse_qsl(parts.query) if key == "host"]
         return f"{parts.netloc.rpartition('@')[2] or ','.join(hosts)}{parts.path}"
 
-    def dsn(self) -> str | None:
-        """The URL as asyncpg reads it, or None where there are parts.
+    def dsn(self) -> str:
+        """The URL as asyncpg reads it; of parts, those that it takes in a URL only.
 
         Raises:
             UserError: it is not a PostgreSQL URL.
         """
         if self.url is None:
-            return None
+            return f"postgresql://?{urlencode(self.encryption().query())}"
         parts = _split(self.url)
-        # SQLAlchemy's name for the option is `ssl`; libpq's and asyncpg's is `sslmode`.
-        query = [("sslmode" if key == "ssl" else key, value) for key, value in parse_qsl(parts.query)]
+        query = _query(parts) | self.encryption().query()
         return urlunsplit(("postgresql", parts.netloc, parts.path, urlencode(query), ""))
+
+    def encryption(self) -> TLS:
+        """How the connection is encrypted, the default filled in.
+
+        Raises:
+            UserError: it is not a PostgreSQL URL, or there is no such mode.
+        """
+        with_token = self.auth == "entra"
+        if self.url is None:
+            return self.tls.resolved(default_mode([self.host], with_token=with_token))
+        parts = _split(self.url)
+        query = _query(parts)
+        if "service" in query and "sslmode" not in query:
+            raise UserError(
+                "The database URL names a service, whose host and encryption we do not see.",
+                "Say sslmode=require, or another one, in DATABASE_URL as well.",
+            )
+        default = default_mode(hosts_of(parts.netloc, query), with_token=with_token)
+        return self.tls.overridden_by(query).resolved(default)
 
 
 def _split(url: str) -> SplitResult:
@@ -83,6 +103,11 @@ def _split(url: str) -> SplitResult:
     return parts
 
 
+def _query(parts: SplitResult) -> dict[str, str]:
+    # SQLAlchemy's name for the option is `ssl`; libpq's and asyncpg's is `sslmode`.
+    return {"sslmode" if key == "ssl" else key: value for key, value in parse_qsl(parts.query)}
+
+
 Connect = Callable[..., Awaitable[Any]]
 
 
@@ -90,25 +115,23 @@ def connector(settings: DatabaseSettings, tokens: TokenProvider | None = None) -
     """What opens one physical connection; each asks for its own password or token.
 
     Raises:
-        UserError: the URL is not a PostgreSQL URL.
+        UserError: the URL is not a PostgreSQL URL, or its sslmode is none.
     """
+    encryption = settings.encryption()
     options: dict[str, Any] = {
+        "dsn": settings.dsn(),
         "timeout": settings.connect_timeout_seconds,
         "command_timeout": settings.command_timeout_seconds,
         "server_settings": {"application_name": settings.application_name},
     }
-    dsn = settings.dsn()
-    if dsn is not None:
-        options["dsn"] = dsn
-    else:
+    if settings.url is None:
         options |= {"host": settings.host, "port": settings.port, "user": settings.user, "database": settings.name}
-        options["ssl"] = settings.ssl or ("require" if settings.auth == "entra" else None)
         options["password"] = settings.password
     if settings.auth == "entra" or tokens is not None:
         options["password"] = CachedTokens(tokens or EntraTokenProvider()).password
 
     async def connect(*_: Any, **__: Any) -> Any:
-        return await asyncpg.connect(**options)
+        return await asyncpg.connect(ssl=encryption.for_driver(), **options)
 
     return connect
 
@@ -151,7 +174,7 @@ async def check(settings: DatabaseSettings, tokens: TokenProvider | None = None)
     try:
         connection = await connector(settings, tokens)()
     except Exception as error:
-        explained = explain(error, settings.address)
+        explained = explain(error, settings.address, with_token=settings.auth == "entra")
         if explained is None or explained is error:
             raise
         raise explained from error

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import asyncpg
 from sqlalchemy.exc import SQLAlchemyError
 
+from adapters.postgres.tls import explain_tls
 from domain.errors import UserError
 
 _ROW_CLASSES = ("22", "23", "54")
@@ -65,14 +66,15 @@ def summary(error: BaseException) -> str:
     return type(innermost).__name__ + (f" {code}" if code else "")
 
 
-def explain(error: BaseException, address: str) -> UserError | None:
+def explain(error: BaseException, address: str, *, with_token: bool = False) -> UserError | None:
     """A failed log-in as a person reads it, or None where it is no such failure."""
     for link in chain(error):
-        if isinstance(link, UserError):
-            return link
+        explained = link if isinstance(link, UserError) else explain_tls(link, address)
+        if explained is not None:
+            return explained
     code = sqlstate(error)
     if code is not None and code[:2] in _SETTINGS_CLASSES:
-        return _refused(code, address)
+        return _refused(error, code, address, with_token=with_token)
     if isinstance(error, socket.gaierror) and error.errno in _NO_SUCH_HOST:
         return UnknownHostError(
             f"The host name of the database at {address} is not known here.",
@@ -93,12 +95,23 @@ def explain(error: BaseException, address: str) -> UserError | None:
     return None
 
 
-def _refused(code: str, address: str) -> UserError:
+def _refused(error: BaseException, code: str, address: str, *, with_token: bool) -> UserError:
     if code.startswith("3D"):
         name = address.rpartition("/")[2]
         return UserError(
             f"The database server has no database named {name}.",
             f"Create it (`createdb {name}`), or name another in DATABASE_URL.",
+        )
+    # The server's own words; where it speaks another language, the general sentence below stands.
+    if "no encryption" in str(error):
+        return UserError(
+            f"The database at {address} lets nobody in unencrypted, or not this user.",
+            "Use require, or better verify-full, in DATABASE_SSLMODE (sslmode in DATABASE_URL).",
+        )
+    if with_token:
+        return UserError(
+            f"The database at {address} refused the user name or the access token.",
+            "Check DATABASE_USER (for a token: the identity's name), and that the identity has a role there.",
         )
     return UserError(
         f"The database at {address} refused the user name or the password.",

@@ -4,7 +4,6 @@ SQLSTATE classes are PostgreSQL's (appendix "PostgreSQL Error Codes" of its manu
 """
 
 import asyncio
-import ssl
 
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,6 +12,7 @@ from adapters.postgres.engine import DatabaseSettings, check
 from adapters.postgres.failures import UnknownHostError, chain, sqlstate
 from adapters.postgres.migrate import is_current
 from adapters.postgres.rights import Rights, check_rights
+from adapters.postgres.tls import DatabaseTLSError
 from adapters.postgres.tokens import NoTokenError, TokenProvider
 from domain.errors import UsageUnavailableError, UserError
 
@@ -89,12 +89,12 @@ def _passes(error: UserError) -> bool:
     code = sqlstate(error)
     if code is not None:
         return code[:2] in _PASSING_CLASSES
-    if isinstance(error, UnknownHostError):
+    if isinstance(error, UnknownHostError | DatabaseTLSError):
         return False
     if isinstance(error, NoTokenError):
         return True
     causes = list(chain(error))[1:]
-    settings = (UserError, asyncpg.exceptions.ClientConfigurationError, ssl.SSLCertVerificationError)
+    settings = (UserError, asyncpg.exceptions.ClientConfigurationError)
     if any(isinstance(cause, settings) for cause in causes):
         return False
     return any(isinstance(cause, OSError | TimeoutError | asyncpg.InterfaceError) for cause in causes)
@@ -104,6 +104,6 @@ def _unreadable(error: UsageUnavailableError, address: str) -> UserError:
     if sqlstate(error) == _NO_RIGHTS:
         return UserError(
             f"The user of the database at {address} may not read the table alembic_version.",
-            "Have its owner grant SELECT on it, or use the user that ran `feedback migrate`.",
+            "Have its owner grant SELECT on it, or make it a member of the role for its work (docs/security.md).",
         )
     return DatabaseAwayError(error.message, "Check that PostgreSQL runs and answers.")

@@ -9,22 +9,28 @@ from adapters.postgres.reading import answering
 from domain.errors import UserError
 
 Rights = Mapping[str, tuple[str, ...]]
-"""PostgreSQL's privileges by table."""
+"""PostgreSQL's privileges by table: `SELECT`, or `SELECT (column)` where one column is enough.
 
-STORING_CALLS: Rights = {"llm_calls": ("SELECT", "INSERT")}
-"""The consumer's. It reads too: a call that is there already is not stored again."""
+Migration 0002 grants these, and no more, to the roles feedback_consumer, feedback_api and feedback_keys.
+"""
+
+STORING_CALLS: Rights = {"llm_calls": ("SELECT (call_id)", "INSERT")}
+"""The consumer's. It reads ids too: a call that is there already is not stored again."""
 
 READING_USAGE: Rights = {"llm_calls": ("SELECT",), "api_keys": ("SELECT",)}
 """The API's."""
 
-KEEPING_KEYS: Rights = {"api_keys": ("SELECT", "INSERT", "UPDATE")}
+KEEPING_KEYS: Rights = {"api_keys": ("SELECT", "INSERT", "UPDATE (revoked_at)")}
 """Of `feedback keys`."""
 
 _HELD = text("""
-    SELECT needed.name, to_regclass(needed.name) IS NOT NULL,
-           coalesce(has_table_privilege(to_regclass(needed.name)::oid, needed.privilege), false),
+    SELECT needed.name, asked.oid IS NOT NULL,
+           coalesce(CASE WHEN field = '' THEN has_table_privilege(asked.oid, privilege)
+                    ELSE has_column_privilege(asked.oid, field, privilege) END, false),
            quote_ident(current_user)
-    FROM unnest(CAST(:names AS text[]), CAST(:privileges AS text[])) WITH ORDINALITY AS needed(name, privilege, place)
+    FROM unnest(CAST(:names AS text[]), CAST(:privileges AS text[]), CAST(:fields AS text[]))
+         WITH ORDINALITY AS needed(name, privilege, field, place),
+         LATERAL (SELECT to_regclass(needed.name)::oid) AS asked(oid)
     ORDER BY place
 """)
 
@@ -37,9 +43,13 @@ async def check_rights(engine: AsyncEngine, needed: Rights, address: str) -> Non
         UsageUnavailableError: the database does not answer.
     """
     pairs = [(name, privilege) for name, privileges in needed.items() for privilege in privileges]
-    names, privileges = zip(*pairs, strict=True)
+    asked = {
+        "names": [name for name, _ in pairs],
+        "privileges": [privilege.partition(" ")[0] for _, privilege in pairs],
+        "fields": [privilege.partition("(")[2].rstrip(")") for _, privilege in pairs],
+    }
     async with answering(engine) as connection:
-        held = (await connection.execute(_HELD, {"names": list(names), "privileges": list(privileges)})).all()
+        held = (await connection.execute(_HELD, asked)).all()
     missing: dict[str, list[str]] = {}
     for (name, privilege), (_, is_there, is_held, _) in zip(pairs, held, strict=True):
         if not is_there:
@@ -55,5 +65,5 @@ async def check_rights(engine: AsyncEngine, needed: Rights, address: str) -> Non
         lacks = " and ".join(f"{', '.join(lacking)} on {name}" for name, lacking in missing.items())
         raise UserError(
             f"The user {user} of the database at {address} has no right to {lacks}.",
-            f"Have the tables' owner run `{grants}`, or use the user that ran `feedback migrate`.",
+            f"Have the tables' owner run `{grants}`, or make it a member of the role for it (docs/security.md).",
         )

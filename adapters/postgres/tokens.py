@@ -82,12 +82,15 @@ class EntraTokenProvider:
             self._credential = _identity_package().DefaultAzureCredential()
         try:
             token = await self._credential.get_token(_ENTRA_SCOPE)
-        except Exception as error:
-            raise NoTokenError(
-                f"Microsoft Entra gave no access token for the database ({type(error).__name__}).",
-                "Check this machine's managed identity or login, or use DATABASE_AUTH=password.",
-            ) from error
-        return AccessToken(token.token, datetime.fromtimestamp(token.expires_on, UTC))
+        except Exception as error:  # noqa: BLE001 - whatever a credential raises: each kind has its own
+            failure = type(error).__name__
+        else:
+            return AccessToken(token.token, datetime.fromtimestamp(token.expires_on, UTC))
+        # Out of the exception's reach: it may hold the identity service's whole answer.
+        raise NoTokenError(
+            f"Microsoft Entra gave no access token for the database ({failure}).",
+            "Check this machine's managed identity or login, or use DATABASE_AUTH=password.",
+        )
 
 
 def _identity_package() -> Any:

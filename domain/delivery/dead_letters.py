@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from domain.delivery.decoding import ids_in
 from domain.delivery.messages import InboundMessage
 from domain.delivery.results import result_id
-from domain.errors import FeedbackError, TooLargeError
+from domain.delivery.tally import DeadLetterTally
+from domain.errors import EmptyPayloadError, FeedbackError, TooLargeError
 from domain.ports import EventPublisher, OutboundMessage
 from schemas.cloudevents import InputIdentity, deterministic_id, headers_for, identify
 from schemas.dead_letters import DeadLetter, Header, Source
@@ -18,6 +19,7 @@ from schemas.topics import DEAD_LETTERS
 logger = logging.getLogger(__name__)
 
 INTERNAL_ERROR = "internal_error"
+_LEFT_OUT = " The original is too large to be carried here: read it at its source."
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,18 @@ class DeadLetters:
     Args:
         publisher: takes them.
         now: the time, with an offset.
+        tally: where they are counted.
     """
 
-    def __init__(self, publisher: EventPublisher, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self,
+        publisher: EventPublisher,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        tally: DeadLetterTally | None = None,
+    ) -> None:
         self._publisher = publisher
         self._now = now
+        self._tally = tally or DeadLetterTally()
 
     async def publish(
         self, message: InboundMessage, failure: Failure, *, identity: InputIdentity | None = None
@@ -75,10 +84,11 @@ class DeadLetters:
         """
         who = identity or identify(message.topic, message.key, message.value, message.headers)
         letter = _letter(message, who, failure, self._now())
-        try:
-            await self._publisher.publish(_outbound(letter, message.key, who.trace_id))
-        except TooLargeError:
-            await self._publisher.publish(_outbound(_without_original(letter), None, who.trace_id))
+        with self._tally.sending(failure.reason):
+            try:
+                await self._publisher.publish(_outbound(letter, message.key, who.trace_id))
+            except TooLargeError:
+                await self._publisher.publish(_outbound(_without_original(letter), None, who.trace_id))
         told = (failure.reason, failure.operation or "none", message.where)
         logger.warning("Dead letter: %s, operation %s, %s", *told)
 
@@ -107,11 +117,16 @@ def _letter(message: InboundMessage, identity: InputIdentity, failure: Failure, 
     )
 
 
+def lacks_original(letter: DeadLetter) -> bool:
+    """Whether a dead letter has no original bytes, though its input had a value: an empty one has none to carry."""
+    without_value = letter.reason == EmptyPayloadError.reason and not letter.message.endswith(_LEFT_OUT)
+    return letter.value_base64 is None and not without_value
+
+
 def _without_original(letter: DeadLetter) -> DeadLetter:
     """The same without the original bytes, for an input so large that its dead letter fits nowhere."""
-    note = " The original is too large to be carried here: read it at its source."
     return letter.model_copy(
-        update={"key_base64": None, "value_base64": None, "headers": (), "message": letter.message + note}
+        update={"key_base64": None, "value_base64": None, "headers": (), "message": letter.message + _LEFT_OUT}
     )
 
 

@@ -18,7 +18,9 @@ from domain.delivery.faults import as_ours, bug, log_fault
 from domain.delivery.health import Health
 from domain.delivery.messages import InboundMessage
 from domain.delivery.places import Place, Places
+from domain.delivery.replays import asked_again
 from domain.delivery.settings import DeliverySettings
+from domain.delivery.tally import DeadLetterTally
 from domain.delivery.tasks import acknowledged, together
 from domain.delivery.waiting import FrameworkWait
 from domain.errors import (
@@ -86,6 +88,7 @@ class Delivery:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         random: Callable[[], float] = random_module.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        dead_letters: DeadLetterTally | None = None,
     ) -> None:
         self._model = model
         self._publisher = publisher
@@ -95,7 +98,7 @@ class Delivery:
         self._monotonic, self._now_utc, self._random, self._sleep = monotonic, now, random, sleep
         self._outlines = Outlines(settings.framework_token_budget)
         self._places = Places(settings.max_in_flight, breaker)
-        self._dead_letters = DeadLetters(publisher, now)
+        self._dead_letters = DeadLetters(publisher, now, dead_letters)
         self._health = Health(
             DeadLetterLimit(settings.dead_letter_share, settings.dead_letter_window, settings.dead_letter_minimum)
         )
@@ -154,7 +157,8 @@ class Delivery:
             return [self._now(job, Operation.ANALYZE, lambda: questions.analysis(event))]
         if not isinstance(event, FeedbackRecordSubmitted):
             return [self._now(job, Operation.SUMMARIZE_AGGREGATE, lambda: _unavailable(Operation.SUMMARIZE_AGGREGATE))]
-        return [self._branch(job, event, Operation(asked.value)) for asked in event.requested_operations]
+        asked = asked_again(job.message.headers, event.requested_operations)
+        return [self._branch(job, event, Operation(one.value)) for one in asked]
 
     def _branch(self, job: _Job, record: FeedbackRecordSubmitted, operation: Operation) -> Branch:
         if operation is Operation.SUMMARIZE:

@@ -11,7 +11,7 @@ ResultEvent = CodesAssigned | RecordSummarized | AnalysisCompleted
 
 
 def result_id(identity: InputIdentity, operation: str) -> UUID:
-    """The id of what an operation on an input comes to, a result or a dead letter: the first one there is counts."""
+    """The id of what an operation on an input comes to: a result or, where there is none, a dead letter."""
     return deterministic_id(identity.event_id, operation)
 
 

@@ -17,6 +17,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal
 
 from domain.errors import LLMError, ProviderMisconfiguredError
 from domain.llm.retry import asked_to_wait
@@ -82,19 +83,14 @@ class CircuitBreaker:
         self._clock = clock
         self._call_later = call_later
         self._streak = Streak()
-        self._answers = 0
-        self._failures = 0
-        self._failures_before_answer = 0
+        self._answers = self._failures = self._failures_before_answer = 0
         self._answered_at = -math.inf
         self._at_work: Counter[Hashable] = Counter()
-        self._open = False
-        self._opened_at = 0.0
+        self._open = self._probing = False
+        self._opened_at = self._down_since = 0.0
         self._crowd: int | None = None
-        self._down_since = 0.0
         self._outages: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED_OUTAGES)
-        self._pause = 0.0
-        self._next_probe = 0.0
-        self._probing = False
+        self._pause = self._next_probe = 0.0
         self._waiting: deque[asyncio.Future[Ticket]] = deque()
         self._timer: asyncio.Handle | None = None
         self._watchers: list[Callable[[], None]] = []
@@ -103,6 +99,11 @@ class CircuitBreaker:
     def is_open(self) -> bool:
         """Whether the provider is taken to be down."""
         return self._open
+
+    @property
+    def state(self) -> Literal["closed", "open", "half_open"]:
+        """For people who watch; half open: the provider is taken to be down, and a probe is under way."""
+        return "closed" if not self._open else "half_open" if self._probing else "open"
 
     @property
     def answers(self) -> int:

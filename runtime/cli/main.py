@@ -22,6 +22,8 @@ COMMANDS = {
     "migrate": "Bring the database to the newest schema.",
     "topics": "List, create or describe the topics.",
     "keys": "Create, list and revoke API keys.",
+    "dead-letters": "List, show or replay what could not be answered.",
+    "lag": "Show what the workers and consumers have not read yet.",
 }
 
 SERVICES = frozenset({"up", "worker", "consumer", "api"})
@@ -42,7 +44,7 @@ class LazyCommands(click.Group):
         if cmd_name in SERVICES:
             # Nothing is there yet to be tidied up; an exception could rise anywhere in an import, and be swallowed.
             signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
-        command: click.Command = importlib.import_module(f"runtime.cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"runtime.cli.{cmd_name.replace('-', '_')}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

@@ -70,6 +70,7 @@ class EmbeddedKafka(EmbeddedServer):
 
     name: ClassVar[str] = "Kafka"
     port_names: ClassVar[list[str]] = ["broker", "controller"]
+    _format_options: ClassVar[list[str]] = []
 
     def __init__(
         self,
@@ -103,7 +104,7 @@ class EmbeddedKafka(EmbeddedServer):
     async def _format(self, data: Path) -> int:
         self._write_properties(data)
         cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-        arguments = ["format", "-t", f"c{cluster[1:]}", "-c", str(self._properties)]
+        arguments = ["format", "-t", f"c{cluster[1:]}", "-c", str(self._properties), *self._format_options]
         command = [*self._java(_TOOL_OPTIONS), "kafka.tools.StorageTool", *arguments]
         return await process.run(command, log=self.log, lock=self._lock.descriptor)
 

@@ -41,7 +41,7 @@ class Bookkeeper:
 
     def _enter_result(self, topic: str, value: bytes) -> None:
         result_id = Result.model_validate_json(value).result_id
-        if not self._ledger.awaits(result_id):
+        if not self._ledger.awaits_result(result_id):
             return
         coding = CodesAssigned.model_validate_json(value) if topic == CODE_ASSIGNMENTS.name else None
         self._on_new(topic, value, self._ledger.line_of(result_id))
@@ -58,6 +58,6 @@ class Bookkeeper:
         if letter.source.topic == LLM_CALLS.name:
             if self._ledger.refused_call(letter_id) is Seen.NEW:
                 self._on_new(DEAD_LETTERS.name, value, None)
-        elif self._ledger.awaits(letter_id):
+        elif self._ledger.awaits_dead_letter(letter_id):
             self._on_new(DEAD_LETTERS.name, value, self._ledger.line_of(letter_id))
             self._ledger.dead_letter(letter_id)

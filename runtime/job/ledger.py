@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from uuid import UUID
 
+from runtime.job.outcomes import RecordOutcomes
 from runtime.job.records_file import FileRecord
 from schemas.cloudevents import SOURCE, deterministic_id, identify
 from schemas.operations import RecordOperation
@@ -26,7 +27,7 @@ class Seen(StrEnum):
 @dataclass(slots=True)
 class _Expected:
     record: FileRecord
-    open_operations: set[str]
+    outcomes: RecordOutcomes
 
 
 @dataclass(slots=True)
@@ -35,7 +36,7 @@ class Ledger:
 
     Attributes:
         published, coded, summarised: how many records were published, and results of each kind came.
-        dead_letters: distinct dead letters for these records.
+        dead_letters: distinct dead letters for these records that stand: no result has come for them.
         calls: distinct ids of LLM calls that were made for these records.
         refused: those of the calls that the database refused: they never become rows.
         versions: of the frameworks that the job publishes, by tenant_id and framework_id.
@@ -53,7 +54,8 @@ class Ledger:
     versions: dict[tuple[str, str], str] = field(default_factory=dict)
     miscoded: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     _expected: dict[int, _Expected] = field(default_factory=dict)
-    _by_id: dict[UUID, tuple[int, str | None]] = field(default_factory=dict)
+    _results: dict[UUID, tuple[int, str]] = field(default_factory=dict)
+    _letters: dict[UUID, tuple[int, str | None]] = field(default_factory=dict)
     _by_trace: set[str] = field(default_factory=set)
     _letters_of_calls: set[UUID] = field(default_factory=set)
     _call_by_letter: dict[UUID, UUID] = field(default_factory=dict)
@@ -66,20 +68,24 @@ class Ledger:
         """Wait for a record's outcome; returns the trace id (32 hex digits) to publish it with."""
         headers = (("ce_source", source.encode()), ("ce_id", self.event_id(record).encode()))
         identity = identify(RECORDS.name, None, None, headers)
-        self._expected[record.line] = _Expected(record, {operation.value for operation in record.operations})
-        for operation in record.operations:
-            self._by_id[deterministic_id(identity.event_id, operation.value)] = (record.line, operation.value)
-            self._by_id[deterministic_id(identity.event_id, "dead_letter", operation.value)] = (
-                record.line,
-                operation.value,
-            )
-        self._by_id[deterministic_id(identity.event_id, "dead_letter", "")] = (record.line, None)
+        operations = frozenset(operation.value for operation in record.operations)
+        self._expected[record.line] = _Expected(record, RecordOutcomes(operations))
+        for operation in operations:
+            self._results[deterministic_id(identity.event_id, operation)] = (record.line, operation)
+            self._letters[deterministic_id(identity.event_id, "dead_letter", operation)] = (record.line, operation)
+        self._letters[deterministic_id(identity.event_id, "dead_letter", "")] = (record.line, None)
         self._by_trace.add(identity.trace_id)
         return identity.trace_id
 
-    def awaits(self, outcome_id: UUID) -> bool:
-        """Whether a result or a dead letter with this id would be new."""
-        return bool(self._closed_by(outcome_id))
+    def awaits_result(self, result_id: UUID) -> bool:
+        """Whether a result with this id would be new: also where a dead letter has come in its place."""
+        line, operation = self._results.get(result_id, (None, ""))
+        return line is not None and operation not in self._expected[line].outcomes.answered
+
+    def awaits_dead_letter(self, dead_letter_id: UUID) -> bool:
+        """Whether a dead letter with this id would be new, and stand: not where the result has come."""
+        line, operation = self._letters.get(dead_letter_id, (None, None))
+        return line is not None and self._expected[line].outcomes.would_stand(operation)
 
     def coded_with(self, tenant_id: str, framework_id: str, version: str) -> None:
         """A record was coded; on a shared Kafka somebody else may have published under the same key meanwhile."""
@@ -87,23 +93,33 @@ class Ledger:
             self.miscoded[tenant_id, framework_id, version] += 1
 
     def result(self, result_id: UUID) -> Seen:
-        """A result came; it counts once."""
-        seen = self._outcome(result_id)
-        if seen is Seen.NEW:
-            operation = self._by_id[result_id][1]
-            if operation == RecordOperation.ASSIGN_CODES:
-                self.coded += 1
-            elif operation == RecordOperation.SUMMARIZE:
-                self.summarised += 1
-            else:
-                self.other_results += 1
-        return seen
+        """A result came; it counts once, and a dead letter that came in its place counts no longer."""
+        if result_id not in self._results:
+            return Seen.FOREIGN
+        line, operation = self._results[result_id]
+        outcomes = self._expected[line].outcomes
+        before = len(outcomes.standing)
+        if not outcomes.answer(operation):
+            return Seen.REPEAT
+        self.dead_letters += len(outcomes.standing) - before
+        if operation == RecordOperation.ASSIGN_CODES:
+            self.coded += 1
+        elif operation == RecordOperation.SUMMARIZE:
+            self.summarised += 1
+        else:
+            self.other_results += 1
+        return Seen.NEW
 
     def dead_letter(self, dead_letter_id: UUID) -> Seen:
-        """A dead letter came; it counts once."""
-        seen = self._outcome(dead_letter_id)
-        self.dead_letters += seen is Seen.NEW
-        return seen
+        """A dead letter came; it counts once, and as long as no result comes for it."""
+        if dead_letter_id not in self._letters:
+            return Seen.FOREIGN
+        line, operation = self._letters[dead_letter_id]
+        outcomes = self._expected[line].outcomes
+        before = len(outcomes.standing)
+        new = outcomes.give_up(operation)
+        self.dead_letters += len(outcomes.standing) - before
+        return Seen.NEW if new else Seen.REPEAT
 
     def llm_call(self, call_id: UUID, trace_id: str | None) -> Seen:
         """An LLM call was recorded; it counts once."""
@@ -135,11 +151,11 @@ class Ledger:
         Raises:
             KeyError: it is not this job's.
         """
-        return self._by_id[outcome_id][0]
+        return (self._results if outcome_id in self._results else self._letters)[outcome_id][0]
 
     @property
     def settled(self) -> int:
-        """How many results and dead letters have come."""
+        """How many results and dead letters have come, without dead letters that a result has replaced."""
         return self.coded + self.summarised + self.other_results + self.dead_letters
 
     @property
@@ -150,7 +166,7 @@ class Ledger:
     @property
     def outcomes(self) -> int:
         """How many records have an outcome for everything that was asked of them."""
-        return sum(1 for expected in self._expected.values() if not expected.open_operations)
+        return sum(1 for expected in self._expected.values() if expected.outcomes.complete)
 
     @property
     def operations(self) -> dict[str, int]:
@@ -160,22 +176,6 @@ class Ledger:
             for operation in expected.record.operations:
                 counts[operation.value] = counts.get(operation.value, 0) + 1
         return counts
-
-    def _outcome(self, outcome_id: UUID) -> Seen:
-        """Of a result and a dead letter for one operation, the first one counts; the other is as good as a repeat."""
-        if outcome_id not in self._by_id:
-            return Seen.FOREIGN
-        closed = self._closed_by(outcome_id)
-        self._expected[self.line_of(outcome_id)].open_operations -= closed
-        return Seen.NEW if closed else Seen.REPEAT
-
-    def _closed_by(self, outcome_id: UUID) -> set[str]:
-        """The operations still open that this outcome is for."""
-        line, operation = self._by_id.get(outcome_id, (None, None))
-        if line is None:
-            return set()
-        open_operations = self._expected[line].open_operations
-        return open_operations & ({operation} if operation is not None else open_operations)
 
 
 def dead_letter_of_call(call_id: UUID) -> UUID:

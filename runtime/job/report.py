@@ -1,6 +1,7 @@
 """What a job found, as tables for a person."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from adapters.llm.factory import OFFLINE_MODEL
 from runtime.job.job_report import JobReport
+from runtime.job.outcomes import RecordOutcomes
 from runtime.job.records_file import FileRecord
 from schemas.dead_letters import DeadLetter
 from schemas.operations import RecordOperation
@@ -19,13 +21,14 @@ from schemas.topics import CODE_ASSIGNMENTS, DEAD_LETTERS, SUMMARIES
 
 _WIDE = 120
 _CODING, _SUMMARY = RecordOperation.ASSIGN_CODES, RecordOperation.SUMMARIZE
+_ANSWERS: dict[str, str] = {CODE_ASSIGNMENTS.name: _CODING.value, SUMMARIES.name: _SUMMARY.value}
+"""The operation that each topic of results answers."""
 
 
 class Findings:
     """The results of a job, kept for the table: at most `limit` records of them.
 
     Attributes:
-        dead_letters: how many there are, by reason.
         so_far: how far the job came, also when it was broken off.
     """
 
@@ -34,26 +37,44 @@ class Findings:
         self._wanted = {record.line for record in self._shown}  # an id may stand on several lines
         self._codings: dict[int, CodesAssigned] = {}
         self._summaries: dict[int, RecordSummarized] = {}
+        self._outcomes = {
+            record.line: RecordOutcomes(frozenset(operation.value for operation in record.operations))
+            for record in records
+        }
         self._letters: dict[tuple[int, str | None], str] = {}
+        self._of_calls: Counter[str] = Counter()
         self._models: set[str] = set()
-        self.dead_letters: dict[str, int] = {}
         self.so_far = JobReport.of_nothing(len(records))
 
     def keep(self, topic: str, value: bytes, line: int | None) -> None:
-        """Take note of one outcome, of the record on this line."""
+        """Take note of one outcome, of the record on this line; None: a dead letter of an LLM call."""
         if topic == DEAD_LETTERS.name:
             letter = DeadLetter.model_validate_json(value)
-            self.dead_letters[letter.reason] = self.dead_letters.get(letter.reason, 0) + 1
-            if line is not None and line in self._wanted:
+            if line is None:
+                self._of_calls[letter.reason] += 1
+            else:
+                self._outcomes[line].give_up(letter.operation)
                 self._letters[line, letter.operation] = letter.reason
-        elif line is None or line not in self._wanted:
-            return
-        elif topic == CODE_ASSIGNMENTS.name:
+        elif line is not None and topic in _ANSWERS:
+            self._outcomes[line].answer(_ANSWERS[topic])
+            if line in self._wanted:
+                self._keep_result(topic, value, line)
+
+    def _keep_result(self, topic: str, value: bytes, line: int) -> None:
+        if topic == CODE_ASSIGNMENTS.name:
             self._codings[line] = coding = CodesAssigned.model_validate_json(value)
             self._models.add(coding.model)
-        elif topic == SUMMARIES.name:
+        else:
             self._summaries[line] = summary = RecordSummarized.model_validate_json(value)
             self._models.add(summary.model)
+
+    @property
+    def dead_letters(self) -> dict[str, int]:
+        """How many dead letters stand, by reason: those that no result followed."""
+        standing = (
+            reason for (line, operation), reason in self._letters.items() if operation in self._outcomes[line].standing
+        )
+        return dict(self._of_calls + Counter(standing))
 
     @property
     def all_shown(self) -> bool:

@@ -33,7 +33,8 @@ async def temporary_system(settings: Settings, task: Task, console: Console) -> 
     home = settings.feedback_home
     make_private(home)
     own_kafka = not settings.kafka_bootstrap_servers
-    changes: dict[str, object] = {"drain_seconds": drain_seconds(settings)}
+    # Gone when the job is done: no metrics, as it may run beside what has their port.
+    changes: dict[str, object] = {"drain_seconds": drain_seconds(settings), "metrics_port": 0}
     if own_kafka:
         # Nobody else's inputs are there: a job of nothing but bad records shall say so of each, and end.
         changes["dead_letter_share"] = 1.0

@@ -22,6 +22,7 @@ from runtime.embedded.errors import DirectoryNotWritableError
 from runtime.embedded.lock import DirectoryLock
 from runtime.embedded.server import EmbeddedServer
 from runtime.embedded.services import services
+from runtime.kafka_security import refuse_for_embedded_kafka
 from runtime.settings import DEFAULT_API_PORT, Settings, as_environment, load_settings
 from runtime.system.api_probe import until_ready
 from runtime.system.supervisor import Command, Supervisor
@@ -159,6 +160,11 @@ async def _servers(
     settings: Settings, shape: Shape, announce: Callable[[str], None], starting: Callable[[str], None]
 ) -> AsyncIterator[tuple[Settings, dict[str, EmbeddedServer]]]:
     kafka, database = settings.kafka_bootstrap_servers, wiring.database_url(settings)
+    # Before a server is started.
+    if kafka:
+        wiring.kafka_connection(settings)
+    else:
+        refuse_for_embedded_kafka(settings)
     wanted = [name for name, given in (("Apache Kafka", kafka), ("PostgreSQL", database)) if not given]
     if wanted:
         starting(f"embedded {' and '.join(wanted)}")
@@ -173,9 +179,11 @@ async def _servers(
         cache_directory=settings.feedback_cache_dir,
     ) as found:
         resolved = load_settings(
-            **settings.model_dump(exclude={"kafka_bootstrap_servers", "database_url"}),
+            **settings.model_dump(exclude={"kafka_bootstrap_servers", "database_url", "database_sslmode"}),
             kafka_bootstrap_servers=found.kafka_bootstrap_servers,
             database_url=found.database_url if not database else settings.database_url,
+            # The embedded server listens on this machine only and has no certificate, whatever is set for another one.
+            database_sslmode="disable" if not database else settings.database_sslmode,
         )
         yield resolved, found.servers
 
@@ -191,7 +199,9 @@ async def _running_processes(
     logs = shape.directory / "logs"
     directories.keep_private(logs)
 
-    async def add(name: str, command: str, **overrides: object) -> None:
+    async def add(name: str, command: str, nth: int = 0, **overrides: object) -> None:
+        if settings.metrics_port:
+            overrides["metrics_port"] = settings.metrics_port + nth  # the consumer's; the next ones are the workers'
         if shape.lasting and command != "api":
             overrides[f"{command}_instance_id"] = f"{_lasting_name(shape.directory)}-{name}"
         environment = as_environment(settings, **overrides)
@@ -202,7 +212,7 @@ async def _running_processes(
     await add("consumer", "consumer")
     for number in range(1, shape.workers + 1):
         name = "worker" if shape.workers == 1 else f"worker-{number}"
-        await add(name, "worker")
+        await add(name, "worker", number)
     if not shape.api:
         yield System(settings, supervisor, "", "")
         return

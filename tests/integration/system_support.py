@@ -32,11 +32,11 @@ LAST_LINE = re.compile(
 )
 PARTITIONS = 4
 _EMPTIED = [topic.name for topic in TOPICS if not topic.compacted]
-_KEPT = {"kafka_home", "feedback_cache_dir", "feedback_maven_repository"}
+_KEPT = {"kafka_allow_plaintext", "kafka_home", "feedback_cache_dir", "feedback_maven_repository"}
 
 
 def an_environment(**values: object) -> dict[str, str]:
-    """This process's environment without any setting of ours but those of the embedded servers, and with `values`."""
+    """This process's environment without any setting of ours but those of the servers for tests, and with `values`."""
     ours = set(Settings.model_fields) - _KEPT
     kept = {name: value for name, value in os.environ.items() if name.lower() not in ours}
     return {**kept, **{name: str(value) for name, value in values.items()}}

@@ -12,6 +12,7 @@ from adapters.postgres.engine import DatabaseSettings, create_engine
 from adapters.postgres.fitness import DatabaseAwayError, ensure_usable
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.rights import KEEPING_KEYS, READING_USAGE, STORING_CALLS
+from adapters.postgres.tls import TLS
 from adapters.postgres.tokens import NoTokenError
 from domain.errors import UserError
 from tests.usage_support import llm_call, migrated_database
@@ -57,7 +58,7 @@ async def test_a_user_without_rights_is_told_the_statement_that_grants_them(stra
     assert "INSERT on llm_calls" in message
     assert statement == f'GRANT INSERT ON llm_calls TO "{name}";'
     assert (await told(READING_USAGE))[1] == f'GRANT SELECT ON api_keys TO "{name}";'
-    assert (await told(KEEPING_KEYS))[1] == f'GRANT SELECT, INSERT, UPDATE ON api_keys TO "{name}";'
+    assert (await told(KEEPING_KEYS))[1] == f'GRANT SELECT, INSERT, UPDATE (revoked_at) ON api_keys TO "{name}";'
 
     await grant(statement)
     await ensure_usable(settings, engine, STORING_CALLS)
@@ -98,7 +99,8 @@ async def by_name(postgres):
     async with migrated_database(postgres.url) as (settings, _):
         parts = urlsplit(settings.url)
         log_in = parts.netloc.rpartition("@")[0]
-        named = DatabaseSettings(url=urlunsplit(parts._replace(netloc=f"{log_in}@db.example:{parts.port}")))
+        url = urlunsplit(parts._replace(netloc=f"{log_in}@db.example:{parts.port}"))
+        named = DatabaseSettings(url=url, tls=TLS("prefer"))  # it seems to be elsewhere
         engine = create_engine(named)
         yield named, engine, parts.hostname
         await engine.dispose()
@@ -149,7 +151,7 @@ async def test_an_identity_service_that_gives_no_token_is_an_outage():
             raise UserError("A package is missing.", "Install it.")
 
     with socket.create_server(("127.0.0.1", 0)) as server:
-        settings = DatabaseSettings(port=server.getsockname()[1], user="u", name="n", auth="entra", ssl="disable")
+        settings = DatabaseSettings(port=server.getsockname()[1], user="u", name="n", auth="entra", tls=TLS("disable"))
         with pytest.raises(DatabaseAwayError, match="no access token"):
             await ensure_usable(settings, create_engine(settings), STORING_CALLS, Away())
         with pytest.raises(UserError, match="package is missing") as caught:

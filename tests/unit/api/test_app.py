@@ -54,10 +54,8 @@ async def test_a_sane_request_id_is_echoed_and_any_other_replaced(rig):
         assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-ID"])
 
 
-async def test_the_bare_address_leads_to_the_page_without_a_key(rig):
-    answer = await rig.get("/")
-
-    assert (answer.status_code, answer.headers["location"]) == (307, "/docs")
+async def test_the_bare_address_shows_the_page_without_a_key(rig):
+    assert (await rig.get("/")).text == (await rig.get("/docs")).text
     assert "/" not in (await rig.get("/openapi.json")).json()["paths"]
 
 
@@ -75,8 +73,9 @@ async def test_the_page_about_the_api_opens_without_the_internet(rig):
     assert parameters == {"from": True, "to": True}
     for path in ("/v1/usage", "/v1/usage/all/by-tenant", "/v1/usage/all/by-operation"):
         answers = description["paths"][path]["get"]["responses"]
-        assert set(answers) - {"403"} == {"200", "401", "408", "422", "431", "503"}
+        assert set(answers) - {"403"} == {"200", "401", "408", "422", "429", "431", "503"}
         assert "overloaded" in answers["503"]["description"]
+        assert "rate_limited" in answers["429"]["description"]
         assert "head_too_large" in answers["431"]["description"]
 
 

@@ -22,12 +22,16 @@ class Group:
     Attributes:
         commits: the offsets of every commit that was tried, in order.
         refuse: while set, commits fail as they do where the broker is slow.
+        offset: what the group committed of each partition, before.
+        beginning: the first offset of each partition.
     """
 
     def __init__(self) -> None:
         self.mine: set[TopicPartition] = set()
         self.commits: list[dict[TopicPartition, int]] = []
         self.refuse = False
+        self.offset: int | None = None
+        self.beginning = 0
         self._records: asyncio.Queue[ConsumerRecord] = asyncio.Queue()
 
     def __call__(self, **_options):
@@ -65,6 +69,12 @@ class Group:
         self.commits.append(offsets)
         if self.refuse:
             raise RequestTimedOutError
+
+    async def committed(self, _partition):
+        return self.offset
+
+    async def beginning_offsets(self, partitions):
+        return dict.fromkeys(partitions, self.beginning)
 
     def brings(self, partition: TopicPartition, offset: int) -> None:
         """A record comes."""
@@ -173,3 +183,16 @@ async def test_an_offset_that_could_not_be_committed_is_tried_again_while_it_is_
         group.refuse = False
         await seconds_until(lambda: len(group.commits) == 3)
     assert group.commits == [{P0: 6}] * 3
+
+
+async def test_what_was_deleted_before_the_end_came_is_told_before_it_ends(group, caplog):
+    async with consuming(group, MemorySink()) as progress:
+        await seconds_until(lambda: not group._records.qsize())
+        group.brings(P0, 5)
+        await seconds_until(lambda: progress.stored == 1)
+        group.beginning = 9
+        group.brings(P0, 9)
+        await seconds_until(lambda: progress.stored == 2)
+    assert progress.deleted_unread == 3
+    lost = "3 messages of calls partition 0 were deleted before they were read (offsets 6 to 8); they have no outcome"
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [lost]

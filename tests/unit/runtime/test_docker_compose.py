@@ -11,6 +11,7 @@ import yaml
 from runtime import exit_codes
 from runtime.cli.main import SERVICES, feedback
 from runtime.settings import Settings
+from runtime.wiring import kafka_connection
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -45,8 +46,9 @@ def test_every_variable_is_a_setting_that_the_example_file_lists():
 @pytest.mark.parametrize("name", OURS)
 def test_every_setting_of_the_env_file_reaches_every_service(name: str):
     assert OURS[name]["env_file"] == [{"path": ".env", "required": False}]
-    overridden = {"KAFKA_BOOTSTRAP_SERVERS", "LLM_API_KEY", "API_HOST", "API_PORT"}
-    assert all(one in overridden or one.startswith("DATABASE_") for one in OURS[name]["environment"])
+    overridden = {"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_ALLOW_PLAINTEXT", "LLM_API_KEY", "API_HOST", "API_PORT"}
+    services_here = ("DATABASE_", "METRICS_", "KAFKA_SECURITY_", "KAFKA_SASL_", "KAFKA_SSL_")
+    assert all(one in overridden or one.startswith(services_here) for one in OURS[name]["environment"])
 
 
 def test_only_the_worker_has_the_providers_key():
@@ -63,6 +65,20 @@ def test_a_database_url_of_the_env_file_does_not_come_before_the_service_here(mo
         monkeypatch.setenv(name, re.sub(r"\$\{.*\}", "x", value))
     settings = Settings(_env_file=None)
     assert (settings.database_url, settings.database_host, settings.api_port) == (None, "postgres", 8080)
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_the_broker_here_is_reached_as_it_listens_whatever_the_env_file_says_of_another(monkeypatch, name: str):
+    for setting, value in {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SSL_CA_FILE": "/none.pem"}.items():
+        monkeypatch.setenv(setting, value)  # as .env would
+    for setting, value in OURS[name]["environment"].items():
+        monkeypatch.setenv(setting, re.sub(r"\$\{.*\}", "x", str(value)))
+    connection = kafka_connection(Settings(_env_file=None))
+    assert connection.addresses() == ["kafka:9092"]
+    assert COMPOSE["services"]["kafka"]["environment"]["KAFKA_LISTENERS"].startswith(
+        f"{connection.security.protocol}://:9092"
+    )
+    assert "ports" not in COMPOSE["services"]["kafka"]
 
 
 def test_a_worker_that_halts_itself_is_not_started_for_ever():

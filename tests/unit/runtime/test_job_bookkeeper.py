@@ -14,6 +14,7 @@ from domain.ports import OutboundMessage
 from runtime.job.bookkeeper import Bookkeeper
 from runtime.job.ledger import Ledger
 from runtime.job.records_file import FileRecord
+from runtime.job.report import Findings
 from schemas.cloudevents import deterministic_id, headers_for, identify
 from schemas.dead_letters import DeadLetter
 from schemas.llm_calls import LLMCall
@@ -111,3 +112,28 @@ def test_an_outcome_that_cannot_be_kept_is_none(scene):
     with pytest.raises(OSError, match="full"):
         Bookkeeper(scene.ledger, full).enter(SUMMARIES.name, json.dumps(example).encode())
     assert scene.ledger.outcomes == 0
+
+
+@pytest.mark.parametrize("first", ["result", "letter"])
+def test_a_result_is_kept_also_after_its_dead_letter_and_the_table_counts_it_alone(scene, first):
+    headers = (("ce_source", b"test"), ("ce_id", b"run-1"))
+    event_id = identify(RECORDS.name, None, None, headers).event_id
+    letter = json.loads(Path("schemas/examples/DeadLetter.json").read_text()) | {"operation": "summarize"}
+    letter["dead_letter_id"] = str(deterministic_id(event_id, "dead_letter", "summarize"))
+    result = json.loads(Path("schemas/examples/RecordSummarized.json").read_text())
+    result["result_id"] = str(deterministic_id(event_id, "summarize"))
+    events = [(SUMMARIES.name, result), (DEAD_LETTERS.name, letter)]
+    record = FileRecord(1, "r", "t", (RecordOperation.SUMMARIZE,), {"content": "c"})
+    findings = Findings([record], 1)
+    kept = []
+
+    def keep(topic, value, line):
+        kept.append(topic)
+        findings.keep(topic, value, line)
+
+    bookkeeper = Bookkeeper(scene.ledger, keep)
+    for topic, event in events if first == "result" else reversed(events):
+        bookkeeper.enter(topic, json.dumps(event).encode())
+    assert kept == ([SUMMARIES.name] if first == "result" else [DEAD_LETTERS.name, SUMMARIES.name])
+    assert (scene.ledger.summarised, scene.ledger.dead_letters, scene.ledger.settled) == (1, 0, 1)
+    assert findings.dead_letters == {}

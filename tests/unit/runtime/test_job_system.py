@@ -64,7 +64,7 @@ def there(monkeypatch):
 
 async def test_on_a_kafka_without_workers_it_starts_its_own_which_halt_as_all_do(started, there):
     there(0)
-    said = await begun(load_settings(kafka_bootstrap_servers="kafka:9092", worker_group="ours", dead_letter_share=0.3))
+    said = await begun(load_settings(kafka_bootstrap_servers="127.0.0.1:9", worker_group="ours", dead_letter_share=0.3))
     [(settings, shape, _)] = started
     assert (settings.dead_letter_share, shape.workers, shape.lasting) == (0.3, 1, False)
     assert said == ""
@@ -72,7 +72,7 @@ async def test_on_a_kafka_without_workers_it_starts_its_own_which_halt_as_all_do
 
 async def test_where_workers_of_the_group_are_at_work_they_answer(started, there):
     there(2)
-    said = await begun(load_settings(kafka_bootstrap_servers="kafka:9092", worker_group="ours"))
+    said = await begun(load_settings(kafka_bootstrap_servers="127.0.0.1:9", worker_group="ours"))
     [(_, shape, _)] = started
     assert shape.workers == 0
     (line,) = said.splitlines()
@@ -104,11 +104,11 @@ def test_what_is_said_to_be_started_is_what_is_started(tmp_path, workers, api, s
 async def test_a_model_that_others_would_not_use_is_refused(started, there):
     there(1)
     with pytest.raises(UserError, match="--model would not count"):
-        await begun(load_settings(kafka_bootstrap_servers="kafka:9092", worker_group="ours"), model="openai/x")
+        await begun(load_settings(kafka_bootstrap_servers="127.0.0.1:9", worker_group="ours"), model="openai/x")
     assert started == []
 
 
-@pytest.mark.parametrize("kafka", [None, "kafka:9092"])
+@pytest.mark.parametrize("kafka", [None, "127.0.0.1:9"])
 async def test_a_model_that_cannot_be_used_is_told_before_anything_is_started(started, there, kafka):
     there(0)
     settings = load_settings(llm_model="nobody/knows-this", kafka_bootstrap_servers=kafka, worker_group="ours")
@@ -126,7 +126,7 @@ async def test_a_model_that_takes_seconds_to_look_up_is_said(started):
 
 async def test_where_others_answer_it_is_their_model_that_counts(started, there):
     there(1)
-    await begun(load_settings(llm_model="nobody/x", kafka_bootstrap_servers="kafka:9092", worker_group="ours"))
+    await begun(load_settings(llm_model="nobody/x", kafka_bootstrap_servers="127.0.0.1:9", worker_group="ours"))
     assert len(started) == 1
 
 

@@ -1,5 +1,6 @@
 """The ledger counts each outcome once, and only the job's own."""
 
+from itertools import permutations
 from uuid import uuid4
 
 from runtime.job.ledger import Ledger, Seen, dead_letter_of_call
@@ -69,10 +70,27 @@ def test_a_call_that_the_database_refused_is_known_before_or_after_the_call_itse
     assert ledger.calls == ledger.refused == {early, late}
 
 
-def test_of_a_result_and_a_dead_letter_for_one_operation_the_first_counts():
+def test_a_result_counts_over_a_dead_letter_whichever_comes_first():
+    counted = set()
+    for order in permutations(["result", "letter", "letter of all"]):
+        ledger, (event,), _ = a_ledger()
+        ids = {
+            "result": deterministic_id(event, "summarize"),
+            "letter": deterministic_id(event, "dead_letter", "summarize"),
+            "letter of all": deterministic_id(event, "dead_letter", ""),
+        }
+        for came in order:
+            (ledger.result if came == "result" else ledger.dead_letter)(ids[came])
+        counted.add((ledger.outcomes, ledger.summarised, ledger.coded, ledger.dead_letters))
+    assert counted == {(1, 1, 0, 1)}  # the letter of all stands for the coding alone
+
+
+def test_a_dead_letter_that_was_answered_counts_no_longer():
     ledger, (event,), _ = a_ledger()
-    ledger.result(deterministic_id(event, "summarize"))
-    assert ledger.dead_letter(deterministic_id(event, "dead_letter", "summarize")) is Seen.REPEAT
     assert ledger.dead_letter(deterministic_id(event, "dead_letter", "")) is Seen.NEW
+    assert ledger.result(deterministic_id(event, "summarize")) is Seen.NEW
+    assert (ledger.outcomes, ledger.dead_letters) == (1, 1)
+    assert ledger.result(deterministic_id(event, "assign_codes")) is Seen.NEW
+    assert ledger.dead_letter(deterministic_id(event, "dead_letter", "assign_codes")) is Seen.REPEAT
     assert ledger.result(deterministic_id(event, "assign_codes")) is Seen.REPEAT
-    assert (ledger.outcomes, ledger.summarised, ledger.coded, ledger.dead_letters) == (1, 1, 0, 1)
+    assert (ledger.outcomes, ledger.coded, ledger.summarised, ledger.dead_letters) == (1, 1, 1, 0)

@@ -1,0 +1,80 @@
+"""How often a key may ask, and how often an address may try keys: counted in this process, in fixed minutes.
+
+Each API process counts for itself: with three of them behind one address, a key may ask up to three times as often.
+"""
+
+import math
+import time
+from ipaddress import IPv6Address, ip_address
+
+from limits import RateLimitItem, RateLimitItemPerHour, RateLimitItemPerMinute
+from limits.aio.storage import MemoryStorage
+from limits.aio.strategies import FixedWindowRateLimiter
+
+from api.errors import APIError
+
+REQUESTS_PER_MINUTE = 600
+FAILURES_PER_MINUTE = 60
+
+_OPENED = RateLimitItemPerHour(1)
+
+
+class RateLimits:
+    """The counters of one process.
+
+    Args:
+        requests_per_minute: of one key; 0: no limit.
+        failures_per_minute: keys that opened nothing, from one address; 0: no limit.
+    """
+
+    def __init__(
+        self, requests_per_minute: int = REQUESTS_PER_MINUTE, failures_per_minute: int = FAILURES_PER_MINUTE
+    ) -> None:
+        self._requests = RateLimitItemPerMinute(requests_per_minute) if requests_per_minute else None
+        self._failures = RateLimitItemPerMinute(failures_per_minute) if failures_per_minute else None
+        self._counters = FixedWindowRateLimiter(MemoryStorage())
+
+    async def trying(self, address: str, prefix: str | None) -> None:
+        """Somebody presents a key: no more of that where too many from this address opened nothing.
+
+        A key that opened within the hour goes on working: behind one proxy, one guesser must not stop everyone.
+
+        Raises:
+            APIError: 429 `rate_limited`; the database need not be asked.
+        """
+        if self._failures is None or await self._counters.test(self._failures, "failures", _network(address)):
+            return
+        if prefix is None or await self._counters.test(_OPENED, "opened", prefix):
+            raise await self._refusal(
+                self._failures, "Too many keys from this address open nothing.", "failures", _network(address)
+            )
+
+    async def failed(self, address: str) -> None:
+        """A key opened nothing."""
+        if self._failures is not None:
+            await self._counters.hit(self._failures, "failures", _network(address))
+
+    async def opened(self, prefix: str) -> None:
+        """A key opened, and asks.
+
+        Raises:
+            APIError: 429 `rate_limited`: it has asked too often.
+        """
+        await self._counters.hit(_OPENED, "opened", prefix)
+        if self._requests is not None and not await self._counters.hit(self._requests, "requests", prefix):
+            message = f"This API key may ask {self._requests.amount} times a minute."
+            raise await self._refusal(self._requests, message, "requests", prefix)
+
+    async def _refusal(self, limit: RateLimitItem, message: str, *who: str) -> APIError:
+        until = (await self._counters.get_window_stats(limit, *who)).reset_time
+        seconds = max(1, math.ceil(until - time.time()))
+        return APIError(429, "rate_limited", f"{message} Try again in {seconds} s.", {"Retry-After": str(seconds)})
+
+
+def _network(address: str) -> str:
+    """The address; of IPv6 its first 64 bits, for whoever has one of these has all of them."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    return str(IPv6Address(int(found) >> 64 << 64)) if isinstance(found, IPv6Address) else address

@@ -1,0 +1,1 @@
+"""Dead letters as operators see them: which there are, and what may be replayed. Decisions only."""

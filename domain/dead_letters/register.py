@@ -1,0 +1,164 @@
+"""Dead letters by their ids: what stands on the topic, in little memory."""
+
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from domain.delivery.dead_letters import lacks_original
+from schemas.base import SUPPORTED_SCHEMA_VERSION
+from schemas.dead_letters import DeadLetter
+from schemas.topics import TOPICS
+
+Place = tuple[str, int, int]
+"""Topic, partition and offset."""
+
+_COMPACTED = frozenset(topic.name for topic in TOPICS if topic.compacted)
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """Which dead letters are meant; what is None, or empty, limits nothing.
+
+    Attributes:
+        ids: their ids.
+        reason, tenant, operation: as the dead letter has them.
+        since, until: when they were given up, from `since` on, before `until`.
+    """
+
+    ids: Collection[UUID] = ()
+    reason: str | None = None
+    tenant: str | None = None
+    operation: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def concerns(self, letter: DeadLetter) -> bool:
+        """Whether a letter may be meant, as far as its repeats have it, too: whose it is, and which operation's."""
+        return (
+            (not self.ids or letter.dead_letter_id in self.ids)
+            and self.tenant in (None, letter.tenant_id)
+            and self.operation in (None, letter.operation)
+        )
+
+    def takes(self, known: "Known") -> bool:
+        """Whether a dead letter is meant, by its latest failure."""
+        return (
+            self.reason in (None, known.reason)
+            and (self.since is None or known.failed_at >= self.since)
+            and (self.until is None or known.failed_at < self.until)
+        )
+
+
+@dataclass(slots=True)
+class Known:
+    """A dead letter, as its latest failure has it, and without the content.
+
+    Attributes:
+        tenant_id, record_id, request_id, operation, result_id, reason, failed_at: as in `DeadLetter`.
+        source: the input that failed.
+        stands_at: the message on the topic of dead letters.
+        has_original: whether that carries the original bytes.
+        key: its key in base64, where the source is a compacted topic, on which a key has one value.
+        times: how many messages of this id there are: repeats after a crash, failures of replays.
+        first_failed_at: of all of them.
+    """
+
+    dead_letter_id: UUID
+    tenant_id: str | None
+    record_id: str | None
+    request_id: str | None
+    operation: str | None
+    result_id: UUID | None
+    reason: str
+    failed_at: datetime
+    source: Place
+    stands_at: tuple[int, int]
+    has_original: bool
+    key: str | None
+    times: int
+    first_failed_at: datetime
+
+    @property
+    def compacted(self) -> bool:
+        """Whether its source keeps only the newest value of each key."""
+        return self.source[0] in _COMPACTED
+
+
+@dataclass(slots=True)
+class Register:
+    """Takes the messages of the topic, and keeps of each id the latest failure that the filter concerns.
+
+    Attributes:
+        invalid: how many messages are no dead letter.
+    """
+
+    filter: Filter = field(default_factory=Filter)
+    invalid: int = 0
+    _known: dict[UUID, Known] = field(default_factory=dict)
+
+    def enter(self, value: bytes | None, partition: int, offset: int) -> DeadLetter | None:
+        """Take a message; returns the dead letter where it is the latest of one that the filter concerns."""
+        letter = read(value)
+        if letter is None:
+            self.invalid += 1
+            return None
+        if not self.filter.concerns(letter):
+            return None
+        known, before = _known(letter, partition, offset), self._known.get(letter.dead_letter_id)
+        if before is None:
+            self._known[letter.dead_letter_id] = known
+            return letter
+        times, first = before.times + 1, min(before.first_failed_at, letter.failed_at)
+        latest = known if _order(known) >= _order(before) else before
+        latest.times, latest.first_failed_at = times, first
+        self._known[letter.dead_letter_id] = latest
+        return letter if latest is known else None
+
+    def matching(self) -> list[Known]:
+        """What the filter takes, by the time of the latest failure."""
+        return sorted(filter(self.filter.takes, self._known.values()), key=_order)
+
+    def __contains__(self, dead_letter_id: UUID) -> bool:
+        return dead_letter_id in self._known
+
+
+def read(value: bytes | None) -> DeadLetter | None:
+    """The dead letter in a message; None where there is none, or one of a version that we do not know."""
+    try:
+        letter = DeadLetter.model_validate_json(value or b"")
+    except ValidationError:
+        return None
+    return letter if letter.schema_version == SUPPORTED_SCHEMA_VERSION else None
+
+
+def _known(letter: DeadLetter, partition: int, offset: int) -> Known:
+    source = letter.source
+    return Known(
+        dead_letter_id=letter.dead_letter_id,
+        tenant_id=_once(letter.tenant_id),
+        record_id=letter.record_id,
+        request_id=letter.request_id,
+        operation=_once(letter.operation),
+        result_id=letter.result_id,
+        reason=sys.intern(letter.reason),
+        failed_at=letter.failed_at,
+        source=(sys.intern(source.topic), source.partition, source.offset),
+        stands_at=(partition, offset),
+        has_original=not lacks_original(letter),
+        key=letter.key_base64 if source.topic in _COMPACTED else None,
+        times=1,
+        first_failed_at=letter.failed_at,
+    )
+
+
+def _order(known: Known) -> tuple[datetime, Place]:
+    return known.failed_at, known.source
+
+
+def _once(text: str | None) -> str | None:
+    """The same object for equal texts, of which there are few."""
+    return None if text is None else sys.intern(text)

@@ -1,0 +1,244 @@
+"""`feedback dead-letters`."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID
+
+import click
+
+from runtime.cli.options import begin, say, warn
+from runtime.process import run_until_signal, until_stopped
+from runtime.settings import Settings
+
+if TYPE_CHECKING:
+    from adapters.kafka.dead_letters import Begin
+    from domain.dead_letters.register import Filter
+    from runtime.replaying import Replaying  # imported late, so that --help is quick
+
+_NEVER_CUT = 2000
+"""Columns: a row that is wider than the terminal goes on in its next line, which breaks no id where it is copied."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Moment(click.ParamType):
+    """A time with an offset."""
+
+    name = "time"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        """The time, or a complaint that says what one looks like."""
+        from pydantic import TypeAdapter, ValidationError
+
+        from schemas.base import Timestamp
+
+        try:
+            moment: datetime = TypeAdapter(Timestamp).validate_python(value)
+        except ValidationError:
+            self.fail(
+                f"{value} is no time as RFC 3339 writes it, with an offset: 2026-11-22T10:00:00Z, say.", param, ctx
+            )
+        return moment
+
+
+def filters(command: F) -> F:
+    """The options that `list` and `replay` share."""
+    options = (
+        click.option("--reason", help="Only with this reason, not_json say."),
+        click.option("--tenant", help="Only of this tenant."),
+        click.option("--operation", help="Only of this operation, summarize say."),
+        click.option("--from", "since", type=Moment(), help="Only given up at this time (RFC 3339) or later."),
+        click.option("--to", "until", type=Moment(), help="Only given up before this time."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def _filter(ids: tuple[UUID, ...] = (), **fields: Any) -> "Filter":
+    from domain.dead_letters.register import Filter
+
+    chosen = Filter(ids=frozenset(ids), **fields)
+    if chosen.since and chosen.until and chosen.since >= chosen.until:
+        raise click.UsageError("--from must be before --to.")
+    return chosen
+
+
+@click.group("dead-letters", short_help="List, show or replay what could not be answered.")
+def command() -> None:
+    """Inputs, or operations on them, that have no result, as they stand on feedback.dead-letters."""
+
+
+@command.command("list")
+@filters
+@click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="How many, the newest.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object per line, for scripts.")
+def list_letters(limit: int, as_json: bool, **fields: Any) -> None:
+    """Show dead letters, the newest last, and how many there are of each reason.
+
+    What stands there several times, repeated after a crash or failed again after a replay, is one row, with its latest
+    failure, which --reason, --from and --to look at, and how many times there are.
+    """
+    settings = begin(at_terminal=True)
+    chosen = _filter(**fields)
+    from domain.dead_letters.register import Register
+
+    register = Register(chosen)
+    with _progress() as told:
+        asyncio.run(_filled(settings, register, told))
+    found = register.matching()
+    shown = found[-limit:]
+    _print(found, shown, as_json=as_json)
+    _tell_invalid(register.invalid)
+
+
+async def _filled(settings: Settings, register: Any, told: "Begin", latest: Any = None) -> None:
+    from adapters.kafka.dead_letters import DeadLetterTopic
+    from runtime.wiring import kafka_connection
+
+    topic = DeadLetterTopic(kafka_connection(settings), told)
+    await topic.check()
+    await (topic.fill(register, latest) if latest else topic.fill(register))
+
+
+def _print(found: Any, shown: Any, *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from runtime.cli import dead_letter_views as views
+
+    if as_json:
+        for known in shown:
+            say(views.as_json(known))
+        return
+    if shown:
+        Console(width=_NEVER_CUT, highlight=False).print(views.table_of(shown))
+    say(views.summary_of(found, len(shown)))
+
+
+@command.command()
+@click.argument("dead_letter_id", metavar="ID", type=click.UUID)
+@click.option("--content", is_flag=True, help="Show the original content, too. It is confidential.")
+def show(dead_letter_id: UUID, content: bool) -> None:
+    """Show all that is known about the dead letter ID (see `feedback dead-letters list`)."""
+    settings = begin(at_terminal=True)
+    from domain.dead_letters.register import Register
+    from domain.errors import UserError
+    from runtime.cli.dead_letter_views import lines_of
+    from schemas.dead_letters import DeadLetter
+
+    latest: list[DeadLetter] = []
+
+    def keep(letter: DeadLetter) -> None:
+        latest[:] = [letter]
+
+    register = Register(_filter((dead_letter_id,)))
+    with _progress() as told:
+        asyncio.run(_filled(settings, register, told, keep))
+    if not latest:
+        raise UserError(f"There is no dead letter {dead_letter_id}.", "List them with `feedback dead-letters list`.")
+    (known,) = register.matching()
+    for line in lines_of(latest[0], known.times, content=content):
+        say(line)
+
+
+@command.command()
+@click.argument("ids", metavar="[ID]...", nargs=-1, type=click.UUID)
+@filters
+@click.option("--all", "everything", is_flag=True, help="All dead letters.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.pass_context
+def replay(
+    ctx: click.Context, /, ids: tuple[UUID, ...], everything: bool, dry_run: bool, yes: bool, **fields: Any
+) -> None:
+    """Send dead letters again to the topic that they came from: these IDs, those that the options name, or --all.
+
+    The original bytes, key and headers are sent, so that a result carries the id that it would have had. Where a dead
+    letter is one operation's, only that one is done again. Each failure is replayed once: what was replayed already
+    counts as `already`, and what failed again after its replay may be replayed again. Two replays at the same moment
+    may both send; the effect is once, by result_id (the model may be asked twice).
+
+    What cannot be replayed is named on stderr, and makes the exit code 1: a dead letter that was too large to carry its
+    input, one whose topic is gone, or a framework that has a newer version. The last line is for scripts.
+    """
+    if sum((bool(ids), everything, any(value is not None for value in fields.values()))) != 1:
+        raise click.UsageError("Name dead letters by their IDs, or by --reason, --tenant, ..., or give --all.")
+    if not (yes or dry_run or sys.stdin.isatty()):
+        raise click.UsageError("Nobody is there to be asked: give --yes, or --dry-run.")
+    settings = begin(at_terminal=True)
+    chosen = _filter(ids, **fields)
+    with _progress() as told:
+        replaying = _replaying(settings, told)
+        asyncio.run(replaying.prepare(chosen))
+    _tell_invalid(replaying.invalid)
+    complete = dry_run or _carried_out(settings, replaying, yes=yes)
+    for sentence in replaying.plan.refusals():
+        warn(sentence)
+    if dry_run:
+        say(f"{len(replaying.plan.replay):,} would be replayed.")
+    say(replaying.last_line)
+    ctx.exit(0 if complete and not replaying.plan.refused else 1)
+
+
+def _replaying(settings: Settings, told: "Begin") -> "Replaying":
+    from adapters.kafka.dead_letters import DeadLetterTopic
+    from runtime.replaying import Replaying
+    from runtime.wiring import kafka_connection
+
+    return Replaying(DeadLetterTopic(kafka_connection(settings), told))
+
+
+def _carried_out(settings: Settings, replaying: "Replaying", *, yes: bool) -> bool:
+    """Ask, then replay; whether nothing kept it from its end."""
+    from dataclasses import replace
+
+    from domain.errors import FeedbackError
+    from runtime.wiring import publisher
+
+    count = len(replaying.plan.replay)
+    if not count:
+        return True
+    if not yes and not click.confirm(f"Replay {count:,} dead letter{'s' * (count > 1)}?"):
+        say("Nothing was replayed.")
+        return True
+    with _progress() as told:
+        replaying.topic = replace(replaying.topic, begin=told)
+        try:
+            done = run_until_signal(lambda stop: until_stopped(_true(replaying.carry_out(publisher(settings))), stop))
+        except FeedbackError:
+            say(replaying.last_line)  # a script learns how far it came; the sentence comes after it
+            raise
+    if not done:
+        say("Broken off; what was sent counts, and is not sent again next time.")
+    return bool(done)
+
+
+async def _true(work: Any) -> bool:
+    await work
+    return True
+
+
+def _tell_invalid(invalid: int) -> None:
+    if invalid:
+        warn(f"{invalid:,} message{'s' * (invalid > 1)} on feedback.dead-letters cannot be read as a dead letter.")
+
+
+@contextmanager
+def _progress() -> Iterator["Begin"]:
+    """Bars for what is read, on a terminal alone; they are gone in the end."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
+
+        def told(what: str, total: int) -> Callable[[int], None]:
+            task = progress.add_task(what, total=total)
+            return lambda passed: progress.update(task, advance=passed)
+
+        yield told

@@ -1,0 +1,136 @@
+"""The metrics by their names. Each scrape reads the figures as they are; nothing is kept here.
+
+No label holds an id, of a tenant, a record or anything else that others choose: labels are ours, and few.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from adapters.kafka.lag_watch import LagWatch
+from domain.delivery.tally import DeadLetterTally
+from domain.llm.tally import BOUNDS, CallTally
+from runtime.metrics.figures import ConsumerFigures, WorkerFigures
+from runtime.metrics.pulse import Pulse
+
+STATES = ("closed", "open", "half_open")
+
+
+def registry_of(figures: WorkerFigures | ConsumerFigures, lag: LagWatch, pulse: Pulse) -> CollectorRegistry:
+    """A registry of its own, with all metrics of one process in it."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Figures(figures, lag, pulse))
+    ProcessCollector(registry=registry)
+    return registry
+
+
+class _Figures(Collector):
+    """What a scrape is told."""
+
+    def __init__(self, figures: WorkerFigures | ConsumerFigures, lag: LagWatch, pulse: Pulse) -> None:
+        self._figures, self._lag, self._pulse = figures, lag, pulse
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing: a registry that asks would read the figures to learn their names."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        """All of them, as they are now."""
+        figures = self._figures
+        yield from _of_worker(figures) if isinstance(figures, WorkerFigures) else _of_consumer(figures)
+        yield from _of_dead_letters(figures.dead_letters)
+        yield _counter(
+            "messages_deleted_unread", "Messages that were deleted before they were read.", figures.deleted_unread
+        )
+        yield from _of_lag(self._lag)
+        yield _gauge("event_loop_lag_seconds", "How late the event loop was at most in 30 s.", self._pulse.lag_seconds)
+        yield _gauge("asyncio_tasks", "Tasks of the event loop that are not done.", self._pulse.tasks)
+
+
+def _of_worker(figures: WorkerFigures) -> Iterator[Metric]:
+    status = figures.status
+    yield _gauge("inputs_in_flight", "Inputs that are being answered.", status.in_flight)
+    yield _gauge(
+        "oldest_unfinished_seconds",
+        "Age of the oldest input in flight; 0 where there is none.",
+        status.oldest_unfinished_seconds or 0.0,
+    )
+    yield _counter("inputs_finished", "Inputs answered, repeats included.", status.finished)
+    yield _counter("inputs_cancelled", "Inputs given up unfinished, to be delivered again.", status.cancelled)
+    yield _gauge("partitions_assigned", "Partitions that this worker holds.", len(status.assigned))
+    yield _counter("rebalances", "How often partitions were assigned.", status.rebalances)
+    now = figures.breaker.state
+    breaker = _gauge("circuit_breaker_state", "1 for the state that the circuit breaker is in.", labels=("state",))
+    for state in STATES:
+        breaker.add_metric((state,), float(state == now))
+    yield breaker
+    yield from _of_calls(figures.calls)
+
+
+def _of_calls(calls: CallTally) -> Iterator[Metric]:
+    by = ("operation", "status")
+    ended = _counter("llm_calls", "LLM calls, each attempt one.", labels=by)
+    unpriced = _counter("llm_calls_unpriced", "Those of them whose cost is not known.", labels=by)
+    for metric, counts in ((ended, calls.ended), (unpriced, calls.unpriced)):
+        for labels, count in dict(counts).items():
+            metric.add_metric(labels, count)
+    took = HistogramMetricFamily(
+        "feedback_llm_call_duration_seconds", "How long LLM calls took, failed ones included.", labels=("operation",)
+    )
+    names = [*map(str, BOUNDS), "+Inf"]
+    for operation, durations in dict(calls.durations).items():
+        sums = accumulate(tuple(durations.classes))
+        took.add_metric((operation,), list(zip(names, sums, strict=True)), durations.seconds)
+    yield from (ended, unpriced, took)
+
+
+def _of_consumer(figures: ConsumerFigures) -> Iterator[Metric]:
+    progress = figures.progress
+    yield _counter("llm_call_events_stored", "LLM-call events that became new rows.", progress.stored)
+    yield _counter("llm_call_events_repeated", "LLM-call events whose rows were there already.", progress.repeated)
+    yield _counter("outages_waited_out", "How often the database or Kafka was waited for.", progress.outages)
+    yield _gauge("store_waiting", "1 while the database does not answer.", float(progress.waits_for_store))
+    yield _gauge("batch_age_seconds", "Age of the batch under way; 0 where there is none.", progress.batch_seconds)
+
+
+def _of_dead_letters(tally: DeadLetterTally) -> Iterator[Metric]:
+    letters = _counter("dead_letters", "Dead letters published, repeats included.", labels=("reason",))
+    for reason, count in dict(tally.by_reason).items():
+        letters.add_metric((reason,), count)
+    yield letters
+    yield _gauge(
+        "dead_letter_waiting_seconds",
+        "How long the oldest dead letter has waited for Kafka's acknowledgement; 0 where none does.",
+        tally.waiting_seconds,
+    )
+
+
+def _of_lag(lag: LagWatch) -> Iterator[Metric]:
+    place = ("topic", "partition")
+    behind = _gauge("consumer_lag", "Messages of a partition that the group has not finished.", labels=place)
+    deleted = _gauge(
+        "consumer_deleted_unread_messages",
+        "Messages that were deleted before the group had finished them; the most within an hour.",
+        labels=place,
+    )
+    for one in lag.latest:
+        behind.add_metric((one.topic, str(one.partition)), one.lag)
+        count, _ = lag.lost.get((one.topic, one.partition), (0, 0.0))
+        deleted.add_metric((one.topic, str(one.partition)), count)
+    yield from (behind, deleted)
+    yield _gauge("consumer_lag_age_seconds", "How long ago Kafka last told the lag.", lag.age_seconds)
+
+
+def _gauge(
+    name: str, told: str, value: float | None = None, labels: tuple[str, ...] | None = None
+) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"feedback_{name}", told, value, labels)
+
+
+def _counter(
+    name: str, told: str, value: float | None = None, labels: tuple[str, ...] | None = None
+) -> CounterMetricFamily:
+    return CounterMetricFamily(f"feedback_{name}", told, value, labels)

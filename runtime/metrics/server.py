@@ -1,0 +1,65 @@
+"""Answers scrapes from a thread of its own: the event loop is neither held up by them nor needed for them."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from prometheus_client import CollectorRegistry, start_http_server
+
+from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.lag_watch import LagWatch
+from domain.errors import UserError
+from runtime.metrics.collector import registry_of
+from runtime.metrics.figures import ConsumerFigures, WorkerFigures
+from runtime.metrics.pulse import Pulse
+
+logger = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def watched(
+    figures: WorkerFigures | ConsumerFigures,
+    connection: KafkaConnection,
+    group_id: str,
+    topics: Sequence[str],
+    address: tuple[str, int],
+) -> AsyncIterator[None]:
+    """Serve the metrics of this process at /metrics until the end of the block.
+
+    Args:
+        figures: what the process does.
+        connection, group_id, topics: whose lag is told, and where.
+        address: host and port to listen on.
+
+    Raises:
+        UserError: the address cannot be listened on.
+    """
+    lag, pulse = LagWatch(connection, group_id, topics), Pulse()
+    async with _listening(registry_of(figures, lag, pulse), *address):
+        looking = [asyncio.create_task(lag.run()), asyncio.create_task(pulse.run())]
+        try:
+            yield
+        finally:
+            for task in looking:
+                task.cancel()
+            await asyncio.gather(*looking, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _listening(registry: CollectorRegistry, host: str, port: int) -> AsyncIterator[None]:
+    try:
+        # In a thread: the library asks the name service about the host.
+        server, thread = await asyncio.to_thread(start_http_server, port, host, registry)
+    except OSError as error:
+        raise UserError(
+            f"The metrics cannot be served on {host}:{port} ({error.strerror or type(error).__name__}).",
+            "Free that port, or choose another one in METRICS_PORT; METRICS_HOST must be an address of this machine.",
+        ) from error
+    logger.info("metrics at http://%s:%d/metrics", host, server.server_port)
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(server.shutdown)
+        server.server_close()
+        thread.join(1)

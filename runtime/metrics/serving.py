@@ -1,0 +1,30 @@
+"""Whether metrics are served: only where METRICS_PORT asks for them, and only then is the library imported."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+from adapters.kafka.connection import KafkaConnection
+from runtime.metrics.figures import ConsumerFigures, WorkerFigures
+from runtime.settings import Settings
+
+
+@asynccontextmanager
+async def serving_metrics(
+    settings: Settings,
+    figures: WorkerFigures | ConsumerFigures,
+    connection: KafkaConnection,
+    group_id: str,
+    topics: Sequence[str],
+) -> AsyncIterator[None]:
+    """Serve this process's metrics, and the lag of its group on its topics, until the end of the block.
+
+    Raises:
+        UserError: METRICS_HOST and METRICS_PORT cannot be listened on.
+    """
+    if not settings.metrics_port:
+        yield
+        return
+    from runtime.metrics.server import watched
+
+    async with watched(figures, connection, group_id, topics, (settings.metrics_host, settings.metrics_port)):
+        yield

@@ -1,0 +1,104 @@
+"""The provider of a case: the local one, with an entry for each request that it saw."""
+
+import asyncio
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from time import monotonic
+from typing import Any
+
+from aiohttp import web
+
+from tests.chaos.evidence import Served
+from tests.llm_answers import read_system
+from tests.llm_behaviours import Behaviour
+from tests.llm_server import LLMServer
+
+_SUBJECT = re.compile(r"\[#(.+?)#\]")
+
+
+def mark(subject: str) -> str:
+    """What the text of an input carries so that the provider knows whose it is."""
+    return f"[#{subject}#]"
+
+
+@dataclass
+class _Entry:
+    subject: str
+    task: str
+    began: float
+    ended: float | None = None
+    status: int | None = None
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cost_usd: Decimal = Decimal(0)
+
+
+class Ledger(LLMServer):
+    """Counts each request by whose it is; and can hold them all, or be made to fail all.
+
+    Attributes:
+        gate: while it is not set, nobody is answered.
+        latency: seconds before each answer.
+        failing: an HTTP status that everybody gets instead of an answer; None for none.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latency = 0.0
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.failing: int | None = None
+        self._entries: list[_Entry] = []
+        self._billed: tuple[int, int, Decimal] = (0, 0, Decimal(0))
+        self._asked = asyncio.Condition()
+
+    def served(self) -> tuple[Served, ...]:
+        """All requests so far, in the order in which they came."""
+        return tuple(Served(**vars(entry)) for entry in self._entries)
+
+    @property
+    def asked(self) -> int:
+        """How many requests came so far."""
+        return len(self._entries)
+
+    @property
+    def under_way(self) -> int:
+        """How many are being answered now."""
+        return self.tally.in_flight
+
+    async def until_asked(self, count: int, seconds: float = 60) -> None:
+        """Return once so many requests have come in all."""
+        async with asyncio.timeout(seconds), self._asked:
+            await self._asked.wait_for(lambda: len(self._entries) >= count)
+
+    async def _respond(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        messages = body["messages"]
+        user = next(message["content"] for message in messages if message["role"] == "user")
+        found = _SUBJECT.search(user)
+        entry = _Entry(found[1] if found else "?", read_system(messages[0]["content"]).task, monotonic())
+        self._entries.append(entry)
+        async with self._asked:
+            self._asked.notify_all()
+        try:
+            await self.gate.wait()
+            if self.latency:
+                await asyncio.sleep(self.latency)
+            if self.failing is not None:
+                response: web.StreamResponse = web.json_response({"error": {"message": "no"}}, status=self.failing)
+            else:
+                self._billed = (0, 0, Decimal(0))
+                response = await super()._respond(request, body)
+                # No await between the bill and here: the last one is this request's.
+                entry.input_tokens, entry.output_tokens, entry.cost_usd = self._billed
+                self._billed = (0, 0, Decimal(0))
+            entry.status = response.status
+        finally:
+            entry.ended = monotonic()
+        return response
+
+    def _bill(self, usage: dict[str, Any] | None, odd: dict[str, Behaviour]) -> None:
+        before = self.tally.input_tokens, self.tally.output_tokens, self.tally.cost_usd
+        super()._bill(usage, odd)
+        after = self.tally.input_tokens, self.tally.output_tokens, self.tally.cost_usd
+        self._billed = after[0] - before[0], after[1] - before[1], after[2] - before[2]

@@ -1,0 +1,107 @@
+"""What a run of cases comes to: a table for people, lines of JSON for keeping, and a last line for scripts."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tests.chaos.checker import Verdict
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one case ended.
+
+    Attributes:
+        verdict: None where the case itself failed; `failure` says how.
+        recovery: seconds until work went on, by what was broken.
+        seconds: how long it took in all.
+    """
+
+    name: str
+    verdict: Verdict | None
+    failure: str
+    recovery: dict[str, list[float]] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> bool:
+        """Whether it did all that it was to do, and no invariant was broken."""
+        return self.verdict is not None and self.verdict.passed and not self.failure
+
+    def figures(self) -> dict[str, Any]:
+        """For a line of JSON."""
+        told: dict[str, Any] = {"case": self.name, "passed": self.passed, "seconds": round(self.seconds, 1)}
+        if self.verdict is not None:
+            told |= {
+                "inputs": self.verdict.inputs,
+                "lost": self.verdict.lost,
+                "doubled": self.verdict.doubled,
+                "repeats": self.verdict.repeats,
+                "allowed_repeats": self.verdict.allowed_repeats,
+                "dead_letters": dict(self.verdict.dead_letters),
+                "calls": self.verdict.calls,
+                "missing_calls": self.verdict.missing_calls,
+            }
+        return told | {"recovery": self.recovery, "problems": self.problems()}
+
+    def problems(self) -> list[str]:
+        """What went wrong, a sentence each."""
+        broken = [] if self.verdict is None else [f"{v.invariant}: {v.sentence}" for v in self.verdict.violations]
+        return ([self.failure] if self.failure else []) + broken
+
+
+def show(console: Console, outcome: Outcome) -> None:
+    """A line for a case that has just ended, and its problems."""
+    told = outcome.figures()
+    mark = "[green]ok  [/]" if outcome.passed else "[red]FAIL[/]"
+    counted = " ".join(f"{name}={told[name]}" for name in ("inputs", "lost", "doubled", "repeats") if name in told)
+    recovered = f"  {told_of(outcome.recovery)}" if outcome.recovery else ""
+    console.print(f"{mark} {outcome.name}  {counted}{recovered}  ({outcome.seconds:.0f} s)", highlight=False)
+    for problem in outcome.problems():
+        console.print(f"       {problem}", highlight=False, markup=False, soft_wrap=True)
+
+
+def told_of(recovery: Mapping[str, Sequence[float]]) -> str:
+    """`restarted 4.2 (4.1..4.8) s`: the median and the range, for each thing that was broken."""
+    return ", ".join(
+        f"{what} {median(seconds):.1f} ({min(seconds):.1f}..{max(seconds):.1f}) s" for what, seconds in recovery.items()
+    )
+
+
+def table(outcomes: Sequence[Outcome]) -> Table:
+    """All cases with their figures."""
+    made = Table(title="What was broken, and what came of it", title_justify="left")
+    made.add_column("case", no_wrap=True)
+    for column in ("inputs", "lost", "doubled", "repeats", "allowed", "letters", "calls", "s"):
+        made.add_column(column, justify="right")
+    made.add_column("work went on after")
+    for outcome in outcomes:
+        verdict = outcome.verdict
+        counted = ["-"] * 7
+        if verdict is not None:
+            figures = (verdict.inputs, verdict.lost, verdict.doubled, verdict.repeats, verdict.allowed_repeats)
+            counted = [*map(str, figures), str(sum(verdict.dead_letters.values())), str(verdict.calls)]
+        recovered = told_of(outcome.recovery)
+        name = outcome.name if outcome.passed else f"[red]{outcome.name}[/]"
+        made.add_row(name, *counted, f"{outcome.seconds:.0f}", recovered)
+    return made
+
+
+def keep(file: Path, outcomes: Sequence[Outcome], seed: int) -> None:
+    """Write the figures down, a line of JSON for each case."""
+    lines = [json.dumps(outcome.figures() | {"seed": seed}) for outcome in outcomes]
+    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def last_line(outcomes: Sequence[Outcome], seed: int) -> str:
+    """For scripts."""
+    verdicts = [outcome.verdict for outcome in outcomes if outcome.verdict is not None]
+    lost, doubled, repeats = (sum(getattr(v, name) for v in verdicts) for name in ("lost", "doubled", "repeats"))
+    passed = sum(outcome.passed for outcome in outcomes)
+    return f"chaos: cases={len(outcomes)} passed={passed} lost={lost} doubled={doubled} repeats={repeats} seed={seed}"

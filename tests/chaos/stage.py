@@ -1,0 +1,292 @@
+"""What a case has in hand: a system on real servers, ways to break it, and a record of all that was done to it."""
+
+import asyncio
+import contextlib
+import secrets
+import signal
+from collections.abc import AsyncIterator, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from random import Random
+from time import monotonic, time
+
+import asyncpg
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
+
+from adapters.postgres.engine import DatabaseSettings
+from adapters.postgres.migrate import migrate
+from schemas.topics import FRAMEWORKS
+from tests import services
+from tests.builders import a_framework
+from tests.chaos.evidence import Disturbance, Input, Partition, Snapshot, Vitals
+from tests.chaos.ground import Ground
+from tests.chaos.inputs import Inputs
+from tests.chaos.ledger import Ledger
+from tests.chaos.members import Member, a_port
+from tests.chaos.sightings import Sightings, following
+from tests.integration.system_support import eventually
+from tests.llm_server import running_llm_server
+
+_WARM_UP = 200
+
+
+@dataclass
+class Stage:
+    """One case's stage; see `a_stage`.
+
+    Attributes:
+        group: the workers' consumer group; it names the case's records, too.
+        database: the URL of the case's own database.
+        random: the only source of chance, so that a seed repeats a case.
+        in_flight: inputs that one worker may work on at a time.
+        key: the provider's key, which must be seen nowhere.
+        disturbances, samples: what was done, and how things stood each second.
+        sampling: whether samples are taken now; not while the broker is away.
+        recovery: seconds until work went on, by what was broken.
+        outcome_may_change: see `Evidence`.
+        foreign_calls: call ids that the case itself published.
+        vitals: process id and vitals of members, as they were once warmed up.
+        texts: what else people could read of the case, by name.
+    """
+
+    group: str
+    home: Path
+    ground: Ground
+    database: str
+    ledger: Ledger
+    sightings: Sightings
+    inputs: Inputs
+    admin: AIOKafkaAdminClient
+    random: Random
+    stack: AsyncExitStack
+    in_flight: int = 32
+    key: str = field(default_factory=lambda: f"sk-{secrets.token_hex(12)}")
+    members: dict[str, Member] = field(default_factory=dict)
+    disturbances: list[Disturbance] = field(default_factory=list)
+    samples: list[Snapshot] = field(default_factory=list)
+    sampling: bool = True
+    recovery: dict[str, list[float]] = field(default_factory=dict)
+    outcome_may_change: bool = False
+    foreign_calls: set[str] = field(default_factory=set)
+    vitals: dict[str, tuple[int, Vitals]] = field(default_factory=dict)
+    texts: dict[str, str] = field(default_factory=dict)
+
+    # processes
+
+    async def worker(self, name: str = "worker", *, joined: bool = True, **settings: object) -> Member:
+        """Start a worker; settings beyond the usual ones by their variables' names, None to leave one out."""
+        usual: dict[str, object] = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.ground.kafka.bootstrap_servers,
+            "WORKER_GROUP": self.group,
+            "WORKER_INSTANCE_ID": f"{self.group}-{name}",
+            "MAX_IN_FLIGHT": self.in_flight,
+            "LLM_MODEL": "openai/gpt-4o-mini",
+            "LLM_API_BASE": self.ledger.base_url,
+            "LLM_API_KEY": self.key,
+            "FRAMEWORK_WAIT_SECONDS": 5,
+            # Single cases make nothing but bad inputs; the one about halting sets its own.
+            "DEAD_LETTER_SHARE": 1,
+        }
+        return await self._member(name, "worker", usual | settings, joined)
+
+    async def consumer(self, name: str = "consumer", *, joined: bool = True, **settings: object) -> Member:
+        """Start a consumer of LLM calls."""
+        usual: dict[str, object] = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.ground.kafka.bootstrap_servers,
+            "CONSUMER_GROUP": f"{self.group}-calls",
+            "CONSUMER_INSTANCE_ID": f"{self.group}-{name}",
+            "DATABASE_URL": self.database,
+        }
+        return await self._member(name, "consumer", usual | settings, joined)
+
+    async def _member(self, name: str, command: str, settings: dict[str, object], joined: bool) -> Member:
+        port = a_port()
+        given = {variable: value for variable, value in settings.items() if value is not None} | {"METRICS_PORT": port}
+        in_flight = int(str(given.get("MAX_IN_FLIGHT", 0)))
+        member = self.members[name] = Member(name, command, given, self.home, in_flight, self.stack, port)
+        await member.start(joined=joined)
+        return member
+
+    async def system(self, workers: int = 1) -> list[Member]:
+        """A consumer and so many workers, all at work."""
+        names = ["worker"] if workers == 1 else [f"worker-{number}" for number in range(1, workers + 1)]
+        started = await asyncio.gather(self.consumer(), *(self.worker(name) for name in names))
+        return list(started[1:])
+
+    @property
+    def workers(self) -> list[Member]:
+        """Those that run."""
+        return [member for member in self.members.values() if member.command == "worker" and member.alive]
+
+    async def warm_up(self, count: int = _WARM_UP) -> None:
+        """Answer so many records; what the members hold then is what they must come back to."""
+        await self.answered(await self.inputs.publish(count))
+        for name, member in self.members.items():
+            if member.alive:
+                self.vitals[name] = (member.pid, await member.vitals())
+
+    # waits
+
+    async def answered(self, inputs: Iterable[Input] | None = None, seconds: float = 120) -> None:
+        """Return once each of these inputs (all by default) has its outcomes."""
+        events = None if inputs is None else {given.event_id for given in inputs}
+        open_ = self.sightings.open
+        try:
+            await self.sightings.until(lambda: events.isdisjoint(open_) if events else not open_, seconds)
+        except TimeoutError:
+            raise AssertionError(f"{len(open_)} inputs have no outcome after {seconds:.0f} s") from None
+
+    def uncommitted(self) -> int:
+        """Inputs with all of their outcomes that were not committed when things were last looked at."""
+        committed, open_ = self.samples[-1].committed, self.sightings.open
+        done = (given.place for given in self.inputs.sent if given.event_id not in open_)
+        return sum(place[2] >= committed.get(place[:2], 0) for place in done)
+
+    async def outcomes(self, count: int, seconds: float = 120) -> None:
+        """Return once so many results and dead letters have come in all, repeats among them."""
+        came = self.sightings
+        await came.until(lambda: len(came.results) + len(came.letters) >= count, seconds)
+
+    async def moving_again(
+        self, what: str, partitions: Iterable[Partition], since: float, seconds: float = 180
+    ) -> float:
+        """Seconds from `since` (time of day) until each of the partitions that has open inputs has a new outcome.
+
+        By the broker's times of the outcomes; kept in `recovery`.
+        """
+        open_ = self.sightings.open
+        wanted = set(partitions) & {given.place[:2] for given in self.inputs.sent if given.event_id in open_}
+        assert wanted, "nothing is open there: whether work goes on cannot be seen"
+        first: dict[Partition, float] = {}
+
+        def all_moved() -> bool:
+            for place, moment in self.sightings.latest.items():
+                if moment > since and place[:2] in wanted:
+                    first.setdefault(place[:2], moment)
+            return wanted <= set(first)
+
+        await self.sightings.until(all_moved, seconds)
+        taken = round(max(first.values()) - since, 2)
+        self.recovery.setdefault(what, []).append(taken)
+        return taken
+
+    async def settled(self, seconds: float = 120) -> None:
+        """Return once everything has its outcome, every call its row or dead letter, and all of it is committed."""
+        await self.answered(seconds=seconds)
+        await self.sightings.caught_up()
+        await eventually(self._all_committed, seconds)
+        if any(member.command == "consumer" for member in self.members.values()):
+            await eventually(partial(self._all_committed_of, f"{self.group}-calls", {"llm.calls"}), seconds)
+        await self.sightings.caught_up()
+
+    async def _all_committed(self) -> bool:
+        return await self._all_committed_of(self.group, {given.place[0] for given in self.inputs.sent} - {"llm.calls"})
+
+    async def _all_committed_of(self, group: str, topics: set[str]) -> bool:
+        try:
+            offsets = await self.admin.list_consumer_group_offsets(group)
+        except KafkaError:  # the broker is not back yet, or has not made its coordinator
+            return False
+        committed = {(tp.topic, tp.partition): at.offset for tp, at in offsets.items()}
+        ends = await self.sightings.ends_of(*topics)
+        return all(max(committed.get(place, begin), begin) >= end for place, (begin, end) in ends.items())
+
+    # the record of what was done
+
+    async def snapshot(self) -> Snapshot:
+        """How things stand now; kept as a sample."""
+        offsets = await self.admin.list_consumer_group_offsets(self.group)
+        committed = {(tp.topic, tp.partition): at.offset for tp, at in offsets.items() if at.offset >= 0}
+        taken = Snapshot(monotonic(), committed, await self.sightings.ends())
+        self.samples.append(taken)
+        return taken
+
+    async def sample(self) -> None:
+        """Take a snapshot each second, for as long as the case runs."""
+        while True:
+            if self.sampling:
+                with contextlib.suppress(KafkaError, TimeoutError):
+                    await asyncio.wait_for(self.snapshot(), 5)
+            await asyncio.sleep(1)
+
+    async def disturbed(self, kind: str, what: str, members: Iterable[Member], began: float) -> None:
+        """Write down that work of these members may be done again from here on."""
+        in_flight = sum(member.in_flight for member in members)
+        try:
+            then = await asyncio.wait_for(self.snapshot(), 10)
+        except (KafkaError, TimeoutError):
+            then = self.samples[-1]
+        self.disturbances.append(Disturbance(kind, what, in_flight, then, began, monotonic()))
+
+    # faults
+
+    async def kill(self, member: Member) -> float:
+        """SIGKILL; returns the time of day."""
+        began, moment = monotonic(), time()
+        member.send(signal.SIGKILL)
+        await member.ended()
+        await self.disturbed("kill", f"SIGKILL of {member.name}", [member], began)
+        return moment
+
+    async def stop(self, member: Member, seconds: float = 90) -> int:
+        """SIGTERM; returns the exit code. What did not finish within its drain is redelivered."""
+        began = monotonic()
+        member.send(signal.SIGTERM)
+        code = await member.ended(seconds)
+        await self.disturbed("stop", f"SIGTERM of {member.name}", [member], began)
+        return code
+
+    async def fault(self, what: str, members: Iterable[Member] | None = None) -> None:
+        """Write down a fault that begins now, after which members (all workers by default) may repeat work."""
+        await self.disturbed("fault", what, self.workers if members is None else members, monotonic())
+
+
+@asynccontextmanager
+async def a_stage(ground: Ground, home: Path, random: Random) -> AsyncIterator[Stage]:
+    """A cleared ground, a database of the case's own, a provider, and nobody at work yet; all is gone at the end."""
+    await ground.clear()
+    group = f"chaos-{secrets.token_hex(4)}"
+    bootstrap, framework = ground.kafka.bootstrap_servers, a_framework()
+    async with (
+        AsyncExitStack() as stack,
+        services.new_database(ground.postgres.url) as database,
+        running_llm_server(Ledger()) as ledger,
+        following(bootstrap) as sightings,
+        AIOKafkaProducer(
+            bootstrap_servers=bootstrap,
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=2,
+            request_timeout_ms=300_000,
+            max_request_size=16 * 2**20,
+            compression_type="gzip",
+        ) as producer,
+        AsyncExitStack() as processes,
+    ):
+        assert isinstance(ledger, Ledger)
+        await migrate(DatabaseSettings(url=database))
+        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+        await admin.start()
+        stack.push_async_callback(admin.close)
+        await producer.send_and_wait(FRAMEWORKS.name, framework.to_bytes(), key=framework.key.encode())
+        inputs = Inputs(producer, sightings, group, f"canary-{secrets.token_hex(8)}")
+        stage = Stage(group, home, ground, database, ledger, sightings, inputs, admin, random, processes)
+        sampling = asyncio.create_task(stage.sample())
+        try:
+            yield stage
+        finally:
+            sampling.cancel()
+            await asyncio.gather(sampling, return_exceptions=True)
+
+
+async def fetch(database: str, query: str) -> list[asyncpg.Record]:
+    """Rows of a query, on a connection of its own."""
+    connection = await asyncpg.connect(database)
+    try:
+        return await connection.fetch(query)
+    finally:
+        await connection.close()

@@ -1,0 +1,258 @@
+"""Metrics: their names, what they say, where they are served, and that the alarms and the runbook know them."""
+
+import asyncio
+import re
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.lag_watch import LagWatch
+from consumers.batches import BatchSettler
+from domain.delivery.dead_letters import DeadLetters, Failure
+from domain.delivery.reasons import REASONS
+from domain.errors import (
+    BrokerUnavailableError,
+    NotJSONError,
+    ProviderUnavailableError,
+    SinkUnavailableError,
+    UserError,
+)
+from domain.lag import PartitionLag
+from domain.llm.breaker import CircuitBreaker
+from domain.ports import BatchOutcome
+from runtime.metrics.collector import STATES, registry_of
+from runtime.metrics.figures import ConsumerFigures, WorkerFigures
+from runtime.metrics.pulse import Pulse
+from runtime.metrics.server import watched
+from tests.builders import a_message
+from tests.fakes import FakeClock, FakePublisher
+from tests.usage_support import llm_call
+
+ROOT = Path(__file__).parents[3]
+NOWHERE = KafkaConnection("127.0.0.1:1")
+ALERTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "docs" / "alerts.yml").read_text())["groups"][0]["rules"]
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+FOREIGN = {"up", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"}
+LABELS = {"topic", "partition", "state", "reason", "operation", "status", "le"}
+
+
+class Page:
+    """What a scrape of a process's figures says; a sample by its name and labels, as PromQL writes them."""
+
+    def __init__(self, figures: WorkerFigures | ConsumerFigures) -> None:
+        self.lag = LagWatch(NOWHERE, "group", ["feedback.records"])
+        self._registry = registry_of(figures, self.lag, Pulse())
+
+    def text(self) -> str:
+        return generate_latest(self._registry).decode()
+
+    def samples(self) -> Iterator[Any]:
+        for family in text_string_to_metric_families(self.text()):
+            yield from family.samples
+
+    def __getitem__(self, name: str) -> float:
+        [wanted] = [sample for family in text_string_to_metric_families(f"{name} 0\n") for sample in family.samples]
+        [found] = [s.value for s in self.samples() if (s.name, s.labels) == (wanted.name, wanted.labels)]
+        return found
+
+    def names(self) -> set[str]:
+        return {sample.name for sample in self.samples()}
+
+
+@pytest.fixture
+async def pages() -> list[Page]:
+    """Of a worker and a consumer that have done nothing, but know their lag."""
+    pages = [Page(WorkerFigures()), Page(ConsumerFigures())]
+    for page in pages:
+        page.lag.note([PartitionLag("feedback.records", 0, None, 0, 0)])
+    return pages
+
+
+async def test_all_is_there_from_the_start_and_no_label_could_hold_an_id(pages):
+    for page in pages:
+        assert {label for sample in page.samples() for label in sample.labels} <= LABELS
+        letters = {sample.labels["reason"]: sample.value for sample in page.samples() if "reason" in sample.labels}
+        assert letters == dict.fromkeys(REASONS, 0)
+        assert page["process_resident_memory_bytes"] > 0
+        assert page["process_open_fds"] > 0
+        assert page["feedback_asyncio_tasks"] >= 1
+        for line in page.text().splitlines():
+            assert not line.startswith("# HELP") or len(line.split(" ", 3)[3]) > 10, line
+        ours = {name for name in page.names() if not name.startswith("process_")}
+        assert all(name.startswith("feedback_") for name in ours)
+
+
+async def test_a_worker_tells_of_its_inputs_its_calls_its_breaker_and_its_lag():
+    figures = WorkerFigures()
+    page = Page(figures)
+    figures.status.watch(lambda: 7, lambda: 12.5)
+    figures.status.finished, figures.status.cancelled, figures.status.rebalances = 3, 2, 1
+    figures.status.assigned = ("feedback.records/0", "feedback.records/1")
+    figures.calls.count("summarize", "ok", 0.02, priced=True)
+    figures.calls.count("summarize", "ok", 1000.0, priced=False)
+    figures.calls.count("summarize", "error", 0.05, priced=False)
+    page.lag.note(PartitionLag("feedback.records", number, at, 5, 20) for number, at in enumerate((12, 3)))
+
+    assert page["feedback_inputs_in_flight"] == 7
+    assert page["feedback_oldest_unfinished_seconds"] == 12.5
+    assert page["feedback_inputs_finished_total"] == 3
+    assert page["feedback_inputs_cancelled_total"] == 2
+    assert page["feedback_rebalances_total"] == 1
+    assert page["feedback_partitions_assigned"] == 2
+    assert page['feedback_llm_calls_total{operation="summarize",status="ok"}'] == 2
+    assert page['feedback_llm_calls_total{operation="assign_codes",status="ok"}'] == 0
+    assert page['feedback_llm_calls_unpriced_total{operation="summarize",status="ok"}'] == 1
+    took = 'feedback_llm_call_duration_seconds_bucket{{operation="summarize",le="{}"}}'
+    assert [page[took.format(bound)] for bound in ("0.01", "0.025", "0.05", "300.0", "+Inf")] == [0, 1, 2, 2, 3]
+    assert page['feedback_llm_call_duration_seconds_sum{operation="summarize"}'] == pytest.approx(1000.07)
+    assert page['feedback_consumer_lag{topic="feedback.records",partition="0"}'] == 8
+    assert page['feedback_consumer_lag{topic="feedback.records",partition="1"}'] == 15
+    assert page['feedback_consumer_deleted_unread_messages{topic="feedback.records",partition="1"}'] == 2
+
+
+def test_what_was_deleted_unread_is_told_for_an_hour_though_the_group_moves_on_at_once():
+    clock = FakeClock()
+    watch = LagWatch(NOWHERE, "group", ["t"], clock)
+    for committed in (2, 4, 9):
+        watch.note([PartitionLag("t", 0, committed, 5, 20), PartitionLag("t", 1, 6, 5, 20)])
+        clock.advance(10)
+    assert {place: count for place, (count, _) in watch.lost.items()} == {("t", 0): 3}
+    clock.advance(3600)
+    assert watch.age_seconds == 3610
+    watch.note(watch.latest)
+    assert watch.lost == {}
+
+
+async def test_the_breaker_is_in_one_of_its_states():
+    clock = FakeClock()
+    figures = WorkerFigures(breaker=CircuitBreaker(clock=clock))
+    page = Page(figures)
+
+    def states() -> list[float]:
+        return [page[f'feedback_circuit_breaker_state{{state="{state}"}}'] for state in STATES]
+
+    assert states() == [1, 0, 0]
+    figures.breaker.trip(ProviderUnavailableError("It is down."))
+    assert states() == [0, 1, 0]
+    clock.advance(2)
+    probe = await figures.breaker.admit()
+    assert states() == [0, 0, 1]
+    figures.breaker.answered(probe)
+    assert states() == [1, 0, 0]
+
+
+async def test_a_dead_letter_counts_when_kafka_has_it_and_ages_until_then():
+    figures = WorkerFigures()
+    page, publisher = Page(figures), FakePublisher()
+    letters = DeadLetters(publisher, tally=figures.dead_letters)
+    publisher.open.clear()
+    sending = asyncio.create_task(letters.publish(a_message(b"{"), Failure.of(NotJSONError("It is no JSON."))))
+    await asyncio.sleep(0)
+    assert page["feedback_dead_letter_waiting_seconds"] > 0
+    assert page['feedback_dead_letters_total{reason="not_json"}'] == 0
+    publisher.open.set()
+    await sending
+    assert page["feedback_dead_letter_waiting_seconds"] == 0
+    assert page['feedback_dead_letters_total{reason="not_json"}'] == 1
+
+    def refuse(message: object) -> None:
+        raise BrokerUnavailableError("Kafka is away.")
+
+    publisher.refuse = refuse
+    with pytest.raises(BrokerUnavailableError):
+        await letters.publish(a_message(b"{"), Failure.of(NotJSONError("It is no JSON.")))
+    assert page["feedback_dead_letter_waiting_seconds"] == 0
+    assert page['feedback_dead_letters_total{reason="not_json"}'] == 1
+
+
+async def test_a_consumer_tells_that_it_waits_for_the_database_and_what_became_of_the_batch():
+    figures = ConsumerFigures()
+    page = Page(figures)
+    while_waiting: list[float] = []
+
+    class Sink:
+        tries = 0
+
+        async def write(self, batch: Any) -> BatchOutcome:
+            self.tries += 1
+            if self.tries == 1:
+                raise SinkUnavailableError("The database is away.")
+            return BatchOutcome(len(batch) - 1)
+
+    async def pause(seconds: float) -> None:
+        while_waiting.extend([page["feedback_store_waiting"], page["feedback_batch_age_seconds"]])
+
+    settler = BatchSettler(Sink(), FakePublisher(), figures.progress, pause)
+    values = (llm_call().to_bytes(), llm_call().to_bytes(), b"{")
+    await settler.settle([a_message(value, topic="llm.calls") for value in values])
+
+    waited, age = while_waiting
+    assert waited == 1
+    assert age > 0
+    assert page["feedback_store_waiting"] == page["feedback_batch_age_seconds"] == 0
+    assert page["feedback_llm_call_events_stored_total"] == page["feedback_llm_call_events_repeated_total"] == 1
+    assert page["feedback_outages_waited_out_total"] == 1
+    assert page['feedback_dead_letters_total{reason="not_json"}'] == 1
+
+
+async def test_a_loop_that_stands_still_is_late_while_it_does_and_for_a_while_after():
+    now = 100.0
+    pulse = Pulse(lambda: now)
+    assert pulse.lag_seconds == 0
+    beating = asyncio.create_task(pulse.run())
+    await asyncio.sleep(0)
+    now = 107.5
+    assert pulse.lag_seconds == pytest.approx(7.0)
+    beating.cancel()
+
+
+async def test_it_is_served_beside_the_loop_and_gone_at_the_end():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(UserError, match=str(port)) as caught:
+            async with watched(WorkerFigures(), NOWHERE, "group", ("topic",), ("127.0.0.1", port)):
+                pass
+        assert "METRICS_PORT" in caught.value.remedy
+    async with watched(WorkerFigures(), NOWHERE, "group", ("topic",), ("127.0.0.1", port)):
+        page = httpx.get(f"http://127.0.0.1:{port}/metrics")  # noqa: ASYNC210 - the loop shall stand still
+        assert "feedback_inputs_in_flight 0.0" in page.text
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"http://127.0.0.1:{port}/metrics")  # noqa: ASYNC210
+
+
+async def test_the_alarms_ask_for_metrics_that_there_are(pages):
+    known = {name for page in pages for name in page.names()} | FOREIGN
+    for rule in ALERTS:
+        asked = set(re.findall(r"\b(?:feedback|process|node)_\w+|\bup\b", rule["expr"]))
+        assert asked, rule["alert"]
+        assert asked <= known, rule["alert"]
+        for reason in re.findall(r'reason="(\w+)"', rule["expr"]):
+            assert reason in REASONS
+        for state in re.findall(r'state="(\w+)"', rule["expr"]):
+            assert state in STATES
+    for name in re.findall(r"\bfeedback_\w+", RUNBOOK):
+        assert name in known
+
+
+def test_each_alarm_has_its_section_and_each_section_its_alarm():
+    named = [rule["alert"] for rule in ALERTS]
+    sections = re.split(r"(?m)^## ", RUNBOOK)[1:]
+    assert [section.partition("\n")[0] for section in sections] == named
+    for rule, section in zip(ALERTS, sections, strict=True):
+        assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
+        parts = re.findall(r"(?m)^- \*\*(.+?):\*\*", section)
+        assert parts == ["Alarm", "Means", "Look", "Do", "Over when"], rule["alert"]
+    assert set(re.findall(r"\]\(#(\w+)\)", RUNBOOK)) <= {name.lower() for name in named}
+
+
+def test_the_runbook_says_what_each_reason_asks_for():
+    rows = [line.split("|")[1] for line in RUNBOOK.splitlines() if line.startswith("| `")]
+    assert sorted(re.findall(r"`(\w+)`", "".join(rows))) == sorted(REASONS)
