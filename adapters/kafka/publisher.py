@@ -11,6 +11,7 @@ from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     KafkaError,
     MessageSizeTooLargeError,
+    ProducerClosed,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
 )
@@ -203,6 +204,9 @@ async def _close(producer: AIOKafkaProducer) -> None:
             sender.cancel()
             await asyncio.wait({sender}, timeout=1)
         await producer.client.close()
+    # A send that waited for room in the queue may have got it after the queue was emptied for the last time: nothing
+    # would ever come of it, nor of those behind it. They fail, and so are sent by the successor.
+    producer._message_accumulator.fail_all(ProducerClosed())
 
 
 def _too_large(message: OutboundMessage) -> TooLargeError:

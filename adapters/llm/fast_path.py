@@ -117,14 +117,18 @@ class FastPathModel:
         if (response.content_length or 0) > self._max_body_bytes:
             response.close()
             raise too_long(self._max_body_bytes, response.status)
-        chunks, left = [], self._max_body_bytes
-        async for chunk in response.content.iter_any():
-            left -= len(chunk)
-            if left < 0:
-                response.close()
-                raise too_long(self._max_body_bytes, response.status)
-            chunks.append(chunk)
-        return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        chunks: list[bytes] = []
+        left = self._max_body_bytes
+        try:
+            async for chunk in response.content.iter_any():
+                left -= len(chunk)
+                if left < 0:
+                    response.close()
+                    raise too_long(self._max_body_bytes, response.status)
+                chunks.append(chunk)
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        finally:
+            chunks.clear()  # an error keeps this frame for as long as somebody keeps the error
 
     def _completion(self, raw: bytes, status: int) -> Completion:
         try:

@@ -113,6 +113,8 @@ class RecordingModel:
                 event = _event(self, attempt, outcome, began, seconds)
                 self._tally.count(event.operation, event.status, seconds, priced=event.cost_usd is not None)
                 self._publish(event, attempt)
+            # It holds this frame: a circle that the garbage collector, which seldom looks, would keep with the answer.
+            outcome.error = None
 
     async def aclose(self) -> None:
         """Wait for the acknowledgement of all events so far; those without one after `close_seconds` are given up.

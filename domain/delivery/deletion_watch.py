@@ -26,10 +26,12 @@ class DeletionWatch(Generic[P]):
         self._beginning = beginning
         self._count = count
         self._deletions: Deletions[P] = Deletions()
+        self._roused = asyncio.Event()
 
     def assigned(self, committed: Mapping[P, int | None]) -> None:
         """As in `Deletions`."""
         self._deletions.assigned(committed)
+        self._roused.set()
 
     def revoked(self) -> None:
         """As in `Deletions`."""
@@ -38,13 +40,16 @@ class DeletionWatch(Generic[P]):
     def arrived(self, records: Mapping[P, Sequence[Offset]]) -> None:
         """As in `Deletions`, of several partitions. Costs the same for one message and for hundreds."""
         for partition, messages in records.items():
-            if messages:
-                self._deletions.arrived(partition, messages)
+            if messages and self._deletions.arrived(partition, messages):
+                self._roused.set()
 
     async def run(self) -> None:
-        """Look every `LOOK_SECONDS`, until cancelled."""
+        """Look as soon as there is a suspicion, but once in `LOOK_SECONDS` at most, until cancelled."""
         while True:
+            await self._roused.wait()
             await self.look()
+            if not self._deletions.suspicions():
+                self._roused.clear()
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:

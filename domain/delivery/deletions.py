@@ -93,13 +93,15 @@ class Deletions(Generic[P]):
         self._next.clear()
         self._opened.clear()
 
-    def arrived(self, partition: P, messages: Sequence[Offset]) -> None:
-        """These messages, one at least, are read now, in this order."""
+    def arrived(self, partition: P, messages: Sequence[Offset]) -> bool:
+        """These messages, one at least, are read now, in this order; whether that raises a suspicion."""
         first, last = messages[0].offset, messages[-1].offset
         expected = self._next.get(partition)
         self._next[partition] = last + 1
-        if expected != first or last - first + 1 != len(messages):
-            self._look_closely(partition, expected, messages)
+        if expected == first and last - first + 1 == len(messages):
+            return False
+        self._look_closely(partition, expected, messages)
+        return partition in self._gaps
 
     def suspicions(self) -> list[Suspicion[P]]:
         """What to ask Kafka about: the first offset of each of these partitions."""

@@ -54,16 +54,19 @@ async def all_calls_committed(stage: Stage, seconds: float = 60) -> None:
     await eventually(done, seconds)
 
 
-async def rows_again(stage: Stage, what: str, beyond: int, since: float, seconds: float = 120) -> float:
-    """Seconds from `since` (time of day) until there are more rows than `beyond`; kept in `recovery`."""
+async def rows_beyond(stage: Stage, count: int, seconds: float = 120) -> None:
+    """Return once there are more rows."""
 
     async def more() -> bool:
-        return await row_count(stage) > beyond
+        return await row_count(stage) > count
 
     await eventually(more, seconds)
-    taken = round(time() - since, 2)
-    stage.recovery.setdefault(what, []).append(taken)
-    return taken
+
+
+async def rows_again(stage: Stage, what: str, beyond: int, since: float) -> None:
+    """Wait until there are more rows than `beyond`; seconds from `since` (time of day) are kept in `recovery`."""
+    await rows_beyond(stage, beyond)
+    stage.recovery.setdefault(what, []).append(round(time() - since, 2))
 
 
 def a_proxy(stage: Stage) -> PostgresProxy:

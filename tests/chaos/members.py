@@ -85,6 +85,12 @@ class Member:
         tasks = _TASKS.search(await self.scrape())
         return Vitals(process.memory_info().rss, process.num_fds(), int(float(tasks["count"])) if tasks else None)
 
+    async def told_lag(self, seconds: float = 60) -> None:
+        """Return once it shows its lag: it has opened all connections then, those for its metrics too."""
+        async with asyncio.timeout(seconds):
+            while "feedback_consumer_lag{" not in await self.scrape():
+                await paused(0.5)
+
     async def scrape(self) -> str:
         """Its metrics as it shows them; kept, as nothing that is secret may stand in them."""
         async with httpx.AsyncClient() as client:

@@ -127,6 +127,7 @@ class Stage:
         await self.answered(await self.inputs.publish(count))
         for name, member in self.members.items():
             if member.alive:
+                await member.told_lag()
                 self.vitals[name] = (member.pid, await member.vitals())
 
     # waits
@@ -166,7 +167,7 @@ class Stage:
         def all_moved() -> bool:
             for place, moment in self.sightings.latest.items():
                 if moment > since and place[:2] in wanted:
-                    first.setdefault(place[:2], moment)
+                    first[place[:2]] = min(moment, first.get(place[:2], moment))
             return wanted <= set(first)
 
         await self.sightings.until(all_moved, seconds)
@@ -195,13 +196,16 @@ class Stage:
         ends = await self.sightings.ends_of(*topics)
         return all(max(committed.get(place, begin), begin) >= end for place, (begin, end) in ends.items())
 
+    async def committed(self) -> dict[Partition, int]:
+        """The offsets of the workers' group, where it has any."""
+        offsets = await self.admin.list_consumer_group_offsets(self.group)
+        return {(tp.topic, tp.partition): at.offset for tp, at in offsets.items() if at.offset >= 0}
+
     # the record of what was done
 
     async def snapshot(self) -> Snapshot:
         """How things stand now; kept as a sample."""
-        offsets = await self.admin.list_consumer_group_offsets(self.group)
-        committed = {(tp.topic, tp.partition): at.offset for tp, at in offsets.items() if at.offset >= 0}
-        taken = Snapshot(monotonic(), committed, await self.sightings.ends())
+        taken = Snapshot(monotonic(), await self.committed(), await self.sightings.ends())
         self.samples.append(taken)
         return taken
 

@@ -30,6 +30,10 @@ class FakeSide:
         if message.topic == "missing":
             raise BrokerUnavailableError("no such topic")
 
+    def too_much(self, number: int) -> int:
+        """Bytes, of which every fifth number has more than the narrow topic takes."""
+        return LIMIT + 1 if number % 5 == 0 else 300
+
     async def arrived(self, count: int, topic: str | None = None) -> list[tuple]:
         """The first messages."""
         return [(m.key, m.value, m.headers) for m in self.publisher.acknowledged][:count]
@@ -41,6 +45,10 @@ class RealSide:
     def __init__(self, bootstrap: str, publisher: KafkaPublisher, hasty: KafkaPublisher, topic: str) -> None:
         self.bootstrap, self.publisher, self.hasty = bootstrap, publisher, hasty
         self.topic, self.narrow = topic, f"{topic}.narrow"
+
+    def too_much(self, number: int) -> int:
+        """Bytes, of which every fifth number has more than the narrow topic takes."""
+        return 2000 if number % 5 == 0 else 300
 
     async def arrived(self, count: int, topic: str | None = None) -> list[tuple]:
         """The first messages."""
@@ -100,6 +108,21 @@ async def test_small_messages_arrive_where_no_two_of_them_fit_into_one_batch(sid
     sent = {(b"key %d" % number, b"%d" % number * 200, ((f"h{number}", b"x"),)) for number in range(10, 30)}
     await asyncio.gather(*(side.publisher.publish(OutboundMessage(side.narrow, *parts)) for parts in sent))
     assert set(await side.arrived(len(sent), side.narrow)) == sent
+
+
+async def test_many_that_are_too_large_hold_nobody_up(side):
+    """Each refusal makes the producer a new one, while others still wait for room in its queue."""
+
+    async def send(number: int) -> bool:
+        try:
+            await side.publisher.publish(OutboundMessage(side.narrow, b"%d" % number, b"x" * side.too_much(number)))
+        except TooLargeError:
+            return False
+        return True
+
+    async with asyncio.timeout(40):
+        arrived = await asyncio.gather(*(send(number) for number in range(200)))
+    assert arrived == [number % 5 != 0 for number in range(200)]
 
 
 async def test_what_nobody_takes_is_a_broker_error(side):

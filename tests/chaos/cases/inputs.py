@@ -85,19 +85,19 @@ async def _odd_but_good(stage: Stage) -> None:
     await send(stage, f"{stage.group}-padded", metadata={"padding": padding})
     for number, key in enumerate([None, b"", b"\xff" * 300]):
         await send(stage, f"{stage.group}-key-{number}", key=key, headers=())
-    for number, odd in enumerate(["\U0001f6b0", "line\nbreak", "\u202ertl", "'; DROP TABLE llm_calls; --"]):
+    for number, odd in enumerate(["\U0001f6b0", "a\tb", "\u202ertl", "'; DROP TABLE llm_calls; --"]):
         await send(stage, f"{stage.group}-{number}-{odd}", headers=_odd(stage), key=odd.encode())
 
 
 async def _requests(stage: Stage) -> None:
-    """An analysis, one without an instruction, and operations that this release does not carry out."""
+    """An analysis, one without records, and operations that this release does not carry out."""
     request_id = f"{stage.group}-request"
     texts = [{"record_id": "a", "content": f"The tap is dry. {stage.inputs.canary} {mark(request_id)}"}]
     analysis = an_analysis_request(request_id=request_id, records=texts).to_bytes()
     publish = stage.inputs.publish_value
     await publish(analysis, operations=("analyze",), tenant=TENANT, topic=REQUESTS.name)
-    without = {name: given for name, given in json.loads(analysis).items() if name != "instruction"}
-    await publish(json.dumps(without).encode(), reason="wrong_schema", tenant=TENANT, topic=REQUESTS.name)
+    without = json.dumps(json.loads(analysis) | {"records": []}).encode()
+    await publish(without, reason="wrong_schema", tenant=TENANT, topic=REQUESTS.name)
     aggregate = a_summary_request(records=texts).to_bytes()
     future = "operation_unavailable"
     await publish(aggregate, operations=("summarize_aggregate",), reason=future, tenant=TENANT, topic=REQUESTS.name)

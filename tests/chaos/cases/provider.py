@@ -13,6 +13,7 @@ from tests.chaos.members import Member, paused
 from tests.chaos.proxy import Proxy
 from tests.chaos.records import while_others_are_answered
 from tests.chaos.stage import Stage, fetch
+from tests.integration.system_support import eventually
 
 HALTED = 3
 """The exit code of a worker that stops because going on would do harm."""
@@ -154,6 +155,7 @@ async def down_with_a_backlog(stage: Stage) -> None:
         stage.ledger.gate.clear()
         await paused(1)
         proxy.cut()
+        await eventually(lambda: not stage.ledger.under_way)
         stage.ledger.gate.set()
         await _is_down(stage, worker, 2, backlog)
         moment = time()

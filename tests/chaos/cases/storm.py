@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import os
-import re
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -11,14 +10,13 @@ from datetime import UTC, datetime
 from time import monotonic
 
 from tests.chaos.catalogue import case
-from tests.chaos.members import Member, paused
+from tests.chaos.members import paused
+from tests.chaos.rebalances import written_down
 from tests.chaos.stage import Stage
 
 SECONDS = float(os.environ.get("CHAOS_SECONDS", "300"))
 AT_ONCE = 20
 """Records that are published each second."""
-
-_ASSIGNED = re.compile(r"assigned partitions: ")
 
 
 @case("storm", seconds=SECONDS + 600, by_name=True)
@@ -27,7 +25,7 @@ async def storm(stage: Stage) -> None:
     await stage.system(workers=2)
     await stage.answered(await stage.inputs.publish(100))
     stage.ledger.latency = 0.1
-    async with _rebalances(stage):
+    async with written_down(stage):
         async with _load(stage):
             hit = await _hit(stage)
         stage.ledger.latency = 0.0
@@ -70,34 +68,6 @@ async def _publish(stage: Stage, stop: asyncio.Event) -> None:
         await stage.inputs.publish(AT_ONCE)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 1)
-
-
-@asynccontextmanager
-async def _rebalances(stage: Stage) -> AsyncIterator[None]:
-    """While the block runs, write each rebalance down when the worker says that it was: no more, and no fewer."""
-    task = asyncio.create_task(_write_down_rebalances(stage))
-    try:
-        yield
-    finally:
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-
-
-async def _write_down_rebalances(stage: Stage) -> None:
-    told = {id(worker.life): _assignments(worker) for worker in stage.workers}
-    while True:
-        for worker in stage.workers:
-            # A process's first assignment takes nothing from anybody who is at work.
-            before = told.setdefault(id(worker.life), 1)
-            now = _assignments(worker)
-            for _ in range(before, now):
-                await stage.fault(f"{worker.name} was rebalanced", [worker])
-            told[id(worker.life)] = max(before, now)
-        await asyncio.sleep(0.05)
-
-
-def _assignments(worker: Member) -> int:
-    return len(_ASSIGNED.findall(worker.life.errors))
 
 
 async def _worker_killed(stage: Stage) -> None:

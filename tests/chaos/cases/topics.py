@@ -16,12 +16,14 @@ from tests.integration.system_support import PARTITIONS
 async def unwritable(stage: Stage) -> None:
     """For 20 s there is no topic of dead letters: the bad input is not acknowledged, others are answered."""
     await stage.system()
+    stage.sampling = False  # which looks at all topics
     await stage.admin.delete_topics([DEAD_LETTERS.name])
     bad = await stage.inputs.publish_value(b"no JSON", reason="not_json", partition=0)
     await stage.answered(await stage.inputs.publish(200))
     await paused(20)
-    assert (await stage.snapshot()).committed.get(bad.place[:2], 0) <= bad.place[2]
+    assert (await stage.committed()).get(bad.place[:2], 0) <= bad.place[2]
     await ensure_topics(KafkaConnection(stage.ground.kafka.bootstrap_servers), PARTITIONS, 1)
+    stage.sampling = True
     await stage.settled()
     assert len(stage.sightings.letters) == 1
 

@@ -96,6 +96,7 @@ async def test_a_worker_tells_of_its_inputs_its_calls_its_breaker_and_its_lag():
     figures.status.watch(lambda: 7, lambda: 12.5)
     figures.status.finished, figures.status.cancelled, figures.status.rebalances = 3, 2, 1
     figures.status.assigned = ("feedback.records/0", "feedback.records/1")
+    figures.status.deleted_unread = 4
     figures.calls.count("summarize", "ok", 0.02, priced=True)
     figures.calls.count("summarize", "ok", 1000.0, priced=False)
     figures.calls.count("summarize", "error", 0.05, priced=False)
@@ -107,6 +108,7 @@ async def test_a_worker_tells_of_its_inputs_its_calls_its_breaker_and_its_lag():
     assert page["feedback_inputs_cancelled_total"] == 2
     assert page["feedback_rebalances_total"] == 1
     assert page["feedback_partitions_assigned"] == 2
+    assert page["feedback_messages_deleted_unread_total"] == 4
     assert page['feedback_llm_calls_total{operation="summarize",status="ok"}'] == 2
     assert page['feedback_llm_calls_total{operation="assign_codes",status="ok"}'] == 0
     assert page['feedback_llm_calls_unpriced_total{operation="summarize",status="ok"}'] == 1

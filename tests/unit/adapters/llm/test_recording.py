@@ -1,6 +1,8 @@
 """Every attempt leaves exactly one LLM-call event, however it ends, and the event holds no text of anyone's."""
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -199,6 +201,20 @@ async def test_an_attempt_is_bounded_in_time() -> None:
     event = await ended(Model(lambda: asyncio.sleep(60, answer())), LLMTimeoutError, seconds=0.02)
     assert event.error_class == "LLMTimeoutError"
     assert event.call_duration_ms >= 20
+
+
+async def test_nothing_of_a_failed_attempt_is_kept_until_the_garbage_is_collected() -> None:
+    """An error holds its frames, and these the whole of an answer."""
+    gc.disable()
+    try:
+        error = InvalidOutputError("The answer is too long.")
+        kept = weakref.ref(error)
+        with pytest.raises(InvalidOutputError):
+            await recording(raising(error))[0].ask(PROMPT, attempt(), str)
+        del error
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 async def test_a_library_that_hides_the_timeout_does_not_fool_the_recorder() -> None:

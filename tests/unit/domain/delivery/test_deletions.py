@@ -103,6 +103,23 @@ async def test_nobody_is_asked_without_a_suspicion_and_a_failure_is_asked_again(
     assert len(asked) == 3
 
 
+async def test_it_looks_as_soon_as_there_is_a_suspicion():
+    asked: asyncio.Queue[Place] = asyncio.Queue()
+
+    async def beginning(place: Place) -> int:
+        asked.put_nowait(place)
+        return 8
+
+    watch = DeletionWatch(beginning, lambda _: None)
+    running = asyncio.create_task(watch.run())
+    watch.assigned({P0: 8})
+    async with asyncio.timeout(10):
+        assert await asked.get() == P0
+        watch.arrived({P0: at(10)})
+        assert await asked.get() == P0
+    running.cancel()
+
+
 async def test_the_last_look_waits_for_no_broker_that_is_away(caplog):
     watch: DeletionWatch[Place] = DeletionWatch(lambda _: asyncio.Event().wait(), lambda _: None)  # type: ignore[arg-type, return-value]
     watch.assigned({P0: 5})

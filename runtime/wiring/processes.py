@@ -1,0 +1,162 @@
+"""What each long-running process is made of."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+from adapters.kafka.frameworks import KafkaFrameworkCatalogue
+from adapters.llm.factory import open_model
+from adapters.llm.recording import RecordingModel
+from adapters.postgres.engine import Engine
+from adapters.postgres.keys import PostgresKeyStore
+from adapters.postgres.llm_calls import PostgresLLMCallSink
+from adapters.postgres.migrate import is_current
+from adapters.postgres.rights import READING_USAGE, STORING_CALLS
+from adapters.postgres.usage import PostgresUsageReader
+from domain.delivery.delivery import Delivery
+from domain.ports import EventPublisher
+from runtime.metrics.figures import ConsumerFigures, WorkerFigures
+from runtime.metrics.serving import serving_metrics
+from runtime.process import collect_garbage_less_often, first, run_with
+from runtime.settings import DEFAULT_API_PORT, Settings
+from runtime.wiring.parts import (
+    database_settings,
+    delivery_settings,
+    kafka_connection,
+    llm_settings,
+    patient_engine,
+    publisher,
+)
+
+_WINDOW = 4096
+
+
+@asynccontextmanager
+async def delivery(
+    settings: Settings, figures: WorkerFigures
+) -> AsyncIterator[tuple[Delivery, KafkaFrameworkCatalogue]]:
+    """What answers one input, with all that it needs; and the catalogue, which must be watched.
+
+    Args:
+        settings: this process's.
+        figures: written by all of it.
+
+    Raises:
+        UserError: Kafka cannot be reached, or the model cannot be used as it is set.
+    """
+    connection, letters = kafka_connection(settings), figures.dead_letters
+    async with AsyncExitStack() as stack:
+        events = await stack.enter_async_context(publisher(settings))
+        chosen = await stack.enter_async_context(open_model(llm_settings(settings)))
+        model = RecordingModel(chosen, events, settings.llm_attempt_timeout_seconds, tally=figures.calls)
+        stack.push_async_callback(model.aclose)
+        catalogue = await stack.enter_async_context(KafkaFrameworkCatalogue(connection, events, tally=letters))
+        chosen_settings = delivery_settings(settings)
+        yield Delivery(model, events, catalogue, figures.breaker, chosen_settings, dead_letters=letters), catalogue
+
+
+async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
+    """A stream worker, until `stop` is set and it has drained; or until `stop` is set while it starts.
+
+    Raises:
+        UserError: it cannot start as it is set.
+        WorkerHaltedError: going on would do harm.
+        BrokerUnavailableError: Kafka was away for too long.
+    """
+    from streams.settings import WorkerSettings
+    from streams.worker import run_worker as run_stream_worker
+
+    connection = kafka_connection(settings)
+    worker = WorkerSettings(
+        bootstrap_servers=connection.bootstrap_servers,
+        security=connection.security.client_options(),
+        group_id=settings.worker_group,
+        instance_id=settings.worker_instance_id,
+        # Much more than are at work: those that wait for their frameworks must not hold up their neighbours.
+        window=_WINDOW + 4 * settings.max_in_flight,
+        drain_seconds=settings.drain_seconds,
+    )
+    figures = WorkerFigures()
+
+    @asynccontextmanager
+    async def parts() -> AsyncIterator[tuple[Delivery, KafkaFrameworkCatalogue]]:
+        topics = (worker.records_topic, worker.requests_topic)
+        async with (
+            serving_metrics(settings, figures, connection, worker.group_id, topics),
+            delivery(settings, figures) as found,
+        ):
+            yield found
+
+    async def work(found: tuple[Delivery, KafkaFrameworkCatalogue]) -> None:
+        handler, catalogue = found
+        collect_garbage_less_often()
+        await first(run_stream_worker(worker, handler, stop, status=figures.status), catalogue.failed())
+
+    await run_with(parts(), work, stop)
+
+
+async def run_consumer(settings: Settings, stop: asyncio.Event) -> None:
+    """The consumer of LLM-call events, until `stop` is set.
+
+    Raises:
+        UserError: Kafka cannot be reached at the start, or PostgreSQL cannot be used as it is set.
+        BrokerUnavailableError: Kafka failed in a way that trying again does not mend.
+    """
+    from consumers.llm_calls import LLMCallConsumerSettings, consume_llm_calls
+
+    connection = kafka_connection(settings)
+    consumer = LLMCallConsumerSettings(
+        kafka={**connection.client_options(), "group_instance_id": settings.consumer_instance_id},
+        group_id=settings.consumer_group,
+        drain_seconds=settings.drain_seconds,
+    )
+    figures = ConsumerFigures()
+
+    @asynccontextmanager
+    async def parts() -> AsyncIterator[tuple[PostgresLLMCallSink, EventPublisher]]:
+        async with (
+            serving_metrics(settings, figures, connection, consumer.group_id, (consumer.topic,)),
+            _sink_and_publisher(settings) as found,
+        ):
+            yield found
+
+    async def work(found: tuple[PostgresLLMCallSink, EventPublisher]) -> None:
+        await consume_llm_calls(consumer, *found, stop, figures.progress)
+
+    await run_with(parts(), work, stop)
+
+
+@asynccontextmanager
+async def _sink_and_publisher(settings: Settings) -> AsyncIterator[tuple[PostgresLLMCallSink, EventPublisher]]:
+    async with publisher(settings) as events, patient_engine(settings, STORING_CALLS) as engine:
+        yield PostgresLLMCallSink(engine), events
+
+
+async def run_api(settings: Settings, stop: asyncio.Event) -> None:
+    """The read API, until `stop` is set. It starts, and says 503, while the database is away.
+
+    Raises:
+        UserError: the address cannot be listened on, or the database cannot be used as it is set.
+    """
+    from api.app import create_app
+    from api.rate_limits import RateLimits
+    from api.server import listen, serve
+
+    @asynccontextmanager
+    async def parts() -> AsyncIterator[tuple[socket.socket, Engine]]:
+        database_settings(settings)
+        with listen(settings.api_host, settings.api_port or DEFAULT_API_PORT) as listener:
+            async with patient_engine(settings, READING_USAGE) as engine:
+                yield listener, engine
+
+    async def work(found: tuple[socket.socket, Engine]) -> None:
+        listener, engine = found
+        rates = RateLimits(settings.api_requests_per_minute, settings.api_failures_per_minute)
+        app = create_app(
+            PostgresUsageReader(engine), PostgresKeyStore(engine), partial(is_current, engine), rate_limits=rates
+        )
+        await serve(app, listener, stop)
+
+    await run_with(parts(), work, stop)
