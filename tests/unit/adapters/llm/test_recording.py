@@ -205,14 +205,20 @@ async def test_an_attempt_is_bounded_in_time() -> None:
 
 async def test_nothing_of_a_failed_attempt_is_kept_until_the_garbage_is_collected() -> None:
     """An error holds its frames, and these the whole of an answer."""
+    raised: list[weakref.ref[InvalidOutputError]] = []
+
+    async def act() -> Completion:
+        error = InvalidOutputError("The answer is too long.")
+        raised.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+
     gc.disable()
     try:
-        error = InvalidOutputError("The answer is too long.")
-        kept = weakref.ref(error)
-        with pytest.raises(InvalidOutputError):
-            await recording(raising(error))[0].ask(PROMPT, attempt(), str)
-        del error
-        assert kept() is None
+        await ended(Model(act), InvalidOutputError)
+        assert raised[0]() is None
     finally:
         gc.enable()
 
