@@ -12,6 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, TypeVar
 
 from runtime.crashes import DiscreetFormatter, in_the_loop
+from runtime.quieting import OncePerSpell
 
 T = TypeVar("T")
 P = TypeVar("P")
@@ -23,6 +24,7 @@ def configure_logging(level: str) -> None:
     """Log to stderr, one line per event; libraries only where something is wrong."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(DiscreetFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    handler.addFilter(OncePerSpell(("aiokafka", "mode", "faust")))
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     for ours in ("domain", "adapters", "streams", "consumers", "api", "runtime"):
         logging.getLogger(ours).setLevel(level)

@@ -41,6 +41,9 @@ def main() -> None:
     console.print(report.table(outcomes))
     if options.report:
         report.keep(Path(options.report), outcomes, seed)
+    if options.markdown:
+        about = {case.name: case.about for case in cases}
+        Path(options.markdown).write_text(report.markdown(outcomes, about), encoding="utf-8")
     failed = [outcome.name for outcome in outcomes if not outcome.passed]
     if failed:
         console.print(f"Again: make chaos CASES={','.join(failed)} SEED={seed}. Logs: {home}", highlight=False)
@@ -57,6 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="the quick subset")
     parser.add_argument("--seed", type=int, help="repeat the chance of another run")
     parser.add_argument("--report", help="a file for the figures, a line of JSON for each case")
+    parser.add_argument("--markdown", help="a file for the table")
     parser.add_argument("--home", help="a directory for data and logs")
     parser.add_argument("--list", action="store_true", help="list the cases")
     return parser

@@ -93,6 +93,24 @@ def table(outcomes: Sequence[Outcome]) -> Table:
     return made
 
 
+def markdown(outcomes: Sequence[Outcome], about: Mapping[str, str]) -> str:
+    """The same table as Markdown, each case with its sentence."""
+    lines = [
+        "| case | what happens | inputs | lost | doubled | repeats (allowed) | dead letters | LLM calls | recovery |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---|",
+    ]
+    for outcome in outcomes:
+        told, verdict = outcome.figures(), outcome.verdict
+        counted = ["-"] * 6
+        if verdict is not None:
+            letters = sum(verdict.dead_letters.values())
+            repeats = f"{verdict.repeats} ({verdict.allowed_repeats})"
+            counted = [*map(str, (verdict.inputs, verdict.lost, verdict.doubled, repeats, letters, verdict.calls))]
+        name = outcome.name if told["passed"] else f"**{outcome.name} (failed)**"
+        lines.append(f"| {' | '.join([name, about[outcome.name], *counted, told_of(outcome.recovery)])} |")
+    return "\n".join(lines) + "\n"
+
+
 def keep(file: Path, outcomes: Sequence[Outcome], seed: int) -> None:
     """Write the figures down, a line of JSON for each case."""
     lines = [json.dumps(outcome.figures() | {"seed": seed}) for outcome in outcomes]

@@ -42,7 +42,7 @@ async def slow_head(stage: Stage) -> None:
     """The first record of a partition is slow, the later ones are done: nothing behind it is committed; SIGKILL."""
     [worker] = await stage.system()
     await stage.answered(await stage.inputs.publish(40, partition=0))
-    [head] = await stage.inputs.publish(1, "[[slow:12]]", partition=0)
+    [head] = await stage.inputs.publish(1, "[[slow:6]]", partition=0)
     later = await stage.inputs.publish(100, partition=0)
     await stage.answered([*later, *await stage.inputs.publish(100, partition=1)])
     assert (await stage.snapshot()).committed[head.place[:2]] == head.place[2]
