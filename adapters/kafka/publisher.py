@@ -11,7 +11,6 @@ from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     KafkaError,
     MessageSizeTooLargeError,
-    ProducerClosed,
     RecordListTooLargeError,
     TopicAuthorizationFailedError,
 )
@@ -60,6 +59,7 @@ class KafkaPublisher:
         self._producer: AIOKafkaProducer | None = None
         self._replacing = asyncio.Lock()
         self._retired: set[asyncio.Task[None]] = set()
+        self._waiting: dict[AIOKafkaProducer, set[asyncio.Timeout]] = {}
 
     async def __aenter__(self) -> Self:
         """Connect.
@@ -104,10 +104,28 @@ class KafkaPublisher:
             ) from error
 
     async def _sent(self, message: OutboundMessage, *, alone: bool) -> _End:
-        """Try once, with others in a batch or alone in one."""
+        """Try once, for as long as there is the producer: what waits for a closed one would wait for ever.
+
+        aiokafka leaves some sends behind: those that got room in the queue after it was emptied for the last time, and
+        those that wait for the partitions of a topic.
+        """
         producer = self._producer
         if producer is None:
             raise BrokerUnavailableError("The publisher is closed.")
+        waiting = self._waiting.setdefault(producer, set())
+        try:
+            async with asyncio.timeout(None) as leash:
+                waiting.add(leash)
+                return await self._tried(producer, message, alone=alone)
+        except TimeoutError:
+            if not leash.expired():
+                raise
+            return _End.MAY_BE_REPEATED
+        finally:
+            waiting.discard(leash)
+
+    async def _tried(self, producer: AIOKafkaProducer, message: OutboundMessage, *, alone: bool) -> _End:
+        """Try once, with others in a batch or alone in one."""
         try:
             receipt = await (_alone if alone else _in_a_batch)(producer, message)
         except MessageSizeTooLargeError as error:  # by the client: nothing was sent
@@ -171,7 +189,12 @@ class KafkaPublisher:
     def _retire(self, producer: AIOKafkaProducer) -> None:
         task = asyncio.create_task(_close(producer))
         self._retired.add(task)
-        task.add_done_callback(self._retired.discard)
+        task.add_done_callback(lambda task: self._ended(producer, task))
+
+    def _ended(self, producer: AIOKafkaProducer, task: asyncio.Task[None]) -> None:
+        self._retired.discard(task)
+        for leash in self._waiting.pop(producer, ()):
+            leash.reschedule(0)
 
 
 async def _in_a_batch(producer: AIOKafkaProducer, message: OutboundMessage) -> "asyncio.Future[object]":
@@ -204,9 +227,6 @@ async def _close(producer: AIOKafkaProducer) -> None:
             sender.cancel()
             await asyncio.wait({sender}, timeout=1)
         await producer.client.close()
-    # A send that waited for room in the queue may have got it after the queue was emptied for the last time: nothing
-    # would ever come of it, nor of those behind it. They fail, and so are sent by the successor.
-    producer._message_accumulator.fail_all(ProducerClosed())
 
 
 def _too_large(message: OutboundMessage) -> TooLargeError:

@@ -232,9 +232,9 @@ class Stage:
 
     # faults
 
-    async def kill(self, member: Member) -> float:
-        """SIGKILL; returns the time of day."""
-        began, moment = monotonic(), time()
+    async def kill(self, member: Member, since: float | None = None) -> float:
+        """SIGKILL; returns the time of day. `since` (monotonic): from when on Kafka took none of its events."""
+        began, moment = since or monotonic(), time()
         member.send(signal.SIGKILL)
         await member.ended()
         await self.disturbed("kill", f"SIGKILL of {member.name}", [member], began)

@@ -70,10 +70,10 @@ async def _publish(stage: Stage, stop: asyncio.Event) -> None:
             await asyncio.wait_for(stop.wait(), 1)
 
 
-async def _worker_killed(stage: Stage) -> None:
+async def _worker_killed(stage: Stage, since: float | None = None) -> None:
     worker = stage.random.choice(stage.workers)
     away = stage.random.uniform(0, 3)
-    await stage.kill(worker)
+    await stage.kill(worker, since)
     await paused(away)
     await worker.start()
 
@@ -142,8 +142,9 @@ async def _bad_inputs(stage: Stage) -> None:
 async def _all_killed(stage: Stage) -> None:
     """Broker and database die together, and a worker right after them, while the provider is slow."""
     stage.ledger.latency = 1.0
+    began = monotonic()
     await asyncio.gather(_broker_killed(stage), _postgres_killed(stage))
-    await _worker_killed(stage)
+    await _worker_killed(stage, began)
 
 
 Fault = Callable[[Stage], Awaitable[None]]
