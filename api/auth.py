@@ -44,11 +44,14 @@ async def caller(request: Request, credentials: Credentials) -> StoredKey:
     keys: KeyFinder = request.app.state.keys
     rates: RateLimits = request.app.state.rate_limits
     address = request.client.host if request.client is not None else ""
-    await rates.trying(address, prefix_of(credentials.credentials))
+    prefix = prefix_of(credentials.credentials)
+    await rates.trying(address, prefix)
     try:
         key = await authenticate(keys, credentials.credentials)
-    except APIError:
-        await rates.failed(address)
+    except APIError as error:
+        await rates.failed(address, prefix)
+        if prefix is not None and error.code == "revoked_key":
+            await rates.revoked(prefix)
         raise
     await rates.opened(key.prefix)
     return key

@@ -24,7 +24,8 @@ class RateLimits:
 
     Args:
         requests_per_minute: of one key; 0: no limit.
-        failures_per_minute: keys that opened nothing, from one address; 0: no limit.
+        failures_per_minute: keys that opened nothing, from one address, and secrets that did not fit one key that
+            opened before; 0: no limit.
     """
 
     def __init__(
@@ -37,22 +38,31 @@ class RateLimits:
     async def trying(self, address: str, prefix: str | None) -> None:
         """Somebody presents a key: no more of that where too many from this address opened nothing.
 
-        A key that opened within the hour goes on working: behind one proxy, one guesser must not stop everyone.
+        A key that opened within the hour goes on working: behind one proxy, one guesser must not stop everyone. It has
+        a limit of its own, for whoever guesses at its secret.
 
         Raises:
             APIError: 429 `rate_limited`; the database need not be asked.
         """
-        if self._failures is None or await self._counters.test(self._failures, "failures", _network(address)):
+        if self._failures is None:
             return
-        if prefix is None or await self._counters.test(_OPENED, "opened", prefix):
-            raise await self._refusal(
-                self._failures, "Too many keys from this address open nothing.", "failures", _network(address)
-            )
+        counter: tuple[str, ...] = ("failures", _network(address))
+        if prefix is not None and not await self._counters.test(_OPENED, "opened", prefix):
+            counter = (*counter, prefix)
+        if not await self._counters.test(self._failures, *counter):
+            raise await self._refusal(self._failures, "Too many keys from this address open nothing.", *counter)
 
-    async def failed(self, address: str) -> None:
+    async def failed(self, address: str, prefix: str | None) -> None:
         """A key opened nothing."""
-        if self._failures is not None:
-            await self._counters.hit(self._failures, "failures", _network(address))
+        if self._failures is None:
+            return
+        await self._counters.hit(self._failures, "failures", _network(address))
+        if prefix is not None:
+            await self._counters.hit(self._failures, "failures", _network(address), prefix)
+
+    async def revoked(self, prefix: str) -> None:
+        """A key opens nothing any more: from now on it is one like any other."""
+        await self._counters.clear(_OPENED, "opened", prefix)
 
     async def opened(self, prefix: str) -> None:
         """A key opened, and asks.
@@ -72,9 +82,14 @@ class RateLimits:
 
 
 def _network(address: str) -> str:
-    """The address; of IPv6 its first 64 bits, for whoever has one of these has all of them."""
+    """The address; of IPv6 its first 64 bits, for whoever has one of these has all of them.
+
+    A server that listens on IPv6 and IPv4 at once sees IPv4 as ::ffff:192.0.2.1, and all of it in the same 64 bits.
+    """
     try:
         found = ip_address(address)
     except ValueError:
         return address
-    return str(IPv6Address(int(found) >> 64 << 64)) if isinstance(found, IPv6Address) else address
+    if isinstance(found, IPv6Address):
+        found = found.ipv4_mapped or IPv6Address(int(found) >> 64 << 64)
+    return str(found)

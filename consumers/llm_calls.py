@@ -12,19 +12,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
-from aiokafka.errors import (
-    CommitFailedError,
-    IllegalStateError,
-    KafkaConnectionError,
-    KafkaError,
-)
+from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 
 from consumers.batches import BatchSettler, Progress
+from consumers.connecting import left, started
 from consumers.deletions import PartitionWatch
+from consumers.remade import TopicWatch
 from domain.delivery.faults import as_ours
 from domain.delivery.messages import InboundMessage
-from domain.errors import BrokerUnavailableError, FeedbackError, UserError
-from domain.ports import EventPublisher, LLMCallSink
+from domain.errors import BrokerUnavailableError, FeedbackError
+from domain.ports import EventPublisher, LLMCallSink, TopicIds
 from schemas.topics import LLM_CALLS
 
 logger = logging.getLogger(__name__)
@@ -65,6 +62,7 @@ async def consume_llm_calls(
     publisher: EventPublisher,
     stop: asyncio.Event,
     progress: Progress | None = None,
+    topic_ids: TopicIds | None = None,
 ) -> Progress:
     """Store what comes until `stop` is set; then finish the batch under way, commit it and leave the group.
 
@@ -74,6 +72,7 @@ async def consume_llm_calls(
         publisher: where dead letters go.
         stop: set by whoever runs the process, on SIGTERM say.
         progress: counted up as it goes, for who wants to watch; the returned one otherwise.
+        topic_ids: without it, a topic that is deleted and made anew meanwhile is not noticed.
 
     Raises:
         UserError: Kafka cannot be reached at the start, or refuses us.
@@ -84,12 +83,13 @@ async def consume_llm_calls(
     consumer = _consumer(settings)
     failed: FeedbackError | None = None
     try:
-        await _start(consumer, settings)
-        await _Reading(consumer, settings, BatchSettler(sink, publisher, progress), progress, stop).run()
+        await started(consumer, settings.kafka.get("bootstrap_servers"))
+        topics = TopicWatch(consumer, settings.topic, topic_ids)
+        await _Reading(consumer, settings, BatchSettler(sink, publisher, progress), progress, stop, topics).run()
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends the consumer
         failed = as_ours(error, "the consumer of LLM calls")
     finally:
-        await _left(consumer, settings)
+        await left(consumer, settings.commit_seconds)
     if failed is not None:
         raise failed
     logger.info("stored %d, repeated %d, dead letters %d", progress.stored, progress.repeated, progress.dead_lettered)
@@ -113,28 +113,6 @@ def _consumer(settings: LLMCallConsumerSettings) -> AIOKafkaConsumer:
     )
 
 
-async def _start(consumer: AIOKafkaConsumer, settings: LLMCallConsumerSettings) -> None:
-    try:
-        await consumer.start()
-    except KafkaConnectionError as error:
-        raise UserError(
-            f"Kafka at {settings.kafka.get('bootstrap_servers')} cannot be reached.",
-            "Check that it runs there and that KAFKA_BOOTSTRAP_SERVERS names its host and port.",
-        ) from error
-    except KafkaError as error:
-        raise UserError(
-            f"Kafka at {settings.kafka.get('bootstrap_servers')} refused the consumer ({type(error).__name__}).",
-            "Check the user, the password and the rights on the topic and the group.",
-        ) from error
-
-
-async def _left(consumer: AIOKafkaConsumer, settings: LLMCallConsumerSettings) -> None:
-    try:
-        await asyncio.wait_for(consumer.stop(), settings.commit_seconds)
-    except (KafkaError, TimeoutError) as error:
-        logger.warning("Kafka did not take our leave (%s)", type(error).__name__)
-
-
 class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
     """The loop of one consumer: gather, settle, commit."""
 
@@ -145,11 +123,13 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         settler: BatchSettler,
         progress: Progress,
         stop: asyncio.Event,
+        topics: TopicWatch,
     ) -> None:
         self._consumer = consumer
         self._settings = settings
         self._settler = settler
         self._stop = stop
+        self._topics = topics
         self._deletions = PartitionWatch(consumer, progress, settings.commit_seconds)
         self._read_ahead: list[ConsumerRecord] = []
         self._uncommitted: dict[TopicPartition, int] = {}
@@ -161,7 +141,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         """Go round until `stop` is set."""
         self._consumer.subscribe([self._settings.topic], listener=self)
         stopping = asyncio.create_task(self._stop.wait())
-        watching = asyncio.create_task(self._deletions.run())
+        watching = [asyncio.create_task(watch.run()) for watch in (self._deletions, self._topics)]
         try:
             while not self._stop.is_set():
                 records = await self._gather(stopping)
@@ -174,13 +154,17 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
                     self._at_rest.set()
         finally:
             stopping.cancel()
-            watching.cancel()
+            for task in watching:
+                task.cancel()
             await self._deletions.last_look()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Log it, and see where the group stands."""
         logger.info("reading partitions %s", sorted(tp.partition for tp in assigned))
-        await self._deletions.given(assigned)
+        if await self._topics.given(assigned):
+            self._forget()  # what was read at the old topic's offsets
+        else:
+            await self._deletions.given(assigned)
 
     async def on_partitions_revoked(self, revoked: set[TopicPartition]) -> None:
         """Let the batch under way end and be committed, if that does not take too long; others go on from there."""
@@ -192,10 +176,13 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         except TimeoutError:
             logger.warning("partitions are given up with a batch under way; it will be repeated, and counted once")
         # Whoever has a partition meanwhile may get further: an offset of ours, committed later, would send all back.
+        self._forget()
+        self._deletions.revoked()
+
+    def _forget(self) -> None:
         self._assignments += 1
         self._read_ahead.clear()
         self._uncommitted.clear()
-        self._deletions.revoked()
 
     async def _gather(self, stopping: asyncio.Task[bool]) -> list[ConsumerRecord]:
         """The next batch: as soon as it is full, or `max_wait_seconds` after its first message."""
@@ -279,7 +266,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         """Commit what is settled, as far as it is still ours; what cannot be committed now is tried again next time."""
         mine = self._consumer.assignment()
         offsets = self._uncommitted = {tp: offset for tp, offset in self._uncommitted.items() if tp in mine}
-        if not offsets:
+        if not offsets or not await self._topics.may_commit():
             return
         try:
             async with asyncio.timeout(self._settings.commit_seconds):

@@ -1,6 +1,6 @@
 """What the decisions need from the world outside, as Protocols. Adapters fulfil them; tests have fakes."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -27,6 +27,18 @@ class EventPublisher(Protocol):
         Raises:
             TooLargeError: the broker or the client refuses the message for its size.
             BrokerUnavailableError: it was not acknowledged in time; it may or may not have arrived.
+        """
+        ...
+
+
+class TopicIds(Protocol):
+    """Tells a topic from another one that had its name before."""
+
+    async def of(self, topics: Collection[str]) -> Mapping[str, str]:
+        """The ids of these topics, by name; one that does not exist now is left out.
+
+        Raises:
+            BrokerUnavailableError: Kafka does not tell.
         """
         ...
 

@@ -43,7 +43,10 @@ class OncePerSpell(logging.Filter):
             return False
         if said is not None and said.more and isinstance(record.args, tuple):
             # The arguments stay arguments: the formatter keeps back what exceptions among them say.
-            record.msg = f"{record.msg} (%d more like this in the last %.0f s)"
+            said_before = (
+                str(record.msg) if record.args else str(record.msg).replace("%", "%%")
+            )  # no format without any
+            record.msg = f"{said_before} (%d more like this in the last %.0f s)"
             record.args = (*record.args, said.more, now - said.since)
         if len(self._said) >= _MOST:
             self._said.clear()

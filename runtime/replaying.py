@@ -5,11 +5,13 @@ from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
 
 from adapters.kafka.dead_letters import DeadLetterTopic
+from domain.dead_letters.originals import DamagedError, message_of
 from domain.dead_letters.register import Filter, Known, Register
-from domain.dead_letters.replay import DAMAGED, GONE, TOO_LARGE, DamagedError, Plan, Replays, message_of
+from domain.dead_letters.replay import DAMAGED, GONE, TOO_LARGE, Plan, Replays
 from domain.errors import TooLargeError, UserError
 from domain.ports import EventPublisher
 from schemas.dead_letters import DeadLetter
+from schemas.topics import INPUTS
 
 AT_ONCE = 200
 
@@ -49,7 +51,8 @@ class Replaying:
                 "List them with `feedback dead-letters list`.",
             )
         self.matched = len(matched)
-        topics = await self.topic.topics()
+        # No other is read, nor written to: whoever may write dead letters could name any.
+        topics = await self.topic.topics() & {topic.name for topic in INPUTS}
         seen = Replays(matched)
         await self.topic.find_replays(seen, matched, topics)
         self.plan = Plan.of(matched, seen, topics)

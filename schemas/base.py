@@ -10,6 +10,9 @@ SUPPORTED_SCHEMA_VERSION = 1
 MAX_IDENTIFIER_CHARACTERS = 255
 _MOST_OF_AN_ID = 60
 
+PLAUSIBLE_YEARS = range(2000, 3000)
+"""A moment of another year is a mistake. The calendar's ends would be stored as infinities, and have no time in UTC."""
+
 _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
 
 
@@ -37,6 +40,12 @@ def _written_as_a_time(value: object) -> object:
     raise ValueError("must be a time as RFC 3339 writes it, with an offset")
 
 
+def _in_plausible_year(moment: datetime) -> datetime:
+    if moment.year not in PLAUSIBLE_YEARS:
+        raise ValueError(f"must be of the years {PLAUSIBLE_YEARS[0]} to {PLAUSIBLE_YEARS[-1]}")
+    return moment
+
+
 Identifier = Annotated[
     str, StringConstraints(min_length=1, max_length=MAX_IDENTIFIER_CHARACTERS), AfterValidator(without_nul)
 ]
@@ -44,6 +53,9 @@ Identifier = Annotated[
 
 Timestamp = Annotated[AwareDatetime, BeforeValidator(_written_as_a_time)]
 """A moment with an offset (RFC 3339); a time without one is refused, and so is a number."""
+
+Moment = Annotated[Timestamp, AfterValidator(_in_plausible_year)]
+"""A moment of the years 2000 to 2999, as it is written; any other is refused."""
 
 Confidence = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 """How sure the model says it is, from 0 to 1."""

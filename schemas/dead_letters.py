@@ -5,16 +5,20 @@ from uuid import UUID
 
 from pydantic import Field
 
-from schemas.base import Event, Frozen, Identifier, Timestamp
+from schemas.base import Event, Frozen, Identifier, Moment
+
+_MAX_INT32, _MAX_INT64 = 2**31 - 1, 2**63 - 1
 
 
 class Source(Frozen):
     """Where the input was read."""
 
     topic: str = Field(description="Topic of the input.")
-    partition: int = Field(ge=0, description="Its partition.")
-    offset: int = Field(ge=0, description="Its offset.")
-    timestamp: Timestamp | None = Field(default=None, description="The broker's timestamp of the input.")
+    partition: int = Field(ge=0, le=_MAX_INT32, description="Its partition.")
+    offset: int = Field(ge=0, le=_MAX_INT64, description="Its offset.")
+    timestamp: Moment | None = Field(
+        default=None, description="The Kafka timestamp of the input, where that is a plausible one."
+    )
 
 
 class Header(Frozen):
@@ -48,9 +52,9 @@ class DeadLetter(Event):
     reason: str = Field(description="Why, as a stable code: see the README's list.")
     error_class: str = Field(description="The kind of error behind the reason.")
     message: str = Field(description="One sentence for a person; of the input at most an id, never its text.")
-    attempts: int = Field(ge=0, description="How many LLM calls were tried.")
+    attempts: int = Field(ge=0, le=_MAX_INT32, description="How many LLM calls were tried.")
     source: Source = Field(description="Where the input was read.")
     key_base64: str | None = Field(default=None, description="The original key's bytes.")
     value_base64: str | None = Field(default=None, description="The original value's bytes; null where it was null.")
     headers: tuple[Header, ...] = Field(default=(), description="The original headers, in their order.")
-    failed_at: Timestamp = Field(description="When it was given up.")
+    failed_at: Moment = Field(description="When it was given up.")

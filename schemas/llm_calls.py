@@ -1,13 +1,12 @@
 """One attempt against a provider, as it is counted and billed."""
 
-from datetime import datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Annotated, ClassVar, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field
 
-from schemas.base import Event, Identifier, Timestamp, without_nul
+from schemas.base import Event, Identifier, Moment, without_nul
 
 MAX_BIGINT = 2**63 - 1
 MAX_DURATION_MS = 10.0**12
@@ -20,9 +19,6 @@ MAX_COST_USD = Decimal(10_000)
 
 IMPLAUSIBLE_USAGE = "implausible_usage"
 """The `cost_source` of a call whose usage or cost was told and is not believed: it counts, its figures do not."""
-
-PLAUSIBLE_YEARS = range(2000, 3000)
-"""A moment of another year is a mistake; the first and the last of the calendar would be stored as infinities."""
 
 _LAST_PLACE = Decimal("1e-12")
 _TOO_MUCH = Decimal(1_000_000)
@@ -38,15 +34,6 @@ def _to_twelve_places(amount: Decimal) -> Decimal:
         raise ValueError(f"must be less than {_TOO_MUCH}")
     return rounded
 
-
-def _in_plausible_year(moment: datetime) -> datetime:
-    if moment.year not in PLAUSIBLE_YEARS:
-        raise ValueError(f"must be of the years {PLAUSIBLE_YEARS[0]} to {PLAUSIBLE_YEARS[-1]}")
-    return moment
-
-
-Moment = Annotated[Timestamp, AfterValidator(_in_plausible_year)]
-"""A moment of the years 2000 to 2999, as it is written; any other is refused."""
 
 Tokens = Annotated[int, Field(ge=0, le=MAX_BIGINT)]
 """What the table can hold. Whatever is above MAX_TOKENS is stored as unknown, also what is above this bound."""

@@ -63,6 +63,9 @@ DEAD_LETTERS = Topic(
     config=(("max.message.bytes", str(2 * 1024 * 1024)),),
 )
 
+INPUTS: tuple[Topic, ...] = (RECORDS, FRAMEWORKS, REQUESTS, LLM_CALLS)
+"""What inputs come from: what our own programs read, and write dead letters about."""
+
 TOPICS: tuple[Topic, ...] = (
     RECORDS,
     FRAMEWORKS,

@@ -16,6 +16,8 @@ from faust.types import TP
 from faust.types.auth import CredentialsT
 from yarl import URL
 
+from domain.delivery.remade_topics import RemadeTopics
+from domain.ports import TopicIds
 from streams.backlog import Backlog
 from streams.consumer import Transport
 from streams.handler import Handler
@@ -72,12 +74,14 @@ class WorkerApp(faust.App):
     Attributes:
         engine: the inputs in flight.
         backlog: what was fetched and not yet pulled.
+        remade_topics: tells a topic from one that had its name before.
         status: live figures.
     """
 
     BootStrategy = Boot
     engine: InOrder
     backlog: Backlog
+    remade_topics: RemadeTopics
     status: WorkerStatus
     revoke_seconds: float
 
@@ -101,13 +105,16 @@ class WorkerApp(faust.App):
         log.info("assigned partitions: %s", ", ".join(self.status.assigned) or "none")
 
 
-def create_app(settings: WorkerSettings, handler: Handler, status: WorkerStatus) -> WorkerApp:
+def create_app(
+    settings: WorkerSettings, handler: Handler, status: WorkerStatus, topic_ids: TopicIds | None = None
+) -> WorkerApp:
     """The app of one worker, with its engine, without agents. Call it inside the running event loop."""
     app = WorkerApp(settings.group_id, **_configuration(settings))
     app.transport = Transport(app.conf.broker_consumer, app)
     app.status = status
     app.revoke_seconds = settings.revoke_seconds
     app.backlog = Backlog(settings.buffer // 2)
+    app.remade_topics = RemadeTopics(topic_ids)
     app.engine = InOrder(handler, settings.window, lambda: app.rebalancing_count, status)
     return app
 
@@ -150,6 +157,7 @@ def _configuration(settings: WorkerSettings) -> Mapping[str, Any]:
         "broker_max_poll_interval": settings.poll_seconds,
         "broker_max_poll_records": settings.buffer,
         "consumer_auto_offset_reset": "earliest",
+        "consumer_metadata_max_age_ms": 10_000,  # a topic that comes back is seen after this long; usually 5 minutes
         "consumer_group_instance_id": settings.instance_id,
         "stream_buffer_maxsize": 0,  # bounded by Backlog
         "stream_wait_empty": False,

@@ -11,6 +11,7 @@ What is different, and why:
 - Partitions take turns. aiokafka hands out all that it has fetched of one before it goes on with another: in a backlog
   of small messages that is a megabyte of them, and minutes in which the other partitions stand still.
 - What was deleted before it was read is told. aiokafka goes to the beginning of what is left, and says nothing.
+- A topic that is deleted and made anew is read from its beginning, and offsets of the old one are not committed to it.
 - The event loop shows once in a while that it is alive. Without that, a worker whose buffer was full for longer than
   the poll interval (a provider that is down) left the group and never came back.
 - Its thread is a daemon and logs where Faust prints.
@@ -27,6 +28,7 @@ from mode import Service
 from mode.threads import WorkerThread
 
 from domain.delivery.deletion_watch import DeletionWatch
+from domain.delivery.remade_topics import RemadeTopics
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +91,13 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         with self._ensure_consumer()._fetcher._subscriptions.fetch_context():
             pass
 
+    async def rejoin(self) -> None:
+        """Have the group assign all partitions anew."""
+        await self.call_thread(self._rejoin)
+
+    async def _rejoin(self) -> None:
+        self._ensure_consumer()._coordinator.request_rejoin()
+
     async def beginning(self, tp: TP) -> int:
         """A partition's first offset, asked of Kafka beside the thread's queue, where it would hold up fetches."""
         asking = asyncio.run_coroutine_threadsafe(self._beginning(tp), self.thread_loop)
@@ -113,6 +122,7 @@ class Consumer(driver.Consumer):
         self._safe: dict[Any, int] = {}
         super().__init__(*args, **options)
         self._deletions = DeletionWatch(self._thread.beginning, self._count_deleted)
+        self._remade: RemadeTopics = self.app.remade_topics
 
     def _new_consumer_thread(self) -> ConsumerThread:
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
@@ -123,6 +133,8 @@ class Consumer(driver.Consumer):
             held = self.assignment()
             released = self.app.engine.released.items()
             offsets = {TP(*tp): at for tp, at in released if tp in held and self._safe.get(tp) != at}
+            same = await self._remade.unchanged({tp.topic for tp in offsets})
+            offsets = {tp: at for tp, at in offsets.items() if tp.topic in same}
             if not offsets or not await self._commit(offsets):
                 return False
             self._safe.update(offsets)
@@ -137,9 +149,15 @@ class Consumer(driver.Consumer):
 
     async def seek_to_committed(self) -> Mapping[TP, int]:
         """Go to the group's offsets, once partitions were assigned and before anything of them is handed over."""
-        committed = await super().seek_to_committed()
-        self._deletions.assigned(committed)
-        return committed
+        committed = dict(await super().seek_to_committed())
+        held = self.assignment()
+        remade = await self._remade.begin({tp.topic for tp in held})
+        begun = {tp: 0 for tp in held if tp.topic in remade}
+        self._deletions.assigned(committed | dict.fromkeys(begun))
+        if begun:
+            await self._thread.seek_wait(begun)
+            await self._commit(begun)  # over what may be there: of the old topic, from just before it went
+        return committed | begun
 
     async def on_stop(self) -> None:
         """No commit: the worker made the last one, within a bound; Faust's would wait for a lost broker for ever."""
@@ -159,10 +177,16 @@ class Consumer(driver.Consumer):
         while not self.should_stop:
             await self.sleep(SHOW_LIFE_SECONDS)
             await self._thread.show_life()
+            await self._look_for_remade_topics()
 
     @Service.task
     async def _tell_deletions(self) -> None:
         await self._deletions.run()
+
+    async def _look_for_remade_topics(self) -> None:
+        """Also while nothing is committed: from an offset of the old topic, nothing of the new one may be answered."""
+        if self.flow_active and await self._remade.look({tp.topic for tp in self.assignment()}):
+            await self._thread.rejoin()
 
     def _count_deleted(self, messages: int) -> None:
         self.app.status.deleted_unread += messages

@@ -13,6 +13,7 @@ from aiokafka.errors import KafkaError
 
 from domain.delivery.faults import as_ours
 from domain.errors import BrokerUnavailableError, FeedbackError
+from domain.ports import TopicIds
 from streams import records, requests
 from streams.app import WorkerApp, create_app
 from streams.handler import Handler
@@ -33,6 +34,7 @@ async def run_worker(
     stop: asyncio.Event,
     ready: Callable[[], None] | None = None,
     status: WorkerStatus | None = None,
+    topic_ids: TopicIds | None = None,
 ) -> None:
     """Answer inputs until `stop` is set, then drain and return.
 
@@ -42,13 +44,14 @@ async def run_worker(
         stop: set it to stop; the worker drains within `drain_seconds` and a few seconds for Kafka.
         ready: called once, when partitions were assigned for the first time.
         status: filled with live figures.
+        topic_ids: without it, a topic that is deleted and made anew while this worker runs is not noticed.
 
     Raises:
         BrokerUnavailableError: Kafka cannot be reached, or refuses this worker.
         BugError: a fault of this program.
         FeedbackError: what else the handler raised. Nothing that was not finished is committed, whatever it was.
     """
-    app = create_app(settings, handler, status or WorkerStatus())
+    app = create_app(settings, handler, status or WorkerStatus(), topic_ids)
     records.add_to(app, settings.records_topic)
     requests.add_to(app, settings.requests_topic)
     starting = asyncio.create_task(app.start())

@@ -17,7 +17,7 @@ import docker
 from docker.errors import DockerException
 from testcontainers.core.container import DockerContainer
 
-from adapters.kafka.security import beyond_loopback
+from adapters.kafka.addresses import beyond_loopback
 from runtime.embedded import kafka as embedded_kafka
 from runtime.embedded import ports
 from runtime.embedded import postgres as embedded_postgres

@@ -49,12 +49,16 @@ class TopicReader:
     Args:
         consumer: started, without a group.
         topic: which must be there.
+
+    Attributes:
+        firsts: the first offset that there still is, by partition.
     """
 
     def __init__(self, consumer: AIOKafkaConsumer, topic: str) -> None:
         self._consumer = consumer
         self._topic = topic
         self._advance: Advance = unheard
+        self.firsts: dict[int, int] = {}
         self._next: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
 
@@ -66,6 +70,7 @@ class TopicReader:
         self._consumer.assign(places)
         self._ends = await self._consumer.end_offsets(places)
         begins = await self._consumer.beginning_offsets(places)
+        self.firsts = {place.partition: first for place, first in begins.items()}
         if since is not None:
             moment = max(0, int(since.timestamp() * 1000))
             found = await self._consumer.offsets_for_times(dict.fromkeys(places, moment))

@@ -8,8 +8,9 @@ from typing import Any
 from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import BrokerNotAvailableError, KafkaError
 
+from adapters.kafka.addresses import beyond_loopback, must_be_readable, written
 from adapters.kafka.diagnosis import Listening, explained
-from adapters.kafka.security import KafkaSecurity, beyond_loopback
+from adapters.kafka.security import KafkaSecurity
 from domain.errors import UserError
 
 TOPIC_SECONDS, LOOK_AGAIN_SECONDS = 2.0, 0.2
@@ -26,7 +27,8 @@ class KafkaConnection:
             KAFKA_ALLOW_PLAINTEXT says, and that is no unless it is set.
 
     Raises:
-        UserError: an address is outside of this machine, the connection would not be encrypted, and may not be so.
+        UserError: an address is none; or it is outside of this machine, the connection would not be encrypted, and may
+            not be so.
     """
 
     bootstrap_servers: str
@@ -34,6 +36,7 @@ class KafkaConnection:
     plaintext_anywhere: bool = True
 
     def __post_init__(self) -> None:
+        must_be_readable(self.addresses())
         self._refuse_plaintext(self.addresses(), "names")
 
     def client_options(self) -> dict[str, Any]:
@@ -111,7 +114,7 @@ class KafkaConnection:
 
 def _advertised(client: AIOKafkaClient) -> list[str]:
     """The addresses that Kafka gave for its brokers, if it answered."""
-    return sorted(f"{broker.host}:{broker.port}" for broker in client.cluster.brokers())
+    return sorted(written(broker.host, broker.port) for broker in client.cluster.brokers())
 
 
 async def _until_shown(client: AIOKafkaClient, topic: str) -> None:

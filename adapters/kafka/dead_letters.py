@@ -4,12 +4,13 @@ import asyncio
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from adapters.kafka.bounded import Advance, existing_topics, extent_of, reading, unheard
 from adapters.kafka.connection import KafkaConnection
 from domain.dead_letters.register import Known, Register, read
 from domain.dead_letters.replay import Replays
+from domain.delivery.messages import moment_of
 from schemas.dead_letters import DeadLetter
 from schemas.topics import DEAD_LETTERS
 
@@ -54,7 +55,8 @@ class DeadLetterTopic:
             reader.tell(self.begin("dead letters", reader.total))
             async for batch in reader.batches():
                 for record in batch:
-                    letter = register.enter(record.value, record.partition, record.offset)
+                    sent_at = moment_of(record.timestamp)
+                    letter = register.enter(record.value, record.partition, record.offset, sent_at)
                     if letter is not None:
                         latest(letter)
                 await asyncio.sleep(0)  # a signal, the progress bar
@@ -88,8 +90,8 @@ class DeadLetterTopic:
     async def find_replays(self, replays: Replays, of: Collection[Known], topics: Collection[str]) -> None:
         """Look for replays of dead letters on their sources, as far as these are among `topics`.
 
-        A topic is read from the first failure on; a compacted one from its beginning, as each key's newest value is
-        asked for, too.
+        A topic is read from the first failure on, where that is known; a compacted one from its beginning, as each
+        key's newest value is asked for, too.
 
         Raises:
             BrokerUnavailableError: Kafka cannot be read.
@@ -98,12 +100,18 @@ class DeadLetterTopic:
         for known in of:
             by_topic[known.source[0]].append(known)
         for topic in sorted(by_topic.keys() & set(topics)):
-            first = min(known.first_failed_at for known in by_topic[topic]) - CLOCKS_DIFFER_BY
-            since = None if by_topic[topic][0].compacted else first
+            since = _since(by_topic[topic])
             # Whoever leaves a transaction open must not hide a replay.
             async with reading(self.connection, topic, since=since, committed_only=False) as reader:
+                replays.begins(topic, reader.firsts)
                 reader.tell(self.begin(f"replays on {topic}", reader.total))
                 async for batch in reader.batches():
                     for record in batch:
-                        replays.see(topic, record.partition, record.offset, record.key, record.headers)
+                        replays.see(topic, record.partition, record.offset, record.key, record.value, record.headers)
                     await asyncio.sleep(0)
+
+
+def _since(letters: Collection[Known]) -> datetime | None:
+    """From when on one topic may hold replays of these; None: from its beginning on."""
+    found = [known.since for known in letters if known.since is not None and not known.compacted]
+    return min(found) - CLOCKS_DIFFER_BY if len(found) == len(letters) else None

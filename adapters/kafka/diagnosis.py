@@ -17,6 +17,7 @@ from aiokafka.errors import (
     UnsupportedSaslMechanismError,
 )
 
+from adapters.kafka.addresses import read
 from adapters.kafka.security import KafkaSecurity
 from domain.errors import UserError
 
@@ -38,6 +39,7 @@ class Listening(logging.Filter):
     def __init__(self, *loggers: str) -> None:
         super().__init__()
         self._loggers = [logging.getLogger(name) for name in loggers or ("aiokafka", "aiokafka.conn")]
+        self._levels: list[int] = []
         self.errors: list[BaseException] = []
 
     def filter(self, record: logging.LogRecord) -> bool:
@@ -47,15 +49,18 @@ class Listening(logging.Filter):
         return False
 
     def __enter__(self) -> Self:
+        self._levels = [logger.level for logger in self._loggers]
         for logger in self._loggers:
+            logger.setLevel(logging.INFO)  # a command at a terminal has silenced them, and we would hear nothing
             logger.addFilter(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for logger in self._loggers:
+        for logger, level in zip(self._loggers, self._levels, strict=True):
             logger.removeFilter(self)
+            logger.setLevel(level)
 
 
 async def explained(errors: list[BaseException], security: KafkaSecurity, addresses: list[str]) -> UserError | None:
@@ -145,13 +150,13 @@ def _hung_up(where: str, security: KafkaSecurity) -> UserError:
 
 async def _speaks_tls(address: str) -> bool:
     """Whether there is a TLS server. Nothing is sent to it: a certificate that is not trusted is answer enough."""
-    host, _, port = address.rpartition(":")
     try:
+        host, port = read(address)
         async with asyncio.timeout(PROBE_SECONDS):
-            _, writer = await asyncio.open_connection(host.strip("[]"), int(port), ssl=ssl.create_default_context())
+            _, writer = await asyncio.open_connection(host, port, ssl=ssl.create_default_context())
     except ssl.SSLError as error:
         return isinstance(error, ssl.SSLCertVerificationError) or "ALERT" in (error.reason or "")
-    except (OSError, EOFError, TimeoutError):
+    except (OSError, EOFError, TimeoutError, ValueError):  # ValueError: what a broker names is no address
         return False
     writer.close()
     with contextlib.suppress(OSError):

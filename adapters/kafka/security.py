@@ -4,10 +4,7 @@ Raised sentences name variables and files, never a password or a file's content.
 server's certificate; nothing turns that off.
 """
 
-import ipaddress
-import socket
 import ssl
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -173,26 +170,3 @@ def _add_own_certificate(context: ssl.SSLContext, files: TlsFiles) -> None:
             f"KAFKA_SSL_CERTIFICATE_FILE ({files.certificate}) and KAFKA_SSL_KEY_FILE ({files.key}) {wrong}.",
             "Check both files and, where the key is encrypted, KAFKA_SSL_KEY_PASSWORD.",
         ) from None
-
-
-def beyond_loopback(addresses: Iterable[str]) -> list[str]:
-    """Those of these `host:port` that lie outside of this machine, or may.
-
-    127.0.0.0/8, ::1 and `localhost` (where it means those) are loopback. Any other name counts as outside, whatever it
-    resolves to now: nothing is asked of a name server, which could answer something else a moment later.
-    """
-    return [address for address in addresses if not _is_loopback(address.rpartition(":")[0].strip("[]"))]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        pass
-    if host.lower().rstrip(".") != "localhost":
-        return False
-    try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except OSError:
-        return True  # nothing can be reached there
-    return all(ipaddress.ip_address(str(address[0]).partition("%")[0]).is_loopback for *_, address in found)

@@ -18,6 +18,7 @@ Engine = AsyncEngine
 
 SCHEMES = ("postgresql", "postgres", "postgresql+asyncpg")
 _FORM = "postgresql://user:password@host:5432/name"
+_ENCODED = ", and percent-encode the password: / as %2F, ? as %3F, # as %23, @ as %40, [ as %5B"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,10 +53,13 @@ class DatabaseSettings:
 
     @property
     def address(self) -> str:
-        """Host, port and database for messages; never the password."""
+        """Host, port and database for messages, whatever the URL is; never the password."""
         if self.url is None:
             return f"{self.host}:{self.port}/{self.name or ''}"
-        parts = urlsplit(self.url)
+        try:
+            parts = _split(self.url)
+        except UserError:  # what is wrong with it is told elsewhere; here nothing of it is sure to be no password
+            return "an address that cannot be read"
         hosts = [value for key, value in parse_qsl(parts.query) if key == "host"]
         return f"{parts.netloc.rpartition('@')[2] or ','.join(hosts)}{parts.path}"
 
@@ -92,6 +96,11 @@ class DatabaseSettings:
 
 
 def _split(url: str) -> SplitResult:
+    """The parts of a URL, none of which holds a piece of a password that ends before its time.
+
+    Raises:
+        UserError: it is not a PostgreSQL URL, or its password is not percent-encoded. Nothing of it is shown.
+    """
     parts: SplitResult | None
     try:
         parts = urlsplit(url)
@@ -99,7 +108,12 @@ def _split(url: str) -> SplitResult:
     except ValueError:
         parts = None
     if parts is None or parts.scheme not in SCHEMES:
-        raise UserError("The database URL is not a PostgreSQL URL.", f"Write it as {_FORM} in DATABASE_URL.")
+        raise UserError("The database URL is not a PostgreSQL URL.", f"Write it as {_FORM} in DATABASE_URL{_ENCODED}.")
+    # The driver takes the user to end at the first `@`: what follows would be asked of the name service.
+    if "#" in url or "@" in f"{parts.path}{parts.query}" or parts.netloc.count("@") > 1:
+        raise UserError(
+            "The database URL holds a # or an @ where none can be.", f"Write it as {_FORM} in DATABASE_URL{_ENCODED}."
+        )
     return parts
 
 

@@ -80,8 +80,9 @@ def explain(error: BaseException, address: str, *, with_token: bool = False) -> 
             f"The host name of the database at {address} is not known here.",
             "Check the host in DATABASE_URL, or DATABASE_HOST: its spelling, and that this machine can look it up.",
         )
-    # What the name service's own encoding refuses: `a..b`, a part of 64 characters.
-    if isinstance(error, asyncpg.exceptions.ClientConfigurationError | UnicodeError):
+    # What the name service's own encoding refuses: `a..b`, a part of 64 characters. The plain ValueError is the
+    # driver's, of a port that is no number.
+    if isinstance(error, asyncpg.exceptions.ClientConfigurationError | UnicodeError) or type(error) is ValueError:
         return UserError(
             "The database settings cannot be understood.",
             "Write DATABASE_URL as postgresql://user:password@host:5432/name, odd characters as %40; "

@@ -10,6 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import NullPool
 
@@ -20,6 +21,8 @@ from domain.errors import UserError
 
 LOCK = 0x6665_6564_6261_636B
 """The advisory lock's number: the word "feedback"."""
+_NO_RIGHTS = "42501"
+"""PostgreSQL's insufficient_privilege."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +55,7 @@ async def migrate(
     """Run the steps that are missing up to `revision`, one process at a time; the others wait and find it done.
 
     Raises:
-        UserError: the database cannot be used, or a newer release has been at it.
+        UserError: the database cannot be used, a newer release has been at it, or its user may not do it.
     """
     await check(settings, tokens)
     engine = create_engine(replace(settings, command_timeout_seconds=None), tokens, poolclass=NullPool)
@@ -64,6 +67,13 @@ async def migrate(
                 return await _run(connection, revision)
             finally:
                 await _unlock(connection)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != _NO_RIGHTS:
+            raise
+        raise UserError(
+            "This database user may not do what the migration does.",
+            "Migrate as the owner of the tables and of the schema (docs/security.md has the roles).",
+        ) from None  # its text holds the statement
     finally:
         await engine.dispose()
 

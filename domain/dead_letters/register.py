@@ -8,13 +8,11 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
+from domain.dead_letters.originals import Place, fingerprint_of
 from domain.delivery.dead_letters import lacks_original
 from schemas.base import SUPPORTED_SCHEMA_VERSION
 from schemas.dead_letters import DeadLetter
 from schemas.topics import TOPICS
-
-Place = tuple[str, int, int]
-"""Topic, partition and offset."""
 
 _COMPACTED = frozenset(topic.name for topic in TOPICS if topic.compacted)
 
@@ -64,7 +62,9 @@ class Known:
         has_original: whether that carries the original bytes.
         key: its key in base64, where the source is a compacted topic, on which a key has one value.
         times: how many messages of this id there are: repeats after a crash, failures of replays.
-        first_failed_at: of all of them.
+        since: the earliest of their failures, as they say, and of the Kafka timestamps of their own messages, as the
+            former may lie in the future: no replay of them is older. None where one has no timestamp.
+        replay: the `fingerprint` of the latest failure's replay, where it can be replayed.
     """
 
     dead_letter_id: UUID
@@ -80,7 +80,8 @@ class Known:
     has_original: bool
     key: str | None
     times: int
-    first_failed_at: datetime
+    since: datetime | None
+    replay: bytes | None
 
     @property
     def compacted(self) -> bool:
@@ -100,21 +101,29 @@ class Register:
     invalid: int = 0
     _known: dict[UUID, Known] = field(default_factory=dict)
 
-    def enter(self, value: bytes | None, partition: int, offset: int) -> DeadLetter | None:
-        """Take a message; returns the dead letter where it is the latest of one that the filter concerns."""
+    def enter(
+        self, value: bytes | None, partition: int, offset: int, sent_at: datetime | None = None
+    ) -> DeadLetter | None:
+        """Take a message; returns the dead letter where it is the latest of one that the filter concerns.
+
+        Args:
+            value: the message's.
+            partition, offset: where it stands.
+            sent_at: its Kafka timestamp, where it has a plausible one.
+        """
         letter = read(value)
         if letter is None:
             self.invalid += 1
             return None
         if not self.filter.concerns(letter):
             return None
-        known, before = _known(letter, partition, offset), self._known.get(letter.dead_letter_id)
+        known, before = _known(letter, partition, offset, sent_at), self._known.get(letter.dead_letter_id)
         if before is None:
             self._known[letter.dead_letter_id] = known
             return letter
-        times, first = before.times + 1, min(before.first_failed_at, letter.failed_at)
+        times, since = before.times + 1, before.since and known.since and min(before.since, known.since)
         latest = known if _order(known) >= _order(before) else before
-        latest.times, latest.first_failed_at = times, first
+        latest.times, latest.since = times, since
         self._known[letter.dead_letter_id] = latest
         return letter if latest is known else None
 
@@ -135,7 +144,7 @@ def read(value: bytes | None) -> DeadLetter | None:
     return letter if letter.schema_version == SUPPORTED_SCHEMA_VERSION else None
 
 
-def _known(letter: DeadLetter, partition: int, offset: int) -> Known:
+def _known(letter: DeadLetter, partition: int, offset: int, sent_at: datetime | None) -> Known:
     source = letter.source
     return Known(
         dead_letter_id=letter.dead_letter_id,
@@ -151,7 +160,8 @@ def _known(letter: DeadLetter, partition: int, offset: int) -> Known:
         has_original=not lacks_original(letter),
         key=letter.key_base64 if source.topic in _COMPACTED else None,
         times=1,
-        first_failed_at=letter.failed_at,
+        since=sent_at and min(letter.failed_at, sent_at),
+        replay=fingerprint_of(letter),
     )
 
 

@@ -33,8 +33,8 @@ class DeadLetterLimit:
             if count >= self._minimum and latest.dead > self._share * count:
                 raise TooManyDeadLettersError(
                     f"At {work}, {latest.dead} of the latest {count} outcomes were dead letters: the worker stops "
-                    "before it drains its topics. Look at the reasons in feedback.dead-letters, mend the cause, start "
-                    "it again."
+                    "before it drains its topics. Look at them with `feedback dead-letters list`, mend the cause, "
+                    "start it again, then replay them."
                 )
 
 

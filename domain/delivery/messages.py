@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
+from schemas.base import PLAUSIBLE_YEARS
+
 MILLISECONDS = 1000
 
 
@@ -58,18 +60,22 @@ class InboundMessage:
             topic=record.topic,
             partition=record.partition,
             offset=record.offset,
-            timestamp=_moment(record.timestamp, ticks_per_second),
+            timestamp=moment_of(record.timestamp, ticks_per_second),
             key=record.key,
             value=record.value,
             headers=tuple(record.headers or ()),
         )
 
 
-def _moment(ticks: float | None, ticks_per_second: int) -> datetime | None:
-    """A producer may send any 64 bits: microseconds, -1 for none. What is no time is none, and stops nobody."""
+def moment_of(ticks: float | None, ticks_per_second: int = MILLISECONDS) -> datetime | None:
+    """A Kafka timestamp. A producer may send any 64 bits: microseconds, -1 for none.
+
+    What is no time, or of a year that our events do not take, is none, and stops nobody.
+    """
     if ticks is None or ticks < 0:
         return None
     try:
-        return datetime.fromtimestamp(ticks / ticks_per_second, UTC)
+        moment = datetime.fromtimestamp(ticks / ticks_per_second, UTC)
     except (ValueError, OverflowError, OSError):
         return None
+    return moment if moment.year in PLAUSIBLE_YEARS else None

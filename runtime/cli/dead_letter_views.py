@@ -10,8 +10,8 @@ from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
+from domain.dead_letters.originals import bytes_of, where
 from domain.dead_letters.register import Known
-from domain.dead_letters.replay import bytes_of, where
 from domain.delivery.dead_letters import lacks_original
 from schemas.dead_letters import DeadLetter
 

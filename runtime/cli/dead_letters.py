@@ -158,12 +158,14 @@ def replay(
     """Send dead letters again to the topic that they came from: these IDs, those that the options name, or --all.
 
     The original bytes, key and headers are sent, so that a result carries the id that it would have had. Where a dead
-    letter is one operation's, only that one is done again. Each failure is replayed once: what was replayed already
-    counts as `already`, and what failed again after its replay may be replayed again. Two replays at the same moment
-    may both send; the effect is once, by result_id (the model may be asked twice).
+    letter is one operation's, only that one is done again. Each failure is replayed once, for as long as its topic
+    keeps the replay: what was replayed already counts as `already`, and what failed again after its replay may be
+    replayed again. Two replays at the same moment may both send; the effect is once, by result_id (the model may be
+    asked twice).
 
     What cannot be replayed is named on stderr, and makes the exit code 1: a dead letter that was too large to carry its
-    input, one whose topic is gone, or a framework that has a newer version. The last line is for scripts.
+    input, one whose topic is gone or is none of inputs, or a framework that has a newer version. The last line is for
+    scripts.
     """
     if sum((bool(ids), everything, any(value is not None for value in fields.values()))) != 1:
         raise click.UsageError("Name dead letters by their IDs, or by --reason, --tenant, ..., or give --all.")
@@ -175,11 +177,13 @@ def replay(
         replaying = _replaying(settings, told)
         asyncio.run(replaying.prepare(chosen))
     _tell_invalid(replaying.invalid)
+    for sentence in replaying.plan.doubts():
+        warn(sentence)
     complete = dry_run or _carried_out(settings, replaying, yes=yes)
     for sentence in replaying.plan.refusals():
         warn(sentence)
     if dry_run:
-        say(f"{len(replaying.plan.replay):,} would be replayed.")
+        say(f"{len(replaying.plan.replay):,} would be replayed{_to(replaying)}.")
     say(replaying.last_line)
     ctx.exit(0 if complete and not replaying.plan.refused else 1)
 
@@ -202,7 +206,7 @@ def _carried_out(settings: Settings, replaying: "Replaying", *, yes: bool) -> bo
     count = len(replaying.plan.replay)
     if not count:
         return True
-    if not yes and not click.confirm(f"Replay {count:,} dead letter{'s' * (count > 1)}?"):
+    if not yes and not click.confirm(f"Replay {count:,} dead letter{'s' * (count > 1)}{_to(replaying)}?"):
         say("Nothing was replayed.")
         return True
     with _progress() as told:
@@ -215,6 +219,11 @@ def _carried_out(settings: Settings, replaying: "Replaying", *, yes: bool) -> bo
     if not done:
         say("Broken off; what was sent counts, and is not sent again next time.")
     return bool(done)
+
+
+def _to(replaying: "Replaying") -> str:
+    counts = replaying.plan.by_topic
+    return f" ({counts})" if counts else ""
 
 
 async def _true(work: Any) -> bool:

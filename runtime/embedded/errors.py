@@ -1,5 +1,6 @@
 """What keeps the embedded servers from starting, each as one sentence and its remedies."""
 
+import re
 from pathlib import Path
 
 from domain.errors import UserError
@@ -8,6 +9,12 @@ _OWN_SERVER = {
     "Kafka": "name a Kafka of your own in KAFKA_BOOTSTRAP_SERVERS",
     "PostgreSQL": "name a PostgreSQL of your own in DATABASE_URL",
 }
+
+
+def without_password(address: str) -> str:
+    """A URL for messages: what may hold a user, a password or a token is cut off, also where it is not encoded."""
+    scheme, separator, rest = address.rpartition("://") if address.count("://") == 1 else ("", "", address)
+    return re.split(r"[?#]", f"{scheme}{separator}{rest.rpartition('@')[2]}")[0]
 
 
 class EmbeddedServiceError(UserError):
@@ -39,7 +46,8 @@ class JarsUnavailableError(EmbeddedServiceError):
 
     def __init__(self, repository: str, cause: str) -> None:
         super().__init__(
-            f"Kafka's libraries are not in the cache and could not be fetched from {repository}: {cause}.",
+            f"Kafka's libraries are not in the cache and could not be fetched from "
+            f"{without_password(repository)}: {cause}.",
             "Check the network and its proxy settings, name a mirror in FEEDBACK_MAVEN_REPOSITORY, an unpacked Kafka "
             f"distribution in KAFKA_HOME, or {_OWN_SERVER['Kafka']}.",
         )
@@ -50,7 +58,8 @@ class JarCorruptError(EmbeddedServiceError):
 
     def __init__(self, name: str, repository: str) -> None:
         super().__init__(
-            f"{name} from {repository} is not the file that this release was built with: its SHA-256 differs.",
+            f"{name} from {without_password(repository)} is not the file that this release was built with: its SHA-256 "
+            "differs.",
             "Ask who runs the repository or the proxy in between, or name another in FEEDBACK_MAVEN_REPOSITORY.",
         )
 

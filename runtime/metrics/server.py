@@ -5,13 +5,14 @@ import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
-from prometheus_client import CollectorRegistry, start_http_server
+from prometheus_client import CollectorRegistry
 
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.lag_watch import LagWatch
 from domain.errors import UserError
 from runtime.metrics.collector import registry_of
 from runtime.metrics.figures import ConsumerFigures, WorkerFigures
+from runtime.metrics.http import MetricsServer
 from runtime.metrics.pulse import Pulse
 
 logger = logging.getLogger(__name__)
@@ -50,16 +51,15 @@ async def watched(
 async def _listening(registry: CollectorRegistry, host: str, port: int) -> AsyncIterator[None]:
     try:
         # In a thread: the library asks the name service about the host.
-        server, thread = await asyncio.to_thread(start_http_server, port, host, registry)
-    except OSError as error:
+        server = await asyncio.to_thread(MetricsServer, registry, host, port)
+    except (OSError, UnicodeError) as error:  # UnicodeError: a host such as `a..b`
+        cause = getattr(error, "strerror", None) or type(error).__name__
         raise UserError(
-            f"The metrics cannot be served on {host}:{port} ({error.strerror or type(error).__name__}).",
+            f"The metrics cannot be served on {host}:{port} ({cause}).",
             "Free that port, or choose another one in METRICS_PORT; METRICS_HOST must be an address of this machine.",
         ) from error
     logger.info("metrics at http://%s:%d/metrics", host, server.server_port)
     try:
         yield
     finally:
-        await asyncio.to_thread(server.shutdown)
-        server.server_close()
-        thread.join(1)
+        await asyncio.to_thread(server.end)

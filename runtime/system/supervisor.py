@@ -114,12 +114,13 @@ class Supervisor:
         self._changed = changed
         self._wards: dict[str, Ward] = {}
         self._watchers: dict[str, asyncio.Task[None]] = {}
+        self._given_up: set[str] = set()
         self._failure: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
     def processes(self) -> dict[str, int]:
-        """Process id by name."""
-        return {name: ward.pid for name, ward in self._wards.items()}
+        """Process id by name; without those that ended for good."""
+        return {name: ward.pid for name, ward in self._wards.items() if name not in self._given_up}
 
     async def add(self, name: str, ward: Ward, *, running: bool = False) -> None:
         """Start a process (unless it runs already) and keep it alive from now on."""
@@ -177,6 +178,8 @@ class Supervisor:
             code = await ward.wait()
             lives += 1
             if code == exit_codes.HALTED or (code == exit_codes.USER and lives == 1):
+                self._given_up.add(name)
+                self._changed(self.processes)  # its number may soon be another program's
                 self._give_up(name, code, ward.last_words())
                 return
             pause = 0.0 if clock() - began > _STEADY_SECONDS else pause

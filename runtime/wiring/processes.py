@@ -3,10 +3,11 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from functools import partial
 
 from adapters.kafka.frameworks import KafkaFrameworkCatalogue
+from adapters.kafka.topic_ids import KafkaTopicIds
 from adapters.llm.factory import open_model
 from adapters.llm.recording import RecordingModel
 from adapters.postgres.engine import Engine
@@ -92,7 +93,8 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
     async def work(found: tuple[Delivery, KafkaFrameworkCatalogue]) -> None:
         handler, catalogue = found
         collect_garbage_less_often()
-        await first(run_stream_worker(worker, handler, stop, status=figures.status), catalogue.failed())
+        async with aclosing(KafkaTopicIds(connection)) as ids:
+            await first(run_stream_worker(worker, handler, stop, None, figures.status, ids), catalogue.failed())
 
     await run_with(parts(), work, stop)
 
@@ -123,7 +125,8 @@ async def run_consumer(settings: Settings, stop: asyncio.Event) -> None:
             yield found
 
     async def work(found: tuple[PostgresLLMCallSink, EventPublisher]) -> None:
-        await consume_llm_calls(consumer, *found, stop, figures.progress)
+        async with aclosing(KafkaTopicIds(connection)) as ids:
+            await consume_llm_calls(consumer, *found, stop, figures.progress, ids)
 
     await run_with(parts(), work, stop)
 

@@ -37,13 +37,14 @@ def main() -> None:
     home.mkdir(parents=True, exist_ok=True)
     # What our own clients of a broken server say is no news here.
     logging.basicConfig(filename=home / "chaos.log", level=logging.WARNING)
-    outcomes = asyncio.run(_run(cases, seed, home, console))
+    file = Path(options.report or home / "report.jsonl")
+    if not options.begin:  # what goes on with another run adds to its figures
+        file.unlink(missing_ok=True)
+    outcomes = asyncio.run(_run(cases, seed, home, console, file))
     console.print(report.table(outcomes))
-    if options.report:
-        report.keep(Path(options.report), outcomes, seed)
     if options.markdown:
-        about = {case.name: case.about for case in cases}
-        Path(options.markdown).write_text(report.markdown(outcomes, about), encoding="utf-8")
+        about = {case.name: case.about for case in all_cases().values()}
+        Path(options.markdown).write_text(report.markdown(report.kept(file), about), encoding="utf-8")
     failed = [outcome.name for outcome in outcomes if not outcome.passed]
     if failed:
         console.print(f"Again: make chaos CASES={','.join(failed)} SEED={seed}. Logs: {home}", highlight=False)
@@ -59,8 +60,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--quick", action="store_true", help="the quick subset")
     parser.add_argument("--seed", type=int, help="repeat the chance of another run")
-    parser.add_argument("--report", help="a file for the figures, a line of JSON for each case")
-    parser.add_argument("--markdown", help="a file for the table")
+    parser.add_argument(
+        "--report", help="a file for the figures, a line of JSON for each case as it ends; with --from they are added"
+    )
+    parser.add_argument("--markdown", help="a file for the table, made of those figures at the end")
     parser.add_argument("--home", help="a directory for data and logs")
     parser.add_argument("--list", action="store_true", help="list the cases")
     return parser
@@ -82,13 +85,14 @@ def _chosen(options: argparse.Namespace) -> list[Case]:
     return chosen
 
 
-async def _run(cases: Sequence[Case], seed: int, home: Path, console: Console) -> list[report.Outcome]:
+async def _run(cases: Sequence[Case], seed: int, home: Path, console: Console, file: Path) -> list[report.Outcome]:
     outcomes: list[report.Outcome] = []
     columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task(cases[0].name if cases else "", total=len(cases))
         async for outcome in run_cases(cases, seed, home):
             outcomes.append(outcome)
+            report.keep(file, outcome, seed)
             report.show(console, outcome)
             following = cases[len(outcomes)].name if len(outcomes) < len(cases) else "done"
             progress.update(bar, advance=1, description=following)

@@ -2,134 +2,39 @@
 
 import json
 from base64 import b64encode, urlsafe_b64encode
-from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 from urllib.parse import quote, quote_plus
 
 from schemas.cloudevents import deterministic_id
-from tests.chaos.checker import check
-from tests.chaos.evidence import CallMessage, Evidence, Input, Letter, Result, Served, Vitals
-from tests.chaos.healthy import BOTH, KINDS, LETTERS, RESULTS, SECRET, TENANT, healthy
-
-STORY = healthy([*KINDS, "both", "retried", "one", "one", "broken"], kills=(1, 10))
-"""One input of each kind and more, each answered; commits, two kills, and three inputs that no commit came after."""
-
-MIB = 2**20
-Change = Callable[[Evidence], Evidence]
-
-
-def event(kind: str, evidence: Evidence = STORY) -> str:
-    """The event id of the last input of a kind."""
-    return [given.event_id for given in evidence.inputs if given.event_id.startswith(f"{kind}-")][-1]
-
-
-def result_of(kind: str, operation: str = "summarize") -> str:
-    return str(deterministic_id(event(kind), operation))
-
-
-def without(attribute: str, number: int) -> Change:
-    def change(evidence: Evidence) -> Evidence:
-        kept = list(getattr(evidence, attribute))
-        del kept[number]
-        return having(**{attribute: tuple(kept)})(evidence)
-
-    return change
-
-
-def plus(attribute: str, *more: object) -> Change:
-    return lambda evidence: having(**{attribute: (*getattr(evidence, attribute), *more)})(evidence)
-
-
-def altered(attribute: str, number: int, **fields: Any) -> Change:
-    def change(evidence: Evidence) -> Evidence:
-        values = list(getattr(evidence, attribute))
-        values[number] = replace(values[number], **fields)
-        return having(**{attribute: tuple(values)})(evidence)
-
-    return change
-
-
-def having(**fields: Any) -> Change:
-    return lambda evidence: replace(evidence, **fields)
-
-
-def both(*changes: Change) -> Change:
-    def change(evidence: Evidence) -> Evidence:
-        for each in changes:
-            evidence = each(evidence)
-        return evidence
-
-    return change
-
-
-def a_result(result_id: str, tenant: str = TENANT) -> Result:
-    return Result((RESULTS["summarize"], 0, 9_999), result_id, tenant, "x")
-
-
-def a_letter(kind: str, operation: str = "", **fields: Any) -> Letter:
-    name, asked = event(kind), next(given for given in STORY.inputs if given.event_id == event(kind))
-    letter = Letter(
-        place=(LETTERS, 0, 9_999),
-        dead_letter_id=str(deterministic_id(name, "dead_letter", operation)),
-        result_id=str(deterministic_id(name, operation)) if operation else None,
-        operation=operation or None,
-        reason=asked.reason or "internal_error",
-        tenant_id=asked.tenant_id,
-        source=asked.place,
-        sha256=asked.sha256,
-    )
-    return replace(letter, **fields)
-
-
-def letter_number(kind: str) -> int:
-    source = next(given.place for given in STORY.inputs if given.event_id == event(kind))
-    return next(number for number, letter in enumerate(STORY.letters) if letter.source == source)
-
-
-def row_number(kind: str, status: int | None = 200) -> int:
-    return max(
-        number for number, row in enumerate(STORY.rows) if (row.record_id, row.http_status) == (event(kind), status)
-    )
-
-
-def fewer_told(evidence: Evidence) -> Evidence:
-    """Both tellers say what the table holds, so that only the calls themselves are wrong."""
-    assert evidence.told_by_sql is not None
-    told = replace(evidence.told_by_sql, calls=len(evidence.rows))
-    return replace(evidence, told_by_api=told, told_by_sql=told)
-
-
-def another_total(evidence: Evidence) -> Evidence:
-    assert evidence.told_by_api is not None
-    return replace(evidence, told_by_api=replace(evidence.told_by_api, cost_usd=Decimal(1)))
-
-
-def commit_moved(by: int) -> Change:
-    def change(evidence: Evidence) -> Evidence:
-        sample = evidence.samples[1]
-        partition, offset = max(sample.committed.items())
-        moved = replace(sample, committed={**sample.committed, partition: offset + by})
-        return replace(evidence, samples=(evidence.samples[0], moved, *evidence.samples[2:]))
-
-    return change
-
-
-def one_repeat_too_many(evidence: Evidence) -> Evidence:
-    verdict = check(evidence)
-    more = verdict.allowed_repeats - verdict.repeats + 1
-    return plus("messages", *[a_result(result_of("one"))] * more)(evidence)
-
-
-def in_log(text: str) -> Change:
-    return having(texts={"worker.log": f"before {text} after", "metrics": ""})
-
-
-def grown(**fields: Any) -> Change:
-    before = Vitals(200 * MIB, 100, 100)
-    return having(vitals={"worker": (before, replace(before, **fields))})
-
+from tests.chaos.changes import (
+    MIB,
+    STORY,
+    Change,
+    a_letter,
+    a_result,
+    altered,
+    both,
+    commit_moved,
+    event,
+    fewer_told,
+    grown,
+    having,
+    in_log,
+    input_number,
+    letter_number,
+    moved_between_tenants,
+    one_repeat_too_many,
+    plus,
+    repeats_of_the_undisturbed,
+    result_of,
+    row_number,
+    told,
+    without,
+)
+from tests.chaos.evidence import CallMessage, Input, Served
+from tests.chaos.healthy import BOTH, METRICS, RESULTS, SECRET, TENANT
+from tests.chaos.invariants.accounts import EVERYTHING, of_operation, of_tenant
 
 LAST = len(STORY.messages) - 1
 EARLY = next(n for n, message in enumerate(STORY.messages) if message.result_id == result_of("half"))
@@ -137,6 +42,7 @@ A_200 = next(number for number, served in enumerate(STORY.served) if served.stat
 REFUSED = next(
     number for number, served in enumerate(STORY.served) if (served.subject, served.status) == (event("retried"), 500)
 )
+CUT = [each for each in STORY.served if each.status is None and not each.subject.startswith("hung-")]
 CALL = next(message for message in STORY.topic_calls if message.call and message.call.call_id == "call-0")
 BREACHES: dict[str, tuple[str, Change]] = {
     "a result is gone": ("I1", without("messages", LAST)),
@@ -182,12 +88,21 @@ BREACHES: dict[str, tuple[str, Change]] = {
     ),
     "a dead letter that names another result": ("I2", altered("letters", letter_number("half"), result_id="foreign")),
     "one repeat too many": ("I3", one_repeat_too_many),
+    "repeats of what was not disturbed": ("I3", repeats_of_the_undisturbed),
     "repeats, and nothing was disturbed": (
         "I3",
-        having(disturbances=(), served=tuple(each for each in STORY.served if each.status is not None)),
+        having(disturbances=(), served=tuple(each for each in STORY.served if each not in CUT)),
     ),
     "an attempt that the provider did not see": ("I4", without("served", A_200)),
     "an attempt without a row": ("I4", plus("served", Served(event("one"), "summarize", 1, 2, 200))),
+    "an attempt without a row, beside a row that never reached the provider": (
+        "I4",
+        plus("served", Served(event("unreached"), "summarize", 1, 2, 500)),
+    ),
+    "an attempt without a row, beside a row of one that was hung up on": (
+        "I4",
+        plus("served", Served(event("hung"), "summarize", 1, 2, 500)),
+    ),
     "a hung attempt without a row, and no kill near it": (
         "I4",
         plus("served", Served(event("one"), "summarize", 9_990, 9_999, None)),
@@ -243,10 +158,18 @@ BREACHES: dict[str, tuple[str, Change]] = {
         "I5",
         plus("letters_of_calls", replace(STORY.letters_of_calls[0], source=("llm.calls", 0, 9_999))),
     ),
-    "the API's total is another": (
+    "the API's total is another": ("I5", told(EVERYTHING, cost_usd=Decimal(1))),
+    "the API counts a token for another tenant": ("I5", moved_between_tenants),
+    "the API counts no token for an operation": ("I5", told(of_operation("summarize"), output_tokens=0)),
+    "the API counts one failure more for an operation": ("I5", told(of_operation("transcribe"), failed=1)),
+    "the API leaves out a tenant": ("I5", told(of_tenant("other"))),
+    "SQL leaves out an operation": ("I5", told(of_operation("transcribe"), "told_by_sql")),
+    "both leave out a tenant": (
         "I5",
-        another_total,
+        both(told(of_tenant("other")), told(of_tenant("other"), "told_by_sql")),
     ),
+    "both leave out the grand total": ("I5", both(told(EVERYTHING), told(EVERYTHING, "told_by_sql"))),
+    "SQL was not asked": ("I5", having(told_by_sql=None)),
     "the API was not asked": ("I5", having(told_by_api=None)),
     "a commit went one too far": ("I6", commit_moved(1)),
     "a commit came before its outcomes": (
@@ -263,6 +186,8 @@ BREACHES: dict[str, tuple[str, Change]] = {
             ),
         ),
     ),
+    "nobody looked at commits": ("I6", having(samples=(), watched_seconds=0.0)),
+    "commits were looked at too seldom": ("I6", having(watched_seconds=3.0 * len(STORY.samples) + 1)),
     "a dead letter for another reason": ("I7", altered("letters", letter_number("broken"), reason="internal_error")),
     "a dead letter of an input that should have a result": (
         "I7",
@@ -274,6 +199,10 @@ BREACHES: dict[str, tuple[str, Change]] = {
     "the dead letter of a replayed input is gone": ("I7", without("letters", letter_number("replayed"))),
     "a dead letter with other bytes": ("I7", altered("letters", letter_number("half"), sha256="0" * 64)),
     "a dead letter without its bytes": ("I7", altered("letters", letter_number("half"), sha256=None)),
+    "a dead letter of a large input without the bytes that it could carry": (
+        "I7",
+        altered("inputs", input_number("large"), uncarried=False),
+    ),
     "a dead letter with bytes of a null": ("I7", altered("letters", letter_number("null"), sha256="0" * 64)),
     "a secret in a log": ("I8", in_log(SECRET)),
     "a secret in JSON": ("I8", in_log(json.dumps(f"x{SECRET}y"))),
@@ -286,6 +215,13 @@ BREACHES: dict[str, tuple[str, Change]] = {
     "a secret in a URL": ("I8", in_log(quote(SECRET))),
     "a secret in a URL's path": ("I8", in_log(quote(SECRET, safe="").lower())),
     "a secret in a form": ("I8", in_log(quote_plus(SECRET))),
+    "nobody looked at a worker": ("I8", having(vitals={})),
+    "nobody looked at one of two workers": (
+        "I8",
+        having(watched=("worker", "worker-2"), texts=METRICS | {"metrics of worker-2, 1": "feedback_in_flight 0\n"}),
+    ),
+    "nobody read a worker's metrics": ("I8", having(texts={"metrics of worker-2, 1": "feedback_in_flight 0\n"})),
+    "a worker's metrics say nothing": ("I8", having(texts=dict.fromkeys(METRICS, ""))),
     "memory grew by 11 %": ("I8", grown(memory=222 * MIB)),
     "descriptors grew by 11 %": ("I8", grown(descriptors=111)),
     "tasks grew by 11 %": ("I8", grown(tasks=111)),

@@ -36,6 +36,7 @@ class Verdict:
         calls: calls that are stored; in a case without a database, calls on the topic. Repeats are counted once.
         missing_calls: attempts without a row that were under way in a SIGKILL.
         surplus_calls: rows of attempts that the provider would have seen, and did not.
+        samples: looks at commits and outcomes while the case ran.
     """
 
     violations: tuple[Violation, ...]
@@ -48,6 +49,7 @@ class Verdict:
     calls: int
     missing_calls: int
     surplus_calls: int
+    samples: int
 
     @property
     def passed(self) -> bool:
@@ -75,9 +77,13 @@ def check(evidence: Evidence) -> Verdict:
             accounts.table_from_topic(evidence),
             accounts.totals_agree(evidence),
         ),
-        "I6": (commits.never_past_the_unfinished(book),),
+        "I6": (commits.looked_at(evidence), commits.never_past_the_unfinished(book)),
         "I7": (outcomes.reasons_as_injected(book), outcomes.payloads_kept(book)),
-        "I8": (traces.no_secret_told(evidence.texts, evidence.secrets), traces.vitals_back(evidence.vitals)),
+        "I8": (
+            traces.no_secret_told(evidence.texts, evidence.secrets),
+            traces.vitals_back(evidence.vitals),
+            traces.looked_at(evidence.watched, evidence.vitals, evidence.texts),
+        ),
     }
     return Verdict(
         violations=tuple(chain.from_iterable(_told(name, rules) for name, rules in found.items())),
@@ -90,6 +96,7 @@ def check(evidence: Evidence) -> Verdict:
         calls=len(calls.counted_calls(evidence)),
         missing_calls=sum(pair.excused for pair in pairs),
         surplus_calls=sum(pair.surplus for pair in pairs),
+        samples=len(evidence.samples),
     )
 
 

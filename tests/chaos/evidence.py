@@ -25,6 +25,7 @@ class Input:
         reason: the dead letter that it was made to become; None for an input with results.
         replayed: whether it was sent again by a replay.
         skipped: whether nobody is to answer it: a part of the case took it from the topic before it was read.
+        uncarried: whether it is so large that its dead letter cannot carry it.
     """
 
     place: Place
@@ -35,6 +36,7 @@ class Input:
     reason: str | None = None
     replayed: bool = False
     skipped: bool = False
+    uncarried: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,7 @@ class Disturbance:
         in_flight: inputs that may have been at work, at most.
         then: how things stood.
         began, ended: a call that the provider was answering in between (a moment before included) may have no event.
+        partitions: those that may be read again from their commits: of whom it happened to; None for all.
     """
 
     kind: str
@@ -135,6 +138,7 @@ class Disturbance:
     then: Snapshot
     began: float
     ended: float
+    partitions: frozenset[Partition] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,7 @@ class Vitals:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Usage of everything, as one of its two tellers says."""
+    """What was used, as one of its two tellers says. Tokens are those of the calls that did not fail."""
 
     calls: int
     failed: int
@@ -170,9 +174,13 @@ class Evidence:
         rows: everything in the table.
         served: everything that the provider saw.
         samples: taken every second while the case ran.
-        told_by_api, told_by_sql: the usage of everything; None where the case has no database.
+        watched_seconds: for how long they were; 0 where nobody tells.
+        told_by_api, told_by_sql: the usage by what it is of ("everything", "tenant acme"); None where the case has no
+            database.
         vitals: by process that lived through the case, before and after.
-        texts: whatever people could read of the case, by name: logs, metrics, rows, exceptions.
+        watched: the processes that lived from before the first input to the end: someone must have looked at them.
+        texts: whatever people could read of the case, by name: logs, metrics ("metrics of worker, 1"), rows,
+            exceptions.
         secrets: what must be in none of them.
         outcome_may_change: an input may have both a result and a dead letter without having been replayed (a kill in
             between): the result counts.
@@ -188,9 +196,11 @@ class Evidence:
     served: tuple[Served, ...] = ()
     disturbances: tuple[Disturbance, ...] = ()
     samples: tuple[Snapshot, ...] = ()
-    told_by_api: Totals | None = None
-    told_by_sql: Totals | None = None
+    watched_seconds: float = 0.0
+    told_by_api: Mapping[str, Totals] | None = None
+    told_by_sql: Mapping[str, Totals] | None = None
     vitals: Mapping[str, tuple[Vitals, Vitals]] = field(default_factory=dict)
+    watched: tuple[str, ...] = ()
     texts: Mapping[str, str] = field(default_factory=dict, repr=False)
     secrets: tuple[str, ...] = field(default=(), repr=False)
     outcome_may_change: bool = False

@@ -27,6 +27,13 @@ async def publish_calls(stage: Stage, count: int) -> list[LLMCall]:
     return calls
 
 
+async def a_warm_consumer(stage: Stage) -> None:
+    """Where there is no worker yet: it has stored calls, and what it holds then is what it must come back to."""
+    await publish_calls(stage, 60)
+    await all_calls_committed(stage)
+    await stage.weighed()
+
+
 async def row_count(stage: Stage) -> int:
     """How many rows there are."""
     return int((await fetch(stage.database, "SELECT count(*) FROM llm_calls"))[0][0])

@@ -21,11 +21,13 @@ from tests.chaos.evidence import (
     Totals,
     Vitals,
 )
+from tests.chaos.invariants.accounts import EVERYTHING, of_operation, of_tenant
 
 RECORDS, LETTERS, CALLS = "feedback.records", "feedback.dead-letters", "llm.calls"
 RESULTS = {"assign_codes": "feedback.code-assignments", "summarize": "feedback.summaries"}
 BOTH = tuple(RESULTS)
 TENANT = "tenant-1"
+METRICS = {"metrics of worker, 1": "feedback_in_flight 0\n"}
 SECRET = 'canary/é "7f3a" ~ kept?'
 KINDS = {
     "both": BOTH,
@@ -40,6 +42,7 @@ KINDS = {
     "replayed": ("summarize",),  # a dead letter, then sent again with success
     "retried": BOTH,  # each first attempt is answered with 500
     "unreached": BOTH,  # each first attempt finds nobody
+    "hung": BOTH,  # each first attempt is hung up on
 }
 """What the inputs of a story are like, and what they ask for."""
 
@@ -115,14 +118,8 @@ class Story:
         self._on_topic(foreign)
         self._refuse(self._on_topic(None))
         self._refuse(self._on_topic(replace(foreign, call_id="refused")))
-        told = Totals(
-            len(self.rows),
-            sum(row.status != "ok" for row in self.rows),
-            sum(row.cost_usd is None for row in self.rows),
-            sum(row.input_tokens or 0 for row in self.rows),
-            sum(row.output_tokens or 0 for row in self.rows),
-            sum((row.cost_usd or Decimal(0) for row in self.rows), Decimal(0)),
-        )
+        self.samples.append(self._snapshot())
+        told = usage_of(self.rows)
         mebibytes = 2**20
         return Evidence(
             inputs=tuple(self.inputs),
@@ -135,10 +132,12 @@ class Story:
             served=tuple(self.served),
             disturbances=tuple(self.disturbances),
             samples=tuple(self.samples),
+            watched_seconds=2.0 * len(self.samples),
             told_by_api=told,
             told_by_sql=told,
             vitals={"worker": (Vitals(200 * mebibytes, 40, 50), Vitals(219 * mebibytes, 43, 54))},
-            texts={"worker.log": "all is well\n", "metrics": "feedback_in_flight 0\n"},
+            watched=("worker",),
+            texts={"worker.log": "all is well\n"} | METRICS,
             secrets=(SECRET, "sk-0123456789abcdef"),
         )
 
@@ -149,7 +148,8 @@ class Story:
         operations, reason = KINDS[kind], _REASONS.get(kind)
         tenant = TENANT if operations else None
         digest = None if kind == "null" else _hash(name + more)
-        given = Input(place, name, tenant, operations, digest, reason, skipped=kind == "skipped")
+        odd = {"skipped": kind == "skipped", "uncarried": kind == "large"}
+        given = Input(place, name, tenant, operations, digest, reason, **odd)
         self.inputs.append(given)
         return given
 
@@ -173,7 +173,6 @@ class Story:
                 self.messages.append(Result(place, result, TENANT, given.event_id))
 
     def _letter(self, given: Input, operation: str) -> None:
-        digest = None if given.reason == "too_large" else given.sha256
         self.letters.append(
             Letter(
                 place=self._next(LETTERS, 0),
@@ -183,7 +182,7 @@ class Story:
                 reason=given.reason or "",
                 tenant_id=given.tenant_id,
                 source=given.place,
-                sha256=digest,
+                sha256=None if given.uncarried else given.sha256,
             )
         )
 
@@ -191,7 +190,9 @@ class Story:
         if kind == "retried":
             self.served.append(Served(given.event_id, operation, self._tick(), self._tick(), 500))
             self._row(given, operation, 500)
-        if kind == "unreached":
+        if kind == "hung":
+            self.served.append(Served(given.event_id, operation, self._tick(), self._tick(), None))
+        if kind in ("unreached", "hung"):
             self._row(given, operation, None)
         tokens, cost = 100 + len(self.rows), Decimal(len(self.rows) + 1) / 1000
         self.served.append(Served(given.event_id, operation, self._tick(), self._tick(), 200, tokens, 7, cost))
@@ -237,6 +238,25 @@ def healthy(kinds: Sequence[str], kills: Sequence[int] = (), commit_every: int =
         if number in kills:
             story.kill()
     return story.evidence()
+
+
+def usage_of(rows: Sequence[Call]) -> dict[str, Totals]:
+    """What rows sum up to, by what the sums are of."""
+    parts: dict[str, list[Call]] = {EVERYTHING: list(rows)}
+    for row in rows:
+        for part in (of_tenant(row.tenant_id), of_operation(row.operation)):
+            parts.setdefault(part, []).append(row)
+    return {
+        part: Totals(
+            len(calls),
+            sum(call.status != "ok" for call in calls),
+            sum(call.cost_usd is None for call in calls),
+            sum(call.input_tokens or 0 for call in calls),
+            sum(call.output_tokens or 0 for call in calls),
+            sum((call.cost_usd or Decimal(0) for call in calls), Decimal(0)),
+        )
+        for part, calls in parts.items()
+    }
 
 
 def _hash(text: str) -> str:

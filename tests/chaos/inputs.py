@@ -5,13 +5,14 @@ import secrets
 from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from itertools import islice
 
 from aiokafka import AIOKafkaProducer
 
 from schemas.cloudevents import identify
 from schemas.topics import RECORDS, REQUESTS
 from tests.builders import TENANT, a_record
-from tests.chaos.evidence import Input
+from tests.chaos.evidence import Input, Partition
 from tests.chaos.ledger import mark
 from tests.chaos.sightings import Sightings
 from tests.integration.system_support import PARTITIONS
@@ -37,6 +38,7 @@ class Inputs:
     canary: str
     sent: list[Input] = field(default_factory=list)
     _number: int = 0
+    _partitions: dict[str, set[Partition]] = field(default_factory=dict)  # by event id
 
     async def publish(
         self,
@@ -84,9 +86,18 @@ class Inputs:
         headers: Headers | None = None,
         topic: str = RECORDS.name,
         partition: int | None = None,
+        uncarried: bool = False,
     ) -> Input:
         """Publish bytes as they are: what they must become is said by `reason`, or by `operations`."""
-        return await (await self._send(topic, value, key, operations, tenant, reason, headers, partition))
+        return await (await self._send(topic, value, key, operations, tenant, reason, headers, partition, uncarried))
+
+    def open_on(self, partitions: Iterable[Partition], most: int) -> int:
+        """How many inputs on these partitions have not all of their outcomes yet, counted up to `most`."""
+        places = set(partitions)
+        if not places:
+            return 0
+        there = (event for event in self.sightings.open if not places.isdisjoint(self._partitions.get(event, ())))
+        return sum(1 for _ in islice(there, most))
 
     def give_up(self, gone: Iterable[Input]) -> None:
         """Nobody is to answer these: what the case did took them away before they were read."""
@@ -104,6 +115,7 @@ class Inputs:
         reason: str | None,
         headers: Headers | None,
         partition: int | None,
+        uncarried: bool = False,
     ) -> Awaitable[Input]:
         if headers is None:
             headers = (("ce_source", self.group.encode()), ("ce_id", secrets.token_hex(8).encode()))
@@ -114,8 +126,9 @@ class Inputs:
         async def acknowledged() -> Input:
             told = await future
             place = (told.topic, told.partition, told.offset)
-            given = Input(place, event_id, tenant, operations, digest, reason)
+            given = Input(place, event_id, tenant, operations, digest, reason, uncarried=uncarried)
             self.sent.append(given)
+            self._partitions.setdefault(event_id, set()).add(place[:2])
             if topic in TOPICS:
                 self.sightings.expect(given)
             return given

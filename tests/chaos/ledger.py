@@ -92,7 +92,9 @@ class Ledger(LLMServer):
                 # No await between the bill and here: the last one is this request's.
                 entry.input_tokens, entry.output_tokens, entry.cost_usd = self._billed
                 self._billed = (0, 0, Decimal(0))
-            entry.status = response.status
+            # Who is gone by now was not answered.
+            gone = request.transport is None or request.transport.is_closing()
+            entry.status = None if gone else response.status
         finally:
             entry.ended = monotonic()
         return response

@@ -16,6 +16,9 @@ from tests.chaos.evidence import Vitals
 from tests.integration.system_support import Running, feedback
 
 _ASSIGNED = re.compile(r"assigned partitions: (?P<names>.*)")
+_DRAIN_SECONDS = 20
+"""Unless it was told another (runtime/settings.py)."""
+
 _TASKS = re.compile(r"^feedback_asyncio_tasks (?P<count>\S+)$", re.MULTILINE)
 
 
@@ -48,6 +51,11 @@ class Member:
     def pid(self) -> int:
         """Of the current process."""
         return self.life.process.pid
+
+    @property
+    def drain_seconds(self) -> float:
+        """How long it may go on after SIGTERM before it gives up what it is at work on."""
+        return float(str(self.environment.get("DRAIN_SECONDS", _DRAIN_SECONDS)))
 
     @property
     def alive(self) -> bool:

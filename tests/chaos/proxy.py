@@ -32,6 +32,7 @@ class Proxy:
         rng: for the delays.
 
     Attributes:
+        rng: for the delays; may be set anew.
         connections: accepted so far.
         delayed: chunks that reached a client late.
         swallowed: bytes that a black hole took.
@@ -43,7 +44,7 @@ class Proxy:
         self.target_port = target_port
         self.port = port or ports.choose(set())
         self.connections = self.delayed = self.swallowed = self.lost = 0
-        self._rng = rng or random.Random()
+        self.rng = rng or random.Random()
         self._mode = _Mode.PASS
         self._delay = self._jitter = 0.0
         self._to_lose: int | None = 0
@@ -155,7 +156,7 @@ class Proxy:
             return max(not_before, now)
         self.delayed += 1
         self._notify()
-        return max(not_before, now + self._delay + self._rng.uniform(-self._jitter, self._jitter))
+        return max(not_before, now + self._delay + self.rng.uniform(-self._jitter, self._jitter))
 
     def _bind(self) -> None:
         self._listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)

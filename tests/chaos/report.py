@@ -1,7 +1,7 @@
 """What a run of cases comes to: a table for people, lines of JSON for keeping, and a last line for scripts."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -93,28 +93,33 @@ def table(outcomes: Sequence[Outcome]) -> Table:
     return made
 
 
-def markdown(outcomes: Sequence[Outcome], about: Mapping[str, str]) -> str:
-    """The same table as Markdown, each case with its sentence."""
+def markdown(figures: Iterable[Mapping[str, Any]], about: Mapping[str, str]) -> str:
+    """The same table as Markdown from `Outcome.figures`, each case with its sentence."""
     lines = [
         "| case | what happens | inputs | lost | doubled | repeats (allowed) | dead letters | LLM calls | recovery |",
         "|---|---|---:|---:|---:|---:|---:|---:|---|",
     ]
-    for outcome in outcomes:
-        told, verdict = outcome.figures(), outcome.verdict
+    for told in figures:
         counted = ["-"] * 6
-        if verdict is not None:
-            letters = sum(verdict.dead_letters.values())
-            repeats = f"{verdict.repeats} ({verdict.allowed_repeats})"
-            counted = [*map(str, (verdict.inputs, verdict.lost, verdict.doubled, repeats, letters, verdict.calls))]
-        name = outcome.name if told["passed"] else f"**{outcome.name} (failed)**"
-        lines.append(f"| {' | '.join([name, about[outcome.name], *counted, told_of(outcome.recovery)])} |")
+        if "inputs" in told:
+            repeats = f"{told['repeats']} ({told['allowed_repeats']})"
+            letters = sum(told["dead_letters"].values())
+            counted = [*map(str, (told["inputs"], told["lost"], told["doubled"], repeats, letters, told["calls"]))]
+        name = told["case"] if told["passed"] else f"**{told['case']} (failed)**"
+        lines.append(f"| {' | '.join([name, about.get(told['case'], ''), *counted, told_of(told['recovery'])])} |")
     return "\n".join(lines) + "\n"
 
 
-def keep(file: Path, outcomes: Sequence[Outcome], seed: int) -> None:
-    """Write the figures down, a line of JSON for each case."""
-    lines = [json.dumps(outcome.figures() | {"seed": seed}) for outcome in outcomes]
-    file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+def keep(file: Path, outcome: Outcome, seed: int) -> None:
+    """Add a case's figures, a line of JSON, as soon as it has ended: a run that breaks off leaves those that it has."""
+    with file.open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(outcome.figures() | {"seed": seed}) + "\n")
+
+
+def kept(file: Path) -> list[dict[str, Any]]:
+    """The figures in the file, in the order in which the cases ended; of a case that is there twice the last."""
+    figures = (json.loads(line) for line in file.read_text(encoding="utf-8").splitlines())
+    return list({told["case"]: told for told in figures}.values())
 
 
 def last_line(outcomes: Sequence[Outcome], seed: int) -> str:

@@ -92,8 +92,11 @@ class Sightings:
             raise self.failed
 
     async def ends(self) -> dict[Partition, int]:
-        """How far the topics of outcomes reach now."""
-        places = [place for place in self._consumer.assignment() if place.topic in OUTCOMES]
+        """How far the topics of outcomes reach now. Deleted ones are left out: their ends would be waited for."""
+        await self._asking._client.force_metadata_update()  # no public way without a subscription
+        there = {topic: self._asking.partitions_for_topic(topic) or set() for topic in OUTCOMES}
+        places = [place for place in self._consumer.assignment() if place.partition in there.get(place.topic, ())]
+        # Asked by the reader itself: it finds a topic that was made anew no later than whoever asks.
         ends = await self._consumer.end_offsets(places)
         return {(place.topic, place.partition): end for place, end in ends.items()}
 

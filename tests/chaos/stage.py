@@ -1,7 +1,6 @@
 """What a case has in hand: a system on real servers, ways to break it, and a record of all that was done to it."""
 
 import asyncio
-import contextlib
 import secrets
 import signal
 from collections.abc import AsyncIterator, Iterable
@@ -15,37 +14,35 @@ from time import monotonic, time
 import asyncpg
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupLoadInProgressError, KafkaError
 
 from adapters.postgres.engine import DatabaseSettings
 from adapters.postgres.migrate import migrate
 from schemas.topics import FRAMEWORKS
 from tests import services
 from tests.builders import a_framework
-from tests.chaos.evidence import Disturbance, Input, Partition, Snapshot, Vitals
+from tests.chaos.evidence import Input, Partition, Vitals
 from tests.chaos.ground import Ground
 from tests.chaos.inputs import Inputs
 from tests.chaos.ledger import Ledger
 from tests.chaos.members import Member, a_port
-from tests.chaos.sightings import Sightings, following
+from tests.chaos.record import Record, Stake
+from tests.chaos.sightings import following
 from tests.integration.system_support import eventually
 from tests.llm_server import running_llm_server
 
-_WARM_UP = 200
+_WARM_UP = 60
+"""Records: each connection is open then, and each kind of work was done."""
 
 
-@dataclass
-class Stage:
+@dataclass(kw_only=True)
+class Stage(Record):
     """One case's stage; see `a_stage`.
 
     Attributes:
-        group: the workers' consumer group; it names the case's records, too.
         database: the URL of the case's own database.
         random: the only source of chance, so that a seed repeats a case.
         in_flight: inputs that one worker may work on at a time.
         key: the provider's key, which must be seen nowhere.
-        disturbances, samples: what was done, and how things stood each second.
-        sampling: whether samples are taken now; not while the broker is away.
         recovery: seconds until work went on, by what was broken.
         outcome_may_change: see `Evidence`.
         foreign_calls: call ids that the case itself published.
@@ -53,27 +50,22 @@ class Stage:
         texts: what else people could read of the case, by name.
     """
 
-    group: str
     home: Path
     ground: Ground
     database: str
     ledger: Ledger
-    sightings: Sightings
-    inputs: Inputs
-    admin: AIOKafkaAdminClient
     random: Random
     stack: AsyncExitStack
     in_flight: int = 32
     key: str = field(default_factory=lambda: f"sk-{secrets.token_hex(12)}")
     members: dict[str, Member] = field(default_factory=dict)
-    disturbances: list[Disturbance] = field(default_factory=list)
-    samples: list[Snapshot] = field(default_factory=list)
-    sampling: bool = True
     recovery: dict[str, list[float]] = field(default_factory=dict)
     outcome_may_change: bool = False
     foreign_calls: set[str] = field(default_factory=set)
     vitals: dict[str, tuple[int, Vitals]] = field(default_factory=dict)
     texts: dict[str, str] = field(default_factory=dict)
+    _early: set[str] = field(default_factory=set)  # who was there before the first input
+    _warm: int = 0  # outcomes of the warm-up
 
     # processes
 
@@ -108,13 +100,17 @@ class Stage:
         given = {variable: value for variable, value in settings.items() if value is not None} | {"METRICS_PORT": port}
         in_flight = int(str(given.get("MAX_IN_FLIGHT", 0)))
         member = self.members[name] = Member(name, command, given, self.home, in_flight, self.stack, port)
+        if not self.inputs.sent:
+            self._early.add(name)
         await member.start(joined=joined)
         return member
 
-    async def system(self, workers: int = 1) -> list[Member]:
-        """A consumer and so many workers, all at work."""
+    async def system(self, workers: int = 1, warm: int = _WARM_UP) -> list[Member]:
+        """A consumer and so many workers, all at work, and warmed up with so many records; 0 for not at all."""
         names = ["worker"] if workers == 1 else [f"worker-{number}" for number in range(1, workers + 1)]
         started = await asyncio.gather(self.consumer(), *(self.worker(name) for name in names))
+        if warm:
+            await self.warm_up(warm)
         return list(started[1:])
 
     @property
@@ -125,10 +121,20 @@ class Stage:
     async def warm_up(self, count: int = _WARM_UP) -> None:
         """Answer so many records; what the members hold then is what they must come back to."""
         await self.answered(await self.inputs.publish(count))
-        for name, member in self.members.items():
-            if member.alive:
-                await member.told_lag()
-                self.vitals[name] = (member.pid, await member.vitals())
+        await self.weighed()
+        self._warm = len(self.sightings.results) + len(self.sightings.letters)
+
+    async def weighed(self, *members: Member) -> None:
+        """Keep what these (all that run by default) hold now, as what they must come back to."""
+        for member in members or [each for each in self.members.values() if each.alive]:
+            await member.told_lag()
+            self.vitals[member.name] = (member.pid, await member.vitals())
+
+    @property
+    def watched(self) -> list[str]:
+        """Who has lived, in one process, since before the first input."""
+        lives = {name: self.members[name] for name in sorted(self._early)}
+        return [name for name, member in lives.items() if member.alive and len(member.lives) == 1]
 
     # waits
 
@@ -147,17 +153,22 @@ class Stage:
         done = (given.place for given in self.inputs.sent if given.event_id not in open_)
         return sum(place[2] >= committed.get(place[:2], 0) for place in done)
 
+    @property
+    def came(self) -> int:
+        """How many results and dead letters have come beyond those of the warm-up, repeats among them."""
+        return len(self.sightings.results) + len(self.sightings.letters) - self._warm
+
     async def outcomes(self, count: int, seconds: float = 120) -> None:
-        """Return once so many results and dead letters have come in all, repeats among them."""
-        came = self.sightings
-        await came.until(lambda: len(came.results) + len(came.letters) >= count, seconds)
+        """Return once so many `came`."""
+        await self.sightings.until(lambda: self.came >= count, seconds)
 
     async def moving_again(
-        self, what: str, partitions: Iterable[Partition], since: float, seconds: float = 180
+        self, what: str, partitions: Iterable[Partition], since: float, after: float = 0, seconds: float = 180
     ) -> float:
         """Seconds from `since` (time of day) until each of the partitions that has open inputs has a new outcome.
 
-        By the broker's times of the outcomes; kept in `recovery`.
+        By the broker's times of the outcomes; those up to `after` (by default `since`) do not count. Kept in
+        `recovery`.
         """
         open_ = self.sightings.open
         wanted = set(partitions) & {given.place[:2] for given in self.inputs.sent if given.event_id in open_}
@@ -166,7 +177,7 @@ class Stage:
 
         def all_moved() -> bool:
             for place, moment in self.sightings.latest.items():
-                if moment > since and place[:2] in wanted:
+                if moment > max(since, after) and place[:2] in wanted:
                     first[place[:2]] = min(moment, first.get(place[:2], moment))
             return wanted <= set(first)
 
@@ -181,81 +192,51 @@ class Stage:
         await self.sightings.caught_up()
         await eventually(self._all_committed, seconds)
         if any(member.command == "consumer" for member in self.members.values()):
-            await eventually(partial(self._all_committed_of, f"{self.group}-calls", {"llm.calls"}), seconds)
+            await eventually(partial(self.everything_committed, f"{self.group}-calls", {"llm.calls"}), seconds)
         await self.sightings.caught_up()
 
     async def _all_committed(self) -> bool:
-        return await self._all_committed_of(self.group, {given.place[0] for given in self.inputs.sent} - {"llm.calls"})
-
-    async def _all_committed_of(self, group: str, topics: set[str]) -> bool:
-        try:
-            offsets = await self.admin.list_consumer_group_offsets(group)
-        except KafkaError:  # the broker is not back yet, or has not made its coordinator
-            return False
-        committed = {(tp.topic, tp.partition): at.offset for tp, at in offsets.items()}
-        ends = await self.sightings.ends_of(*topics)
-        return all(max(committed.get(place, begin), begin) >= end for place, (begin, end) in ends.items())
-
-    async def committed(self) -> dict[Partition, int]:
-        """The offsets of the workers' group, where it has any."""
-        offsets = await self.admin.list_consumer_group_offsets(self.group)
-        told = {(tp.topic, tp.partition): at.offset for tp, at in offsets.items() if at.offset >= 0}
-        if not told and self.samples and self.samples[-1].committed:
-            # A broker that has just started says that it still reads its groups where aiokafka does not look.
-            raise GroupLoadInProgressError
-        return told
-
-    # the record of what was done
-
-    async def snapshot(self) -> Snapshot:
-        """How things stand now; kept as a sample."""
-        taken = Snapshot(monotonic(), await self.committed(), await self.sightings.ends())
-        self.samples.append(taken)
-        return taken
-
-    async def sample(self) -> None:
-        """Take a snapshot each second, for as long as the case runs."""
-        while True:
-            if self.sampling:
-                with contextlib.suppress(KafkaError, TimeoutError):
-                    await asyncio.wait_for(self.snapshot(), 5)
-            await asyncio.sleep(1)
-
-    async def disturbed(self, kind: str, what: str, members: Iterable[Member], began: float) -> None:
-        """Write down that work of these members may be done again from here on."""
-        in_flight = sum(member.in_flight for member in members)
-        try:
-            then = await asyncio.wait_for(self.snapshot(), 10)
-        except (KafkaError, TimeoutError):
-            then = self.samples[-1]
-        self.disturbances.append(Disturbance(kind, what, in_flight, then, began, monotonic()))
+        return await self.everything_committed(
+            self.group, {given.place[0] for given in self.inputs.sent} - {"llm.calls"}
+        )
 
     # faults
 
-    async def kill(self, member: Member, since: float | None = None) -> float:
-        """SIGKILL; returns the time of day. `since` (monotonic): from when on Kafka took none of its events."""
-        began, moment = since or monotonic(), time()
+    async def kill(self, member: Member, since: float | None = None) -> tuple[float, float]:
+        """SIGKILL; returns when it was sent and when the process had ended (times of day), for `moving_again`.
+
+        `since` (monotonic): from when on Kafka took none of its events.
+        """
+        began, sent = since or monotonic(), time()
         member.send(signal.SIGKILL)
         await member.ended()
-        await self.disturbed("kill", f"SIGKILL of {member.name}", [member], began)
-        return moment
+        gone = time()
+        await self.ended("kill", f"SIGKILL of {member.name}", member, began)
+        return sent, gone
 
     async def stop(self, member: Member, seconds: float = 90) -> int:
-        """SIGTERM; returns the exit code. What did not finish within its drain is redelivered."""
+        """SIGTERM; returns the exit code. Who exits with 0 before its drain is over has finished and committed all."""
         began = monotonic()
         member.send(signal.SIGTERM)
         code = await member.ended(seconds)
-        await self.disturbed("stop", f"SIGTERM of {member.name}", [member], began)
+        if code or monotonic() - began >= member.drain_seconds:
+            await self.ended("stop", f"SIGTERM of {member.name}", member, began)
         return code
 
-    async def fault(self, what: str, members: Iterable[Member] | None = None) -> None:
-        """Write down a fault that begins now, after which members (all workers by default) may repeat work."""
-        await self.disturbed("fault", what, self.workers if members is None else members, monotonic())
+    async def fault(self, what: str, members: Iterable[Member] | None = None, *, stake: Stake | None = None) -> None:
+        """Write down a fault that begins now, after which members (all workers by default) may repeat work.
+
+        What they have at work now, unless `stake` tells of another moment.
+        """
+        now = self.at_stake(self.workers if members is None else members)
+        await self.disturbed("fault", what, stake or now, monotonic())
 
 
 @asynccontextmanager
 async def a_stage(ground: Ground, home: Path, random: Random) -> AsyncIterator[Stage]:
     """A cleared ground, a database of the case's own, a provider, and nobody at work yet; all is gone at the end."""
+    # A generator of its own: how many answers are late by then must not change what the case draws.
+    ground.kafka.proxy.rng = Random(random.random())
     await ground.clear()
     group = f"chaos-{secrets.token_hex(4)}"
     bootstrap, framework = ground.kafka.bootstrap_servers, a_framework()
@@ -282,7 +263,18 @@ async def a_stage(ground: Ground, home: Path, random: Random) -> AsyncIterator[S
         stack.push_async_callback(admin.close)
         await producer.send_and_wait(FRAMEWORKS.name, framework.to_bytes(), key=framework.key.encode())
         inputs = Inputs(producer, sightings, group, f"canary-{secrets.token_hex(8)}")
-        stage = Stage(group, home, ground, database, ledger, sightings, inputs, admin, random, processes)
+        stage = Stage(
+            group=group,
+            sightings=sightings,
+            inputs=inputs,
+            admin=admin,
+            home=home,
+            ground=ground,
+            database=database,
+            ledger=ledger,
+            random=random,
+            stack=processes,
+        )
         sampling = asyncio.create_task(stage.sample())
         try:
             yield stage

@@ -61,13 +61,7 @@ def run_says(feedback_says, tmp_path) -> Callable[..., Any]:
     [
         (f"{RECORD}\n{{oops\n", ("Line 2 of", "is not JSON", "one JSON object per line")),
         (f"{RECORD}\n[1]\n", ("Line 2 of", "is not a JSON object")),
-        (
-            '{"content": "no id"}\n',
-            (
-                "Line 1 of",
-                "records.jsonl has no usable `id`",
-            ),
-        ),
+        ('{"content": "no id"}\n', ("Line 1 of", "records.jsonl has no usable `id`")),
         (
             '{"id": "1"}\n',
             (
@@ -140,6 +134,7 @@ def test_a_setting_that_is_missing(feedback_says, command):
     [
         ("MAX_IN_FLIGHT", "many"),
         ("KAFKA_BOOTSTRAP_SERVERS", "localhost"),
+        ("KAFKA_BOOTSTRAP_SERVERS", "localhost..:9092"),
         ("DRAIN_SECONDS", "-1"),
         ("DATABASE_AUTH", "magic"),
         ("LLM_MODEL", "nobody/knows-this"),
@@ -172,6 +167,7 @@ def test_a_run_on_servers_that_are_not_there(run_says):
     [
         ("garbage", ("is not a PostgreSQL URL", "DATABASE_URL")),
         ("mysql://u:p@127.0.0.1/d", ("is not a PostgreSQL URL", "DATABASE_URL")),
+        ("postgresql://u:p[w@127.0.0.1/d", ("The database URL", "percent-encode the password")),
         ("postgresql://nobody@127.0.0.1:1/none", ("127.0.0.1:1", "DATABASE_URL")),
     ],
 )

@@ -8,6 +8,9 @@ from functools import partial
 from uuid import UUID
 
 import pytest
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from adapters.kafka.admin import ensure_topics
 from adapters.kafka.bounded import existing_topics
@@ -15,11 +18,12 @@ from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.dead_letters import DeadLetterTopic
 from adapters.kafka.frameworks import KafkaFrameworkCatalogue
 from adapters.kafka.publisher import KafkaPublisher
+from domain.dead_letters.originals import message_of
 from domain.dead_letters.register import Filter
-from domain.dead_letters.replay import DAMAGED, NO_TOPIC, TOO_LARGE
+from domain.dead_letters.replay import DAMAGED, FOREIGN, TOO_LARGE
 from runtime.replaying import Replaying
 from schemas.cloudevents import deterministic_id
-from schemas.topics import CODE_ASSIGNMENTS, DEAD_LETTERS, FRAMEWORKS, SUMMARIES
+from schemas.topics import CODE_ASSIGNMENTS, DEAD_LETTERS, FRAMEWORKS, REQUESTS, SUMMARIES
 from tests.builders import FRAMEWORK, NOON, TENANT, a_framework
 from tests.integration.crm_support import a_crm
 from tests.integration.system_support import feedback, publishing, reading
@@ -134,7 +138,7 @@ async def test_a_framework_may_be_replayed_until_it_has_a_newer_version(broker):
 
 
 async def test_what_kafka_does_not_take_is_counted(broker):
-    """A topic that is gone, without making it anew by asking; and what had been sent compressed."""
+    """A topic that is none of inputs, without making it by asking; and what had been sent compressed."""
     connection = KafkaConnection(broker)
     zeros = b64encode(bytes(1_300_000)).decode()
     letters = [
@@ -150,9 +154,39 @@ async def test_what_kafka_does_not_take_is_counted(broker):
     assert (replaying.matched, len(replaying.plan.replay)) == (3, 2)
     await replaying.carry_out(KafkaPublisher(connection, 30))
     why = {known.dead_letter_id: reason for reason, found in replaying.plan.impossible.items() for known in found}
-    assert [why[letter.dead_letter_id] for letter in letters] == [NO_TOPIC, TOO_LARGE, DAMAGED]
+    assert [why[letter.dead_letter_id] for letter in letters] == [FOREIGN, TOO_LARGE, DAMAGED]
     assert (replaying.replayed, replaying.last_line.rpartition(" ")[2]) == (0, "impossible=3")
     assert "gone" not in await existing_topics(connection)
+
+
+async def test_what_is_forged(broker, tmp_path):
+    """Times that no calendar has, topics of others, a time to come, marks on another's message; and deleted replays."""
+    extreme = json.loads(a_letter(reason="forged").to_bytes()) | {"failed_at": "0001-01-01T00:00:00+14:00"}
+    foreign = a_letter(topic=SUMMARIES.name, reason="forged")
+    to_come = a_letter(topic=REQUESTS.name, reason="forged", failed_at=NOON + timedelta(days=300_000))
+    late = a_letter(topic=REQUESTS.name, reason="forged", offset=2)
+    async with publishing(broker) as producer:
+        for value in (json.dumps(extreme).encode(), *(letter.to_bytes() for letter in (foreign, to_come, late))):
+            await producer.send_and_wait(DEAD_LETTERS.name, value)
+        marks = list(message_of(late).headers)
+        for _ in range(9):
+            await producer.send_and_wait(REQUESTS.name, b"{}", key=b"key", headers=marks, partition=0)
+    assert await replayed_here(broker, reason="forged") == (3, 2, 0, 1)
+    assert await replayed_here(broker, reason="forged") == (3, 0, 2, 1)
+    admin = AIOKafkaAdminClient(bootstrap_servers=broker)
+    await admin.start()
+    try:
+        ends = RecordsToDelete(before_offset=-1)
+        await admin.delete_records({TopicPartition(REQUESTS.name, number): ends for number in (0, 1)})
+    finally:
+        await admin.close()
+    code, out, errors = await ended(broker, tmp_path, "replay", "--reason", "forged", "--dry-run")
+    assert (code, out.splitlines()[0]) == (1, "2 would be replayed (2 to feedback.requests).")
+    assert "feedback: 2 of 2 may have been replayed before" in errors
+    assert f"1 cannot be replayed {FOREIGN}: {foreign.dead_letter_id}." in errors
+    assert "cannot be read as a dead letter" in errors
+    code, out, _ = await ended(broker, tmp_path, "list", "--json", "--reason", "forged")
+    assert (code, len(out.splitlines())) == (0, 3)
 
 
 def test_mistakes_are_told_in_one_sentence_and_the_rest_in_tables(broker, feedback_says):

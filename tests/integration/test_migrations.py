@@ -113,6 +113,21 @@ async def test_wrong_settings_are_told_in_one_sentence_with_a_remedy(fresh_datab
         assert "secret" not in str(caught.value)
 
 
+async def test_a_user_without_rights_is_told_so_in_one_sentence(fresh_database, engine):
+    await migrate(DatabaseSettings(url=fresh_database))
+    name = f"nobody_{os.urandom(4).hex()}"
+    async with engine.begin() as connection:
+        await connection.execute(text(f"CREATE ROLE {name} LOGIN PASSWORD 'chaff'"))
+    parts = urlsplit(fresh_database)
+    try:
+        url = urlunsplit(parts._replace(netloc=f"{name}:chaff@{parts.hostname}:{parts.port}"))
+        with pytest.raises(UserError, match="may not do what the migration does"):
+            await migrate(DatabaseSettings(url=url))
+    finally:
+        async with engine.begin() as connection:
+            await connection.execute(text(f"DROP ROLE {name}"))
+
+
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg"])
 async def test_every_spelling_of_the_scheme_works(fresh_database, scheme):
     await check(DatabaseSettings(url=urlunsplit(urlsplit(fresh_database)._replace(scheme=scheme))))

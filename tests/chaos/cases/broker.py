@@ -5,18 +5,23 @@ import signal
 from time import time
 
 from tests.chaos.catalogue import case
-from tests.chaos.members import paused
+from tests.chaos.members import Member, paused
 from tests.chaos.stage import Stage
 
 
-async def _away(stage: Stage, seconds: float) -> None:
-    """Kill the broker, start it again after so long; `recovery` begins where it answers again."""
+async def _killed(stage: Stage, worker: Member, seconds: float, what: str = "broker") -> None:
+    """Kill the broker, start it again after so long; `recovery` from the kill, and from where its start begins."""
+    held = worker.partitions()
     stage.sampling = False
     await stage.fault("SIGKILL of the broker")
+    killed = time()
     await stage.ground.kafka.kill()
     await paused(seconds)
+    started = time()
     await stage.ground.kafka.start()
     stage.sampling = True
+    taken = await stage.moving_again(f"{what} started again", held, started)
+    stage.recovery.setdefault(f"{what} killed", []).append(round(taken + started - killed, 2))
 
 
 @case("broker-killed", quick=True)
@@ -26,9 +31,7 @@ async def killed(stage: Stage) -> None:
     stage.ledger.latency = 0.1
     await stage.inputs.publish(800)
     await stage.outcomes(200)
-    held = worker.partitions()
-    await _away(stage, 1)
-    await stage.moving_again("broker back", held, time())
+    await _killed(stage, worker, 1)
     await stage.settled()
 
 
@@ -39,10 +42,8 @@ async def recovery(stage: Stage) -> None:
     stage.ledger.latency = 0.1
     for _ in range(3):
         inputs = await stage.inputs.publish(800)
-        await stage.outcomes(len(stage.sightings.results) + 200)
-        held = worker.partitions()
-        await _away(stage, 2)
-        await stage.moving_again("broker back", held, time())
+        await stage.outcomes(stage.came + 200)
+        await _killed(stage, worker, 2)
         await stage.answered(inputs)
     await stage.settled()
 
@@ -54,9 +55,7 @@ async def down_for_minutes(stage: Stage) -> None:
     stage.ledger.latency = 0.1
     await stage.inputs.publish(800)
     await stage.outcomes(200)
-    held = worker.partitions()
-    await _away(stage, 150)
-    await stage.moving_again("broker back after 150 s", held, time())
+    await _killed(stage, worker, 150, "broker away for 150 s")
     await stage.settled()
     assert worker.alive
 
@@ -73,9 +72,10 @@ async def frozen(stage: Stage) -> None:
     await stage.fault("SIGSTOP of the broker")
     os.kill(stage.ground.kafka.pid, signal.SIGSTOP)
     await paused(60)
+    thawed = time()
     os.kill(stage.ground.kafka.pid, signal.SIGCONT)
-    await stage.moving_again("broker thawed", held, time())
     stage.sampling = True
+    await stage.moving_again("broker thawed", held, thawed)
     await stage.settled()
     assert worker.alive
 
@@ -84,6 +84,7 @@ async def _through_the_proxy(stage: Stage) -> None:
     address = stage.ground.kafka.proxied_bootstrap_servers
     await stage.consumer(KAFKA_BOOTSTRAP_SERVERS=address)
     await stage.worker(KAFKA_BOOTSTRAP_SERVERS=address)
+    await stage.warm_up()
 
 
 @case("produce-response-lost", quick=True)
@@ -112,9 +113,10 @@ async def blackhole(stage: Stage) -> None:
     await stage.fault("everything is swallowed")
     proxy.blackhole()
     await paused(30)
+    opened = time()
     proxy.pass_all()
     await stage.fault("its partitions are taken away and given back")
-    await stage.moving_again("way open again", worker.partitions(), time())
+    await stage.moving_again("way open again", worker.partitions(), opened)
     await stage.settled()
 
 

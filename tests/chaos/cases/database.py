@@ -75,6 +75,8 @@ async def lost_commit_reply(stage: Stage) -> None:
         consumer, _ = await asyncio.gather(
             stage.consumer(DATABASE_URL=by_way_of(proxy, stage.database)), stage.worker()
         )
+        await stage.warm_up()
+        await all_calls_committed(stage)
         for number in range(5):
             proxy.lose_commit_reply()
             inputs = await stage.inputs.publish(20)
@@ -108,19 +110,21 @@ async def recovery_of_postgres(stage: Stage) -> None:
 
 
 async def _postgres_killed(stage: Stage) -> None:
-    """While it is away all records are answered. `recovery` begins where it answers again."""
+    """While it is away all records are answered. `recovery` from the kill, and from where its start begins."""
     consumer = stage.members["consumer"]
     told, rows = consumer.life.errors.count(AWAY), await row_count(stage)
     inputs = await stage.inputs.publish(800)
     await rows_beyond(stage, rows + stage.random.randrange(100, 300))
-    await stage.ground.postgres.kill()
     killed = time()
+    await stage.ground.postgres.kill()
     await stage.answered(inputs)
     await eventually(lambda: consumer.life.errors.count(AWAY) > told)
     await paused(stage.random.uniform(0, 3))
+    started = time()
     await stage.ground.postgres.start()
-    back = time()
-    stage.recovery.setdefault("Postgres back", []).append(round(max(0, await _first_row(stage, killed) - back), 2))
+    row = await _first_row(stage, started)
+    stage.recovery.setdefault("Postgres started again", []).append(round(row - started, 2))
+    stage.recovery.setdefault("Postgres killed", []).append(round(row - killed, 2))
     assert consumer.alive
 
 
@@ -145,8 +149,12 @@ async def away_at_the_start(stage: Stage) -> None:
     await stage.answered(await stage.inputs.publish(100))
     await consumer.life.says(AWAY)
     assert set((await committed_calls(stage)).values()) <= {-1}
+    started = time()
     await stage.ground.postgres.start()
-    await rows_again(stage, "Postgres there", 0, time())
+    await rows_again(stage, "Postgres started", 0, started)
+    # Only now the consumer has its connections.
+    await stage.warm_up()
+    await stage.inputs.publish(100)
     await stage.settled()
     assert len(consumer.lives) == 1
     assert consumer.alive
@@ -156,7 +164,6 @@ async def away_at_the_start(stage: Stage) -> None:
 async def table_locked(stage: Stage) -> None:
     """Somebody locks the table for longer than a statement may take, 65 s: the consumer waits, and goes on."""
     await stage.system()
-    await stage.warm_up()
     await stage.settled()
     consumer = stage.members["consumer"]
     other = await asyncpg.connect(stage.database)
@@ -168,7 +175,8 @@ async def table_locked(stage: Stage) -> None:
             await paused(STATEMENT_SECONDS + 5)
             assert await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"), "nobody waits for the lock"
             assert await other.fetchval("SELECT count(*) FROM llm_calls") == rows
-        await rows_again(stage, "lock released", rows, time())
+            released = time()
+        await rows_again(stage, "lock released", rows, released)
     finally:
         await other.close()
     await stage.settled()
@@ -184,7 +192,6 @@ async def disk_full(stage: Stage) -> None:
     PostgreSQL gives then, SQLSTATE 53100.
     """
     await stage.system()
-    await stage.warm_up()
     await stage.settled()
     consumer = stage.members["consumer"]
     async with a_small_disk(stage) as disk:
@@ -195,8 +202,9 @@ async def disk_full(stage: Stage) -> None:
         rows = await row_count(stage)
         await stage.sightings.caught_up()
         assert rows < len(stage.sightings.calls), "all was stored"
+        freed = time()
         await disk.free()
-        await rows_again(stage, "room again", rows, time())
+        await rows_again(stage, "room again", rows, freed)
         await stage.settled()
     assert consumer.alive
 

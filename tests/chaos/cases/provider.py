@@ -6,8 +6,10 @@ from time import time
 
 import psutil
 
+from schemas.cloudevents import deterministic_id
 from tests.chaos.catalogue import case
 from tests.chaos.evidence import Input
+from tests.chaos.foreign import a_warm_consumer
 from tests.chaos.inputs import BOTH
 from tests.chaos.members import Member, paused
 from tests.chaos.proxy import Proxy
@@ -24,8 +26,9 @@ _GOOD_IN_THE_END = (
     *("[[fail:408x1]]", "[[fail:409x1]]", "[[fail:425x1]]", "[[fail:504x1]]", "[[fail:529x1]]"),
     *("[[truncatedx1]]", "[[empty-choicesx1]]", "[[null-contentx1]]", "[[lengthx1]]", "[[invalid-jsonx1]]"),
     *("[[resetx1]]", "[[redirectx1]]", "[[fenced]]", "[[thinking]]", "[[gzip]]", "[[slow:1]]"),
-    *("[[model:gpt-4o-mini-2024-07-18]]", "[[cached:7]]", "[[reasoning:2]]", "[[tier:default]]"),
+    *("[[cached:7]]", "[[reasoning:2]]", "[[tier:default]]"),
 )
+_OTHER_MODEL = "gpt-4o-mini-2024-07-18"
 _UNPRICED = (
     "[[no-usage]]",
     *(f"[[absurd-usage:{kind}]]" for kind in ("negative", "text", "huge", "cached", "bool", "list")),
@@ -43,6 +46,7 @@ async def misbehaves(stage: Stage) -> None:
     publish = stage.inputs.publish
     for marker in _GOOD_IN_THE_END:
         await publish(1, marker)
+    renamed = await publish(1, f"[[model:{_OTHER_MODEL}]]")
     unpriced = [given for marker in _UNPRICED for given in await publish(1, marker)]
     for reason, markers in _GIVEN_UP.items():
         for marker in markers:
@@ -51,6 +55,7 @@ async def misbehaves(stage: Stage) -> None:
     await publish(40)
     await stage.settled()
     await _unpriced_alone(stage, unpriced)
+    await _under_the_model_that_answered(stage, renamed)
 
 
 async def _unpriced_alone(stage: Stage, unpriced: list[Input]) -> None:
@@ -61,6 +66,17 @@ async def _unpriced_alone(stage: Stage, unpriced: list[Input]) -> None:
     odd = [row for row in rows if row["cost_source"] in ("missing_usage", "implausible_usage")]
     assert len(odd) == len(unpriced) * len(BOTH), f"{len(odd)} rows without figures"
     assert all(row["cost_usd"] is row["input_tokens"] is row["output_tokens"] is None for row in odd)
+
+
+async def _under_the_model_that_answered(stage: Stage, renamed: list[Input]) -> None:
+    """Where a provider answers with another model than it was asked for, both names are stored."""
+    wanted = {str(deterministic_id(given.event_id, name)) for given in renamed for name in given.operations}
+    records = {result.subject for result in stage.sightings.results if result.result_id in wanted}
+    rows = await fetch(stage.database, "SELECT record_id, model, request_model FROM llm_calls")
+    other = [row for row in rows if row["model"] == _OTHER_MODEL]
+    assert len(other) == len(wanted), f"{len(other)} rows name the model that answered"
+    assert {row["record_id"] for row in other} == records
+    assert all(row["request_model"] != row["model"] for row in other)
 
 
 @case("provider-refuses-some")
@@ -100,7 +116,6 @@ async def hangs(stage: Stage) -> None:
 async def sends_50_mb(stage: Stage) -> None:
     """Bodies of 50 MB, and bodies without end: memory stays bounded, these inputs are given up, others answered."""
     [worker] = await stage.system()
-    await stage.warm_up()
     watching = asyncio.create_task(_peak(worker))
     before = psutil.Process(worker.pid).memory_info().rss
     huge = await stage.inputs.publish(6, f"[[huge:{50 * 2**20}]]", reason="invalid_output")
@@ -129,6 +144,7 @@ async def _peak(member: Member) -> int:
 async def refuses_the_key(stage: Stage) -> None:
     """The key is refused to everyone: the worker halts and gives up no input; started with a good one, it goes on."""
     await stage.consumer()
+    await a_warm_consumer(stage)
     stage.ledger.failing = 401
     await stage.inputs.publish(200)
     worker = await stage.worker()
@@ -162,7 +178,7 @@ async def down_with_a_backlog(stage: Stage) -> None:
         moment, stage.ledger.failing = time(), None
         await stage.moving_again("provider fails all for 15 s", worker.partitions(), moment)
 
-        await stage.outcomes(len(stage.sightings.results) + 4000)
+        await stage.outcomes(stage.came + 4000)
         # What is answered already gets through; then it is cut off.
         stage.ledger.gate.clear()
         await paused(1)

@@ -22,6 +22,7 @@ async def replay(stage: Stage) -> None:
     """All dead letters are replayed once what ailed them is mended, twice: each is answered once, under its id."""
     await stage.consumer()
     await stage.worker(FRAMEWORK_WAIT_SECONDS=3, LLM_ATTEMPT_TIMEOUT_SECONDS=2, INVOCATION_DEADLINE_SECONDS=5)
+    await stage.warm_up()
     failed, framework = await _failures(stage), a_framework(framework_id=f"{stage.group}-late")
     await while_others_are_answered(stage, failed)
     await stage.settled()

@@ -22,8 +22,7 @@ AT_ONCE = 20
 @case("storm", seconds=SECONDS + 600, by_name=True)
 async def storm(stage: Stage) -> None:
     """Two workers and a consumer under steady load, for CHAOS_SECONDS (300): every 5 to 15 s a fault of ten kinds."""
-    await stage.system(workers=2)
-    await stage.answered(await stage.inputs.publish(100))
+    await stage.system(workers=2, warm=200)
     stage.ledger.latency = 0.1
     async with written_down(stage):
         async with _load(stage):

@@ -1,5 +1,7 @@
 """Topics that are deleted, emptied, or cannot be written."""
 
+import asyncio
+
 from aiokafka import TopicPartition
 from aiokafka.admin.records_to_delete import RecordsToDelete
 
@@ -7,9 +9,9 @@ from adapters.kafka.admin import ensure_topics
 from adapters.kafka.connection import KafkaConnection
 from schemas.topics import DEAD_LETTERS, RECORDS
 from tests.chaos.catalogue import case
-from tests.chaos.members import paused
+from tests.chaos.members import Member, paused
 from tests.chaos.stage import Stage
-from tests.integration.system_support import PARTITIONS
+from tests.integration.system_support import PARTITIONS, eventually
 
 
 @case("dead-letter-topic-unwritable")
@@ -49,21 +51,47 @@ async def past_retention(stage: Stage) -> None:
 
 @case("topic-deleted")
 async def deleted(stage: Stage) -> None:
-    """The topic of records is deleted under a worker, and made anew: what comes then is answered."""
+    """The topic of records is deleted under a worker at work, and made anew at once: all of the new one is answered."""
+    await _deleted(stage, seconds=0)
+
+
+@case("topic-deleted-for-a-while")
+async def away(stage: Stage) -> None:
+    """The same, and for 5 s there is no such topic."""
+    await _deleted(stage, seconds=5)
+
+
+async def _deleted(stage: Stage, seconds: float) -> None:
     [worker] = await stage.system()
+    await stage.answered(await stage.inputs.publish(90))
     stage.ledger.latency = 0.2
-    inputs = await stage.inputs.publish(400)
-    await stage.outcomes(100)
+    inputs = await stage.inputs.publish(200)
+    await stage.outcomes(120)
     stage.sampling = False
     await stage.fault("the topic is deleted")
     await stage.admin.delete_topics([RECORDS.name])
-    stage.samples.clear()  # its offsets begin anew
-    await paused(5)
+    await paused(seconds)
+    await _made_anew(stage)
     await stage.sightings.caught_up()
     stage.inputs.give_up(given for given in inputs if given.event_id in stage.sightings.open)
-    await ensure_topics(KafkaConnection(stage.ground.kafka.bootstrap_servers), PARTITIONS, 1)
-    if not worker.alive:
-        assert "\nTraceback" not in worker.life.errors
-        await worker.start()
-    await stage.inputs.publish(100)
+    stage.ledger.latency = 0.0
+    await stage.inputs.publish(600)  # of each partition more than the old one had
+    await eventually(lambda: _said_once(worker), 60)
+    stage.samples.clear()  # offsets began anew
+    stage.watched_seconds, stage.sampling = 0.0, True
     await stage.settled()
+    assert worker.alive
+    assert _said_once(worker), worker.life.errors
+
+
+def _said_once(worker: Member) -> bool:
+    return worker.life.errors.count(f"The topic {RECORDS.name} was deleted and made anew") == 1
+
+
+async def _made_anew(stage: Stage) -> None:
+    """Kafka acknowledges a deletion before it is over: create the topic as soon as it lets one."""
+    async with asyncio.timeout(30):
+        while RECORDS.name not in await ensure_topics(
+            KafkaConnection(stage.ground.kafka.bootstrap_servers), PARTITIONS, 1
+        ):
+            pass  # each answer takes a while

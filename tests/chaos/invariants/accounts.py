@@ -1,12 +1,15 @@
 """I5: every call on `llm.calls` is accounted for once, and both tellers of usage say the same."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields
 
-from tests.chaos.evidence import Evidence, Totals
+from tests.chaos.evidence import Call, Evidence, Totals
 from tests.chaos.invariants.book import where
 from tests.chaos.invariants.calls import without_database
+
+EVERYTHING = "everything"
+"""The name of the grand total."""
 
 
 def topic_equals_table(evidence: Evidence) -> Iterator[str]:
@@ -48,16 +51,44 @@ def table_from_topic(evidence: Evidence) -> Iterator[str]:
 
 
 def totals_agree(evidence: Evidence) -> Iterator[str]:
-    """I5: the API says what SQL says, and that is how many rows there are."""
+    """I5: of everything, of each tenant and of each operation the API says what SQL says.
+
+    Those are all tenants and operations that have rows, and everything is as many calls as there are rows.
+    """
     api, sql = evidence.told_by_api, evidence.told_by_sql
-    if api != sql:
-        yield f"totals differ: {_difference(api, sql)}"
-    if sql is not None and sql.calls != len(evidence.rows):
-        yield f"SQL counts {sql.calls} calls, there are {len(evidence.rows)} rows"
-
-
-def _difference(api: Totals | None, sql: Totals | None) -> str:
+    if api is None and sql is None:
+        return
     if api is None or sql is None:
-        return f"only {'SQL' if api is None else 'the API'} was asked"
+        yield f"totals differ: only {'SQL' if api is None else 'the API'} was asked"
+        return
+    for name in sorted({*api, *sql, *parts_of(evidence.rows)}):
+        if name not in api or name not in sql:
+            yield f"totals differ: of {name} only {_tellers(name, api, sql)} tells"
+        elif api[name] != sql[name]:
+            yield f"totals of {name} differ: {_difference(api[name], sql[name])}"
+    if EVERYTHING in sql and sql[EVERYTHING].calls != len(evidence.rows):
+        yield f"SQL counts {sql[EVERYTHING].calls} calls, there are {len(evidence.rows)} rows"
+
+
+def parts_of(rows: Iterable[Call]) -> set[str]:
+    """What totals there are to be, by their names."""
+    return {EVERYTHING} | {part for row in rows for part in (of_tenant(row.tenant_id), of_operation(row.operation))}
+
+
+def of_tenant(tenant_id: str) -> str:
+    """The name of a tenant's totals."""
+    return f"tenant {tenant_id}"
+
+
+def of_operation(operation: str) -> str:
+    """The name of an operation's totals."""
+    return f"operation {operation}"
+
+
+def _tellers(name: str, api: Mapping[str, Totals], sql: Mapping[str, Totals]) -> str:
+    return "the API" if name in api else "SQL" if name in sql else "nobody"
+
+
+def _difference(api: Totals, sql: Totals) -> str:
     told = [(field.name, getattr(api, field.name), getattr(sql, field.name)) for field in fields(Totals)]
     return ", ".join(f"{name} is {one} by the API and {other} by SQL" for name, one, other in told if one != other)

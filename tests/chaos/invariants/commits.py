@@ -1,11 +1,22 @@
-"""I6: no commit ever passes an input that is not finished."""
+"""I6: no commit ever passes an input that is not finished; and that was looked at often enough to be seen."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
 
+from tests.chaos.evidence import Evidence
 from tests.chaos.invariants.book import Book, where
 from tests.chaos.invariants.timeline import Timeline
+
+_MOST_BETWEEN = 3.0
+"""Seconds from one sample to the next, on average; they are to be taken every second."""
+
+
+def looked_at(evidence: Evidence) -> Iterator[str]:
+    """I6: where there are inputs, there are samples: enough of them for the time in which they were to be taken."""
+    taken, seconds = len(evidence.samples), evidence.watched_seconds
+    if evidence.inputs and (not taken or taken < seconds / _MOST_BETWEEN):
+        yield f"nobody looked: {taken} samples in {seconds:.0f} s"
 
 
 def never_past_the_unfinished(book: Book) -> Iterator[str]:

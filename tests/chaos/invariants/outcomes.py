@@ -7,8 +7,6 @@ from schemas.cloudevents import deterministic_id
 from tests.chaos.evidence import Input, Letter
 from tests.chaos.invariants.book import Asked, Book, places, where
 
-TOO_LARGE = "too_large"
-
 
 def nothing_lost(book: Book) -> Iterator[str]:
     """I1: each operation of an input that was acknowledged has a result or a dead letter; a sentence for each without.
@@ -106,7 +104,7 @@ def _mistold(asked: Asked, wanted: set[str], told: set[str]) -> Iterator[str]:
 
 
 def payloads_kept(book: Book) -> Iterator[str]:
-    """I7: each dead letter carries the bytes of the input that stands at its source, or none where they fit nowhere."""
+    """I7: each dead letter carries the bytes of the input at its source, or none where none fit."""
     for asked in book.events.values():
         at = {given.place: given for given in asked.inputs}
         for letters in asked.letters.values():
@@ -117,4 +115,4 @@ def payloads_kept(book: Book) -> Iterator[str]:
 
 
 def _carries(letter: Letter, given: Input) -> bool:
-    return letter.sha256 == given.sha256 or (letter.sha256 is None and letter.reason == TOO_LARGE)
+    return letter.sha256 == given.sha256 or (letter.sha256 is None and given.uncarried)

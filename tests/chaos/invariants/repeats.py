@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from tests.chaos.evidence import Letter, Result
+from tests.chaos.evidence import Disturbance, Letter, Partition, Result
 from tests.chaos.invariants.book import Asked, Book
 from tests.chaos.invariants.timeline import Timeline
 
@@ -69,17 +69,23 @@ def allowed_repeats(book: Book) -> int:
 def _finished_since_commits(book: Book) -> int:
     """For each disturbance the inputs at or beyond the committed offset of which an outcome stood already.
 
-    Nothing committed is the offset 0.
+    Only on the partitions that it may make be read again. Nothing committed is the offset 0.
     """
-    timeline = Timeline(disturbance.then for disturbance in book.evidence.disturbances)
+    disturbances = sorted(book.evidence.disturbances, key=lambda disturbance: disturbance.then.at)
+    timeline = Timeline(disturbance.then for disturbance in disturbances)
     count = 0
     for partition, inputs in book.by_partition.items():
         offsets = [offset for offset, _, _ in inputs]
         begun = [timeline.begun(asked) for _, _, asked in inputs]
-        for number, then in enumerate(timeline.snapshots):
-            since = bisect_left(offsets, then.committed.get(partition, 0))
-            count += sum(first <= number for first in begun[since:])
+        for number, disturbance in enumerate(disturbances):
+            if _touches(disturbance, partition):
+                since = bisect_left(offsets, disturbance.then.committed.get(partition, 0))
+                count += sum(first <= number for first in begun[since:])
     return count
+
+
+def _touches(disturbance: Disturbance, partition: Partition) -> bool:
+    return disturbance.partitions is None or partition in disturbance.partitions
 
 
 def bounded(repeats: Repeats, disturbances: int) -> Iterator[str]:

@@ -24,12 +24,13 @@ class Timeline:
 
     def begun(self, asked: Asked) -> int:
         """The first snapshot at which there was any outcome."""
-        return min(map(self._seen, asked.messages()), default=self.never)
+        return min(map(self.seen, asked.messages()), default=self.never)
 
     def finished(self, asked: Asked) -> int:
         """The first snapshot at which each operation had an outcome."""
-        return max(min(map(self._seen, messages), default=self.never) for messages in asked.alternatives())
+        return max(min(map(self.seen, messages), default=self.never) for messages in asked.alternatives())
 
-    def _seen(self, message: Result | Letter) -> int:
+    def seen(self, message: Result | Letter) -> int:
+        """The first snapshot at which it stood there."""
         ends = self._ends.get(message.place[:2])
         return self.never if ends is None else bisect_right(ends, message.place[2])

@@ -57,6 +57,18 @@ def _base64(raw: bytes, encode: Callable[[bytes], bytes]) -> Iterator[str]:
         yield text[-(-before * 8 // 6) : (before + len(raw)) * 8 // 6]
 
 
+def looked_at(
+    watched: Sequence[str], vitals: Mapping[str, tuple[Vitals, Vitals]], texts: Mapping[str, str]
+) -> Iterator[str]:
+    """I8: of each process that lived through the case the vitals were taken and the metrics were read."""
+    read = {name.partition(",")[0] for name, text in texts.items() if text}
+    for name in watched:
+        if name not in vitals:
+            yield f"nobody looked at {name}"
+        if f"metrics of {name}" not in read:
+            yield f"nobody looked at the metrics of {name}"
+
+
 def vitals_back(vitals: Mapping[str, tuple[Vitals, Vitals]]) -> Iterator[str]:
     """I8: memory, descriptors and tasks of a process are at most a tenth above what they were, or a small floor."""
     for name, (before, after) in vitals.items():

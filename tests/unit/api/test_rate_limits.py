@@ -1,10 +1,12 @@
 """How often a key may ask, and an address guess."""
 
+import httpx
 import pytest
 
 from api.app import create_app
 from api.errors import APIError
 from api.rate_limits import RateLimits
+from tests.unit.api.serving import served
 from tests.unit.api.support import WINDOW, Rig, told
 
 
@@ -59,7 +61,7 @@ async def test_nought_is_no_limit_and_the_defaults_are_some():
     free, usual = RateLimits(0, 0), RateLimits()
     for _ in range(1000):
         await free.opened("p")
-        await free.failed("192.0.2.1")
+        await free.failed("192.0.2.1", "p")
     await free.trying("192.0.2.1", None)
     for _ in range(600):
         await usual.opened("p")
@@ -71,12 +73,71 @@ async def test_who_has_one_address_of_ipv6_has_its_whole_network():
     limits = RateLimits(0, 2)
     for host in ("2001:db8::1", "2001:db8::2"):
         await limits.trying(host, None)
-        await limits.failed(host)
+        await limits.failed(host, None)
     with pytest.raises(APIError):
         await limits.trying("2001:db8::3", None)
     await limits.trying("2001:db8:0:1::1", None)
     await limits.trying("192.0.2.1", None)
     await limits.trying("", None)
+
+
+async def test_each_address_of_ipv4_counts_for_itself_also_where_it_is_written_as_ipv6():
+    limits = RateLimits(0, 1)
+    await limits.failed("::ffff:192.0.2.1", None)
+    for same in ("::ffff:192.0.2.1", "192.0.2.1", "::ffff:c000:201"):
+        with pytest.raises(APIError):
+            await limits.trying(same, None)
+    for other in ("::ffff:192.0.2.2", "192.0.2.2"):
+        await limits.trying(other, None)
+
+
+async def test_who_guesses_at_the_secret_of_a_key_that_opened_is_stopped_too_but_only_where_he_guesses():
+    rig = LimitedRig(0, 3)
+    known, other = (await rig.keys.create("a")).text, (await rig.keys.create("a")).text
+    wrong, looked_up = known[:-1] + ("A" if known[-1] != "A" else "B"), []
+    rig.app.state.keys = _Watched(rig.keys, looked_up)
+    async with rig.client:
+        for key in (known, other):
+            assert (await rig.get("/v1/usage", key, params=WINDOW)).status_code == 200
+        for _ in range(3):
+            assert told(await rig.get("/v1/usage", wrong, params=WINDOW)) == (401, "invalid_key")
+        asked = len(looked_up)
+        for key in (wrong, known):
+            assert told(await rig.get("/v1/usage", key, params=WINDOW)) == (429, "rate_limited")
+        assert len(looked_up) == asked
+        assert (await rig.get("/v1/usage", other, params=WINDOW)).status_code == 200
+        elsewhere = httpx.AsyncClient(
+            transport=httpx.ASGITransport(rig.app, client=("192.0.2.9", 1)), base_url="http://api"
+        )
+        async with elsewhere:
+            allowed = await elsewhere.get("/v1/usage", params=WINDOW, headers={"Authorization": f"Bearer {known}"})
+        assert allowed.status_code == 200
+
+
+async def test_a_key_that_was_revoked_is_one_like_any_other():
+    rig = LimitedRig(0, 2)
+    key = await rig.keys.create("a")
+    async with rig.client:
+        assert (await rig.get("/v1/usage", key.text, params=WINDOW)).status_code == 200
+        await rig.keys.revoke(key.prefix)
+        assert told(await rig.get("/v1/usage", "x", params=WINDOW)) == (401, "invalid_key")
+        assert told(await rig.get("/v1/usage", key.text, params=WINDOW)) == (401, "revoked_key")
+        assert told(await rig.get("/v1/usage", key.text, params=WINDOW)) == (429, "rate_limited")
+
+
+@pytest.mark.parametrize(("trusted", "ends"), [(None, 401), ("192.0.2.7", 429)])
+async def test_only_a_proxy_that_is_named_may_say_whose_address_it_is(monkeypatch, trusted, ends):
+    """By default this machine's addresses are believed; with another one named, they are not."""
+    monkeypatch.delenv("FORWARDED_ALLOW_IPS", raising=False)
+    if trusted is not None:
+        monkeypatch.setenv("FORWARDED_ALLOW_IPS", trusted)
+    async with served() as (rig, port), httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client:
+        rig.app.state.rate_limits = RateLimits(0, 1)
+        answers = [
+            (await client.get("/v1/usage", headers={"Authorization": "Bearer x", "X-Forwarded-For": f"192.0.2.{n}"}))
+            for n in range(10, 12)
+        ]
+    assert [answer.status_code for answer in answers] == [401, ends]
 
 
 def test_an_app_without_them_has_the_defaults():

@@ -46,6 +46,24 @@ def test_a_missing_package_is_named(monkeypatch, package, find):
     assert f"pip install {package}" in caught.value.remedy
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("http://user:canary@host:1/m", "http://host:1/m"),
+        ("http://user:canary/?#@canary@host/m", "http://host/m"),
+        ("http://user:canary://canary@host/m", "host/m"),
+        ("user:canary@host/m", "host/m"),
+        ("http://host/m?token=canary#canary", "http://host/m"),
+        ("https://host/m", "https://host/m"),
+        ("Maven Central", "Maven Central"),
+    ],
+)
+def test_a_mirror_is_shown_without_its_password(address, shown):
+    for error in (errors.JarsUnavailableError(address, "404"), errors.JarCorruptError("one.jar", address)):
+        assert f"from {shown}" in error.message
+        assert "canary" not in f"{error.message} {error.remedy}"
+
+
 async def test_windows_is_refused(monkeypatch, tmp_path):
     monkeypatch.setattr("sys.platform", "win32")
     with pytest.raises(errors.UnsupportedPlatformError, match="do not run on Windows"):

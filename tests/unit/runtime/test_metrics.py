@@ -2,12 +2,10 @@
 
 import asyncio
 import re
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 import yaml
 from prometheus_client import generate_latest
@@ -23,7 +21,6 @@ from domain.errors import (
     NotJSONError,
     ProviderUnavailableError,
     SinkUnavailableError,
-    UserError,
 )
 from domain.lag import PartitionLag
 from domain.llm.breaker import CircuitBreaker
@@ -31,7 +28,6 @@ from domain.ports import BatchOutcome
 from runtime.metrics.collector import STATES, registry_of
 from runtime.metrics.figures import ConsumerFigures, WorkerFigures
 from runtime.metrics.pulse import Pulse
-from runtime.metrics.server import watched
 from tests.builders import a_message
 from tests.fakes import FakeClock, FakePublisher
 from tests.usage_support import llm_call
@@ -214,20 +210,6 @@ async def test_a_loop_that_stands_still_is_late_while_it_does_and_for_a_while_af
     now = 107.5
     assert pulse.lag_seconds == pytest.approx(7.0)
     beating.cancel()
-
-
-async def test_it_is_served_beside_the_loop_and_gone_at_the_end():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        with pytest.raises(UserError, match=str(port)) as caught:
-            async with watched(WorkerFigures(), NOWHERE, "group", ("topic",), ("127.0.0.1", port)):
-                pass
-        assert "METRICS_PORT" in caught.value.remedy
-    async with watched(WorkerFigures(), NOWHERE, "group", ("topic",), ("127.0.0.1", port)):
-        page = httpx.get(f"http://127.0.0.1:{port}/metrics")  # noqa: ASYNC210 - the loop shall stand still
-        assert "feedback_inputs_in_flight 0.0" in page.text
-    with pytest.raises(httpx.TransportError):
-        httpx.get(f"http://127.0.0.1:{port}/metrics")  # noqa: ASYNC210
 
 
 async def test_the_alarms_ask_for_metrics_that_there_are(pages):

@@ -35,6 +35,17 @@ def test_an_exception_among_the_arguments_stays_one_so_that_the_formatter_can_ke
     assert "somebody" not in DiscreetFormatter("%(message)s").format(lines[2])
 
 
+def test_a_line_without_arguments_may_hold_a_percent_sign():
+    now = 0.0
+    once = OncePerSpell(("faust",), lambda: now)
+    lines = [logging.LogRecord("faust", logging.ERROR, "client.py", 7, "at 100% of it", (), None) for _ in range(3)]
+    assert [once.filter(line) for line in lines[:2]] == [True, False]
+    now = SECONDS
+
+    assert once.filter(lines[2])
+    assert lines[2].getMessage() == "at 100% of it (1 more like this in the last 30 s)"
+
+
 def test_other_places_and_other_programs_are_not_counted_together():
     once = OncePerSpell(("aiokafka",), lambda: 0.0)
 

@@ -51,7 +51,10 @@ class Scene:
     def __init__(self) -> None:
         self.lines: list[str] = []
         self.pids: dict[str, int] = {}
-        self.supervisor = Supervisor(self.lines.append, self.pids.update)
+        self.supervisor = Supervisor(self.lines.append, self._take)
+
+    def _take(self, pids: dict[str, int]) -> None:
+        self.pids = pids
 
 
 async def test_a_dead_process_is_started_again_and_a_line_says_so():
@@ -77,6 +80,7 @@ async def test_a_mistake_or_a_halt_is_told_and_not_repeated(code: int, error: ty
         await scene.supervisor.failed()
     await scene.supervisor.stop()
     assert ward.lives == 1
+    assert scene.pids == {}  # its number may be another program's by now
 
 
 async def test_what_looks_like_a_mistake_later_on_is_a_death():

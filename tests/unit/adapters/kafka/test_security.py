@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.security import KafkaSecurity, TlsFiles, beyond_loopback, secured
+from adapters.kafka.security import KafkaSecurity, TlsFiles, secured
 from domain.errors import UserError
 from tests.kafka_tls import KEY_PASSWORD, Certificates, certificates
 
@@ -88,28 +88,3 @@ def _assert_refused(words: tuple[str, ...], **settings: Any) -> None:
     assert refused.value.__cause__ is None
     for word in words:
         assert word in told
-
-
-def test_what_is_not_encrypted_stays_on_this_machine_unless_that_is_allowed():
-    here = ["127.0.0.1:9092", "127.8.9.10:1", "localhost:9092", "LOCALHOST:1", "[::1]:9092"]
-    there = [
-        "kafka:9092",
-        "10.0.0.7:9092",
-        "localhost.example:1",
-        "[2001:db8::1]:9092",
-        "0.0.0.0:1",
-        "127.0.0.1.example:1",
-    ]
-    assert beyond_loopback([*here, *there]) == there
-    for security in (KafkaSecurity(), secured("SASL_PLAINTEXT", **SASL)):
-        KafkaConnection(",".join(here), security, plaintext_anywhere=False)
-        KafkaConnection(",".join(there), security, plaintext_anywhere=True)
-        with pytest.raises(UserError, match=r"names kafka:9092, outside of this machine") as refused:
-            KafkaConnection("127.0.0.1:1, kafka:9092", security, plaintext_anywhere=False)
-        assert "SASL_SSL" in refused.value.remedy
-        assert "KAFKA_ALLOW_PLAINTEXT=true" in refused.value.remedy
-
-
-def test_a_localhost_that_is_somewhere_else_is_none(monkeypatch):
-    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("10.0.0.7", 0))])
-    assert beyond_loopback(["localhost:9092"]) == ["localhost:9092"]

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
-from adapters.postgres.engine import DatabaseSettings, connector, create_engine
+from adapters.postgres.engine import DatabaseSettings, check, connector, create_engine
 from adapters.postgres.failures import is_databases_fault, is_rows_fault, summary
 from adapters.postgres.tokens import AccessToken, CachedTokens, EntraTokenProvider, NoTokenError
 from domain.errors import UserError
@@ -28,6 +28,31 @@ def test_what_is_no_postgresql_url_is_refused_without_quoting_it(url):
     with pytest.raises(UserError, match="not a PostgreSQL URL") as caught:
         create_engine(DatabaseSettings(url=url))
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("postgresql://user:123/456secret@h.invalid/db", "postgresql://user:123?456secret@h.invalid/db"),
+        *("postgresql://user:123#456secret@h.invalid/db", "postgresql://user:123#456secret"),
+        *("postgresql://user:p@secret@h.invalid/db", "postgresql://user:secret/x@h.invalid/db"),
+        *("postgresql://user:se[cret@127.0.0.1/db", "postgresql://[::1,secret]/db", "postgresql://u:secret\u2100@h/d"),
+        "postgresql://h/d?user=u@secret",
+    ],
+)
+async def test_a_password_that_is_not_encoded_is_refused_and_no_part_of_it_shown(url):
+    settings = DatabaseSettings(url=url)
+    with pytest.raises(UserError, match="The database URL") as caught:
+        await check(settings)
+    told = f"{caught.value} {caught.value.remedy} {settings.address}"
+    assert "percent-encode the password" in caught.value.remedy
+    assert "secret" not in told
+    assert "456" not in told
+
+
+async def test_a_port_that_is_no_number_is_told():
+    with pytest.raises(UserError, match="cannot be understood"):
+        await check(DatabaseSettings(url="postgresql:///d?host=127.0.0.1&port=abc"))
 
 
 def test_passwords_are_not_shown():

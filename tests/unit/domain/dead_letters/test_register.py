@@ -1,5 +1,6 @@
 """Which dead letters there are, and which are meant."""
 
+import json
 from base64 import b64encode
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -50,8 +51,48 @@ def test_repeats_are_one_with_its_latest_failure():
     ]
     other, known = a_register(*letters).matching()
     assert (known.dead_letter_id, known.times, known.reason, known.source[2]) == (one, 2, "llm_error", 9)
-    assert (known.failed_at, known.first_failed_at) == (NOON + timedelta(minutes=5), NOON)
+    assert known.failed_at == NOON + timedelta(minutes=5)
     assert (known.stands_at, other.times) == ((0, 0), 1)
+
+
+@pytest.mark.parametrize(
+    ("failures", "sent", "since"),
+    [
+        ((0, 5), (1, 6), 0),
+        ((5, 0), (1, 6), 0),
+        ((10**6, 10**6 + 1), (1, 6), 1),  # clocks that go wrong, or a forger, tell of the future
+        ((0, 5), (1, None), None),
+        ((0, 5), (None, 6), None),
+    ],
+)
+def test_no_replay_is_older_than_the_first_failure_whatever_the_letters_say(failures, sent, since):
+    register = Register()
+    for minutes, sent_minutes in zip(failures, sent, strict=True):
+        sent_at = None if sent_minutes is None else NOON + timedelta(minutes=sent_minutes)
+        register.enter(a_letter(dead_letter_id=UUID(int=1), **later(minutes)).to_bytes(), 0, 0, sent_at)
+    (known,) = register.matching()
+    assert known.since == (None if since is None else NOON + timedelta(minutes=since))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        *(
+            {"failed_at": time}
+            for time in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00", "0001-01-01T00:00:00Z")
+        ),
+        {"source": {"timestamp": "0001-01-01T00:00:00+14:00"}},
+        {"source": {"partition": 2**31}},
+        {"source": {"offset": 2**63}},
+        {"attempts": 2**31},
+    ],
+)
+def test_what_no_kafka_and_no_calendar_holds_is_no_dead_letter(bad):
+    letter = json.loads(a_letter().to_bytes())
+    value = letter | bad | {"source": letter["source"] | bad.get("source", {})}
+    register = Register()
+    assert register.enter(json.dumps(value).encode(), 0, 0, NOON) is None
+    assert (register.invalid, register.matching()) == (1, [])
 
 
 @pytest.mark.parametrize(

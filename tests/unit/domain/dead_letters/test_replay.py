@@ -5,16 +5,16 @@ from uuid import UUID
 import pytest
 
 from consumers.batches import BatchSettler, Progress
+from domain.dead_letters.originals import DamagedError, message_of
 from domain.dead_letters.replay import (
+    FOREIGN,
     NO_TOPIC,
     SUPERSEDED,
     WITHOUT_KEY,
     WITHOUT_ORIGINAL,
-    DamagedError,
     Plan,
     Replays,
     mark_of,
-    message_of,
 )
 from domain.delivery import replays
 from domain.delivery.dead_letters import DeadLetters, Failure
@@ -98,11 +98,12 @@ def test_the_operations_that_are_asked_again():
     assert asked_again((), both) == both
 
 
-def planned(*letters, seen=(), topics=(RECORDS, FRAMEWORKS)):
+def planned(*letters, seen=(), topics=(RECORDS, FRAMEWORKS), firsts=None):
     matched = a_register(*letters).matching()
     found = Replays(matched)
-    for topic, offset, key, headers in seen:
-        found.see(topic, 0, offset, key, headers)
+    found.begins(RECORDS, firsts or {})
+    for topic, offset, key, headers, *value in seen:
+        found.see(topic, 0, offset, key, *(value or [b"{oops"]), headers)
     return Plan.of(matched, found, set(topics))
 
 
@@ -121,6 +122,54 @@ def test_each_failure_is_replayed_once():
     assert ([mark_of(known)[1] for known in plan.replay], plan.already) == (["feedback.records:0:8"], 0)
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "headers", "counts"),
+    [
+        (b"key", b"{oops", (), True),
+        (b"key", b"{oops", (("x", b"y"),), True),
+        (b"other", b"{oops", (), False),
+        (None, b"{oops", (), False),
+        (b"key", b"{}", (), False),
+        (b"key", None, (), False),
+        (b"key{", b"oops", (), False),
+        (b"key", b"{oops", (("ce_id", b"1"), ("ce_source", b"s")), False),
+        (b"key", b"{oops", ((replays.OPERATIONS, b"summarize"),), False),
+    ],
+)
+def test_only_what_asks_the_same_counts_as_a_replay(key, value, headers, counts):
+    """Any producer can write the marks; else it could keep a failure from ever being replayed, and nobody be told."""
+    letter = a_letter()
+    plan = planned(letter, seen=[(RECORDS, 8, key, (*headers, *marks(letter)), value)])
+    assert (plan.already, len(plan.replay)) == ((1, 0) if counts else (0, 1))
+
+
+@pytest.mark.parametrize("value_base64", ["a", None])
+def test_what_has_no_readable_original_was_not_replayed(value_base64):
+    letter = a_letter(value_base64=value_base64)
+    assert planned(letter, seen=[(RECORDS, 8, b"key", marks(letter), None)]).already == 0
+
+
+def test_doubts_where_a_replay_may_have_been_deleted():
+    letters = [a_letter(offset=offset) for offset in (5, 6, 7, 8)]
+    replayed = [(RECORDS, 9, b"key", marks(letters[0]))]
+    plan = planned(*letters, seen=replayed, firsts={0: 8})
+    assert (plan.already, len(plan.replay), plan.forgotten) == (1, 3, 1)
+    (told,) = plan.doubts()
+    assert told.startswith("1 of 3 may have been replayed before")
+    assert not list(planned(*letters, firsts={0: 6, 1: 99}).doubts())
+
+
+def test_inputs_are_sent_to_topics_of_inputs_alone():
+    """Whoever may write dead letters could have a replay publish anything anywhere."""
+    inputs = [RECORDS, FRAMEWORKS, "feedback.requests", "llm.calls"]
+    foreign = ["payments", "feedback.summaries", "feedback.dead-letters", "__consumer_offsets", ""]
+    letters = [a_letter(topic=topic) for topic in inputs + foreign]
+    plan = planned(*letters, seen=[("payments", 8, b"key", marks(letters[4]))], topics=inputs + foreign)
+    assert sorted(known.source[0] for known in plan.replay) == sorted(inputs)
+    assert {reason: len(refused) for reason, refused in plan.impossible.items()} == {FOREIGN: 5}
+    assert plan.by_topic == "1 to feedback.frameworks, 1 to feedback.records, 1 to feedback.requests, 1 to llm.calls"
+
+
 async def test_what_cannot_be_replayed():
     huge = a_message(b"{" * 500, offset=1)
     publisher = FakePublisher()
@@ -132,7 +181,7 @@ async def test_what_cannot_be_replayed():
     publisher.refuse = refuse
     await DeadLetters(publisher).publish(huge, Failure.of(EmptyPayloadError("The message's value is empty.")))
     (without,) = publisher.dead_letters()
-    gone = a_letter(topic="gone")
+    gone = a_letter(topic="feedback.requests")
     plan = planned(without, gone, a_letter())
     assert set(plan.impossible) == {WITHOUT_ORIGINAL, NO_TOPIC}
     assert (plan.refused, len(plan.replay)) == (2, 1)

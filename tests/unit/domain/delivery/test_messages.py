@@ -5,7 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from domain.delivery.dead_letters import DeadLetters, Failure
 from domain.delivery.messages import InboundMessage
+from domain.errors import NotJSONError
+from tests.fakes import FakePublisher
 
 
 def a_record(timestamp, headers=()):
@@ -22,8 +25,27 @@ def test_all_of_it_comes_along():
 
 
 @pytest.mark.parametrize(
-    "timestamp", [None, -1, -(2**63), 1_700_000_000_000_000, 1_700_000_000_000_000_000, 2**63 - 1, float("inf")]
+    "timestamp", [None, -1, -(2**63), 0, 1_700_000_000_000_000, 1_700_000_000_000_000_000, 2**63 - 1, float("inf")]
 )
 @pytest.mark.parametrize("ticks_per_second", [1000, 1])
 def test_an_impossible_time_is_none_and_no_error(timestamp, ticks_per_second):
     assert InboundMessage.from_kafka(a_record(timestamp), ticks_per_second).timestamp is None
+
+
+@pytest.mark.parametrize(
+    "sent_at",
+    [
+        datetime(1999, 12, 31, 23, 59, 59, tzinfo=UTC),
+        datetime(2000, 1, 1, tzinfo=UTC),
+        datetime(2999, 12, 31, 23, 59, 59, tzinfo=UTC),
+        datetime(3000, 1, 1, tzinfo=UTC),
+        datetime(1970, 1, 1, tzinfo=UTC),
+        datetime(9999, 12, 31, tzinfo=UTC),
+    ],
+)
+async def test_a_dead_letter_can_be_written_whatever_time_the_producer_sent(sent_at):
+    message = InboundMessage.from_kafka(a_record(sent_at.timestamp() * 1000))
+    publisher = FakePublisher()
+    await DeadLetters(publisher).publish(message, Failure.of(NotJSONError("No.")))
+    (letter,) = publisher.dead_letters()
+    assert letter.source.timestamp == (sent_at if 2000 <= sent_at.year < 3000 else None)

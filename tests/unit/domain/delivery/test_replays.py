@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.dead_letters.replay import message_of
+from domain.dead_letters.originals import message_of
 from domain.delivery import replays
 from domain.errors import ProviderRefusedError
 from tests.builders import a_message, a_record
