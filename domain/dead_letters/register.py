@@ -100,6 +100,7 @@ class Register:
     filter: Filter = field(default_factory=Filter)
     invalid: int = 0
     _known: dict[UUID, Known] = field(default_factory=dict)
+    _ids: set[bytes] = field(default_factory=set)
 
     def enter(
         self, value: bytes | None, partition: int, offset: int, sent_at: datetime | None = None
@@ -115,6 +116,7 @@ class Register:
         if letter is None:
             self.invalid += 1
             return None
+        self._ids.add(letter.dead_letter_id.bytes)
         if not self.filter.concerns(letter):
             return None
         known, before = _known(letter, partition, offset, sent_at), self._known.get(letter.dead_letter_id)
@@ -130,6 +132,11 @@ class Register:
     def matching(self) -> list[Known]:
         """What the filter takes, by the time of the latest failure."""
         return sorted(filter(self.filter.takes, self._known.values()), key=_order)
+
+    @property
+    def in_all(self) -> int:
+        """How many dead letters there are, whatever the filter takes."""
+        return len(self._ids)
 
     def __contains__(self, dead_letter_id: UUID) -> bool:
         return dead_letter_id in self._known

@@ -87,6 +87,15 @@ def mark_of(known: Known) -> tuple[str, str]:
     return str(known.dead_letter_id), where(known.source)
 
 
+def doubts(forgotten: int, total: int) -> Iterator[str]:
+    """A sentence where it cannot be known of some, of which no replay was found, whether there was one."""
+    if forgotten:
+        yield (
+            f"{forgotten:,} of {total:,} may have been replayed before: messages that came after the failed inputs "
+            "were deleted from their topics, and replays may be among these."
+        )
+
+
 @dataclass(slots=True)
 class Plan:
     """What is to be done with the dead letters that were matched.
@@ -136,12 +145,8 @@ class Plan:
         return ", ".join(f"{count:,} to {topic}" for topic, count in sorted(counts.items()))
 
     def doubts(self) -> Iterator[str]:
-        """A sentence, where it cannot be known whether some were replayed before."""
-        if self.forgotten:
-            yield (
-                f"{self.forgotten:,} of {len(self.replay):,} may have been replayed before: messages that came after "
-                "the failed inputs were deleted from their topics, and replays may be among these."
-            )
+        """A sentence where it cannot be known whether some were replayed before."""
+        yield from doubts(self.forgotten, len(self.replay))
 
     def refusals(self) -> Iterator[str]:
         """One sentence for each reason."""

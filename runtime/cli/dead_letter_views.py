@@ -2,11 +2,12 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
@@ -15,28 +16,54 @@ from domain.dead_letters.register import Known
 from domain.delivery.dead_letters import lacks_original
 from schemas.dead_letters import DeadLetter
 
+_WIDE = 120
+"""Columns of a terminal from which on the table is whole; on less it never fits with what only this has."""
 
-def table_of(letters: Sequence[Known]) -> Table:
-    """One row for each, in the order given."""
+_NAMED = 100
+
+_WIDE_ONLY = ("source", "record/request")
+
+_COLUMNS: dict[str, Callable[[Known], str]] = {
+    "dead_letter_id": lambda known: str(known.dead_letter_id),
+    "failed_at": lambda known: utc(known.failed_at),
+    "tenant": lambda known: known.tenant_id or "-",
+    "record/request": lambda known: known.record_id or known.request_id or "-",
+    "operation": lambda known: known.operation or "-",
+    "reason": lambda known: known.reason,
+    "source": lambda known: where(known.source),
+}
+
+Replayed = Callable[[Known], bool]
+"""Whether the latest failure of a dead letter was replayed."""
+
+
+def print_table(console: Console, letters: Sequence[Known], replayed: Replayed, width: int | None) -> None:
+    """The table, on a narrow terminal without the columns that `show` has, too.
+
+    Args:
+        console: a wide one, which breaks no row: the terminal does, and no id is broken where it is copied.
+        letters: one row for each, in the order given.
+        replayed: whether one was.
+        width: of the terminal, in columns; None where it is none.
+    """
+    narrow = width is not None and width < _WIDE
+    console.print(table_of(letters, replayed, without=_WIDE_ONLY if narrow else ()))
+
+
+def table_of(letters: Sequence[Known], replayed: Replayed, without: Sequence[str] = ()) -> Table:
+    """One row for each, in the order given, without some columns."""
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for column in ("dead_letter_id", "failed_at", "tenant", "record/request", "operation", "reason", "source"):
-        table.add_column(column, no_wrap=True)
+    columns = {name: cell for name, cell in _COLUMNS.items() if name not in without}
+    for name in (*columns, "replayed"):
+        table.add_column(name, no_wrap=True)
     table.add_column("times", justify="right", no_wrap=True)
     for known in letters:
-        cells = (
-            str(known.dead_letter_id),
-            utc(known.failed_at),
-            known.tenant_id or "-",
-            known.record_id or known.request_id or "-",
-            known.operation or "-",
-            known.reason,
-            where(known.source),
-        )
-        table.add_row(*(escape(one_line(cell)) for cell in cells), str(known.times))
+        cells = (escape(one_line(cell(known))) for cell in columns.values())
+        table.add_row(*cells, "yes" if replayed(known) else "no", str(known.times))
     return table
 
 
-def as_json(known: Known) -> str:
+def as_json(known: Known, *, replayed: bool) -> str:
     """One line; fields without a value are left out, as in the event."""
     topic, partition, offset = known.source
     fields: dict[str, Any] = {
@@ -50,19 +77,38 @@ def as_json(known: Known) -> str:
         "reason": known.reason,
         "source": {"topic": topic, "partition": partition, "offset": offset},
         "has_original": known.has_original,
+        "replayed": replayed,
         "times": known.times,
     }
     return json.dumps({name: value for name, value in fields.items() if value is not None})
 
 
-def summary_of(letters: Sequence[Known], shown: int) -> str:
-    """How many there are, of which reasons."""
-    if not letters:
-        return "No dead letters."
+def summary_of(letters: Sequence[Known], shown: int, replayed: Replayed) -> str:
+    """How many of one or more there are, of which reasons, and how many were replayed."""
     reasons = Counter(known.reason for known in letters)
     counts = ", ".join(f"{count:,} x {one_line(reason)}" for reason, count in sorted(reasons.items()))
     part = f" (the newest {shown:,} are shown)" if shown < len(letters) else ""
-    return f"{len(letters):,} dead letter{'s' * (len(letters) > 1)}{part}: {counts}"
+    return f"{_number(letters, replayed)}{part}: {counts}"
+
+
+def _number(letters: Sequence[Known], replayed: Replayed) -> str:
+    done = sum(map(replayed, letters))
+    if len(letters) == 1:
+        return f"1 dead letter, {'replayed' if done else 'not replayed'}"
+    return f"{len(letters):,} dead letters, {done:,} of them replayed"
+
+
+def nothing_found(in_all: int, *, filtered: bool) -> str:
+    """That there is none, or none that was asked for, which may be a matter of what was asked."""
+    return f"No dead letters match ({in_all:,} in all)." if filtered else "No dead letters."
+
+
+def ids_of(letters: Sequence[Known]) -> Iterator[str]:
+    """Lines with the ids of the first hundred, and how many more there are."""
+    for known in letters[:_NAMED]:
+        yield str(known.dead_letter_id)
+    if len(letters) > _NAMED:
+        yield f"and {len(letters) - _NAMED:,} more"
 
 
 def lines_of(letter: DeadLetter, times: int, *, content: bool) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """`feedback dead-letters`."""
 
 import asyncio
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,17 +11,21 @@ from uuid import UUID
 
 import click
 
+from domain.delivery.reasons import REASONS
 from runtime.cli.options import begin, say, warn
 from runtime.process import run_until_signal, until_stopped
 from runtime.settings import Settings
+from schemas.operations import Operation
 
 if TYPE_CHECKING:
-    from adapters.kafka.dead_letters import Begin
-    from domain.dead_letters.register import Filter
-    from runtime.replaying import Replaying  # imported late, so that --help is quick
+    from adapters.kafka.dead_letters import Begin, DeadLetterTopic
+    from domain.dead_letters.register import Filter, Known
+    from runtime.replaying import Found, Replaying  # imported late, so that --help is quick
 
 _NEVER_CUT = 2000
 """Columns: a row that is wider than the terminal goes on in its next line, which breaks no id where it is copied."""
+
+_OPERATIONS = [each.value for each in Operation]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -48,9 +53,19 @@ class Moment(click.ParamType):
 def filters(command: F) -> F:
     """The options that `list` and `replay` share."""
     options = (
-        click.option("--reason", help="Only with this reason, not_json say."),
+        click.option(
+            "--reason",
+            type=click.Choice(list(REASONS)),
+            metavar="REASON",
+            help=f"Only with this reason: {', '.join(REASONS)}.",
+        ),
         click.option("--tenant", help="Only of this tenant."),
-        click.option("--operation", help="Only of this operation, summarize say."),
+        click.option(
+            "--operation",
+            type=click.Choice(_OPERATIONS),
+            metavar="OPERATION",
+            help=f"Only of this operation: {', '.join(_OPERATIONS)}.",
+        ),
         click.option("--from", "since", type=Moment(), help="Only given up at this time (RFC 3339) or later."),
         click.option("--to", "until", type=Moment(), help="Only given up before this time."),
     )
@@ -73,53 +88,64 @@ def command() -> None:
     """Inputs, or operations on them, that have no result, as they stand on feedback.dead-letters."""
 
 
-@command.command("list")
+@command.command("list", short_help="Show dead letters, and which were replayed.")
 @filters
+@click.option("--open", "only_open", is_flag=True, help="Only those that were not replayed.")
 @click.option("--limit", type=click.IntRange(min=1), default=100, show_default=True, help="How many, the newest.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per line, for scripts.")
-def list_letters(limit: int, as_json: bool, **fields: Any) -> None:
-    """Show dead letters, the newest last, and how many there are of each reason.
+def list_letters(only_open: bool, limit: int, as_json: bool, **fields: Any) -> None:
+    """Show dead letters, the newest last, how many there are of each reason, and which were replayed.
 
     What stands there several times, repeated after a crash or failed again after a replay, is one row, with its latest
-    failure, which --reason, --from and --to look at, and how many times there are.
+    failure, which --reason, --from and --to look at, and how many times there are. It counts as replayed where that
+    latest failure was: the topics that the inputs came from are read for it.
+
+    On a terminal of less than 120 columns the table leaves out the source and the record or request, which
+    `feedback dead-letters show ID` and --json have.
     """
     settings = begin(at_terminal=True)
     chosen = _filter(**fields)
-    from domain.dead_letters.register import Register
+    from runtime.replaying import find
 
-    register = Register(chosen)
     with _progress() as told:
-        asyncio.run(_filled(settings, register, told))
-    found = register.matching()
-    shown = found[-limit:]
-    _print(found, shown, as_json=as_json)
-    _tell_invalid(register.invalid)
+        found = asyncio.run(find(_topic(settings, told), chosen))
+    letters = [known for known in found.matched if not (only_open and found.replays.done(known))]
+    _print(found, letters, letters[-limit:], as_json=as_json, filtered=only_open or _any(fields))
+    _tell_invalid(found.invalid)
+    for sentence in found.doubts():
+        warn(sentence)
 
 
-async def _filled(settings: Settings, register: Any, told: "Begin", latest: Any = None) -> None:
+def _any(fields: dict[str, Any]) -> bool:
+    return any(value is not None for value in fields.values())
+
+
+def _topic(settings: Settings, told: "Begin") -> "DeadLetterTopic":
     from adapters.kafka.dead_letters import DeadLetterTopic
     from runtime.wiring import kafka_connection
 
-    topic = DeadLetterTopic(kafka_connection(settings), told)
-    await topic.check()
-    await (topic.fill(register, latest) if latest else topic.fill(register))
+    return DeadLetterTopic(kafka_connection(settings), told)
 
 
-def _print(found: Any, shown: Any, *, as_json: bool) -> None:
+def _print(found: "Found", letters: list["Known"], shown: list["Known"], *, as_json: bool, filtered: bool) -> None:
     from rich.console import Console
 
     from runtime.cli import dead_letter_views as views
 
+    replayed = found.replays.done
     if as_json:
         for known in shown:
-            say(views.as_json(known))
+            say(views.as_json(known, replayed=replayed(known)))
         return
-    if shown:
-        Console(width=_NEVER_CUT, highlight=False).print(views.table_of(shown))
-    say(views.summary_of(found, len(shown)))
+    if not letters:
+        say(views.nothing_found(found.in_all, filtered=filtered))
+        return
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    views.print_table(Console(width=_NEVER_CUT, highlight=False), shown, replayed, width)
+    say(views.summary_of(letters, len(shown), replayed))
 
 
-@command.command()
+@command.command(short_help="Show all that is known about one.")
 @click.argument("dead_letter_id", metavar="ID", type=click.UUID)
 @click.option("--content", is_flag=True, help="Show the original content, too. It is confidential.")
 def show(dead_letter_id: UUID, content: bool) -> None:
@@ -136,8 +162,14 @@ def show(dead_letter_id: UUID, content: bool) -> None:
         latest[:] = [letter]
 
     register = Register(_filter((dead_letter_id,)))
+
+    async def look() -> None:
+        topic = _topic(settings, told)
+        await topic.check()
+        await topic.fill(register, keep)
+
     with _progress() as told:
-        asyncio.run(_filled(settings, register, told, keep))
+        asyncio.run(look())
     if not latest:
         raise UserError(f"There is no dead letter {dead_letter_id}.", "List them with `feedback dead-letters list`.")
     (known,) = register.matching()
@@ -145,11 +177,11 @@ def show(dead_letter_id: UUID, content: bool) -> None:
         say(line)
 
 
-@command.command()
+@command.command(short_help="Send inputs again to the topic they came from.")
 @click.argument("ids", metavar="[ID]...", nargs=-1, type=click.UUID)
 @filters
 @click.option("--all", "everything", is_flag=True, help="All dead letters.")
-@click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, with the IDs, and do nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.pass_context
 def replay(
@@ -167,8 +199,7 @@ def replay(
     input, one whose topic is gone or is none of inputs, or a framework that has a newer version. The last line is for
     scripts.
     """
-    if sum((bool(ids), everything, any(value is not None for value in fields.values()))) != 1:
-        raise click.UsageError("Name dead letters by their IDs, or by --reason, --tenant, ..., or give --all.")
+    _must_choose_once(sum((bool(ids), everything, _any(fields))))
     if not (yes or dry_run or sys.stdin.isatty()):
         raise click.UsageError("Nobody is there to be asked: give --yes, or --dry-run.")
     settings = begin(at_terminal=True)
@@ -182,18 +213,33 @@ def replay(
     complete = dry_run or _carried_out(settings, replaying, yes=yes)
     for sentence in replaying.plan.refusals():
         warn(sentence)
-    if dry_run:
-        say(f"{len(replaying.plan.replay):,} would be replayed{_to(replaying)}.")
+    _tell_found(replaying, filtered=not everything, dry_run=dry_run)
     say(replaying.last_line)
     ctx.exit(0 if complete and not replaying.plan.refused else 1)
 
 
-def _replaying(settings: Settings, told: "Begin") -> "Replaying":
-    from adapters.kafka.dead_letters import DeadLetterTopic
-    from runtime.replaying import Replaying
-    from runtime.wiring import kafka_connection
+def _must_choose_once(ways: int) -> None:
+    if ways > 1:
+        raise click.UsageError("Give either IDs, or --reason ..., or --all: not several of them.")
+    if not ways:
+        raise click.UsageError("Name dead letters by their IDs, or by --reason, --tenant, ..., or give --all.")
 
-    return Replaying(DeadLetterTopic(kafka_connection(settings), told))
+
+def _replaying(settings: Settings, told: "Begin") -> "Replaying":
+    from runtime.replaying import Replaying
+
+    return Replaying(_topic(settings, told))
+
+
+def _tell_found(replaying: "Replaying", *, filtered: bool, dry_run: bool) -> None:
+    from runtime.cli.dead_letter_views import ids_of, nothing_found
+
+    if not replaying.matched:
+        say(nothing_found(replaying.in_all, filtered=filtered))
+    elif dry_run:
+        say(f"{len(replaying.plan.replay):,} would be replayed{_to(replaying)}.")
+        for line in ids_of(replaying.plan.replay):
+            say(line)
 
 
 def _carried_out(settings: Settings, replaying: "Replaying", *, yes: bool) -> bool:

@@ -12,12 +12,14 @@ from runtime.embedded.kafka import EmbeddedKafka
 from runtime.embedded.ports import HOST
 from tests.chaos.proxy import KafkaProxy
 
-# Behind the others: the last line of a name counts. What was deleted must stay deleted through a SIGKILL (60 s else).
+# Behind the others: the last line of a name counts. What was deleted must stay deleted through a SIGKILL (60 s else);
+# and recovery is told by when the broker took a message, not by when its producer began to try.
 _LISTENERS = """\
 listeners=BROKER://{host}:{broker},PROXIED://{host}:{proxied},CONTROLLER://{host}:{controller}
 advertised.listeners=BROKER://{host}:{broker},PROXIED://{proxy}
 listener.security.protocol.map=BROKER:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.flush.start.offset.checkpoint.interval.ms=200
+log.message.timestamp.type=LogAppendTime
 """
 
 

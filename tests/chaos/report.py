@@ -70,8 +70,13 @@ def show(console: Console, outcome: Outcome) -> None:
 def told_of(recovery: Mapping[str, Sequence[float]]) -> str:
     """`restarted 4.2 (4.1..4.8) s`: the median and the range, for each thing that was broken."""
     return ", ".join(
-        f"{what} {median(seconds):.1f} ({min(seconds):.1f}..{max(seconds):.1f}) s" for what, seconds in recovery.items()
+        f"{what} {_told(median(seconds))} ({_told(min(seconds))}..{_told(max(seconds))}) s"
+        for what, seconds in recovery.items()
     )
+
+
+def _told(seconds: float) -> str:
+    return f"{seconds:.2f}" if seconds < 1 else f"{seconds:.1f}"
 
 
 def table(outcomes: Sequence[Outcome]) -> Table:

@@ -73,6 +73,7 @@ async def test_from_the_failure_to_the_result(broker, tmp_path):
         code, out, errors = await ended(broker, tmp_path, "list", "--json")
         listed = {letter["dead_letter_id"]: letter for letter in map(json.loads, out.splitlines())}
         assert (code, set(listed)) == (0, {one["dead_letter_id"] for one in (coding, first, without)})
+        assert not any(letter["replayed"] for letter in listed.values())
         assert errors.startswith("feedback: 1 message on feedback.dead-letters cannot be read")
         assert listed[coding["dead_letter_id"]]["result_id"] == str(deterministic_id(late, "assign_codes"))
 
@@ -84,6 +85,9 @@ async def test_from_the_failure_to_the_result(broker, tmp_path):
         await crm.producer.send_and_wait(FRAMEWORKS.name, framework.to_bytes(), key=framework.key.encode())
         assert await replayed_here(broker, ids={UUID(coding["dead_letter_id"])}) == (1, 1, 0, 0)
         assert (await crm.result(late, "assign_codes"))["result_id"] == coding["result_id"]
+        code, out, _ = await ended(broker, tmp_path, "list", "--json")
+        done = {letter["dead_letter_id"] for letter in map(json.loads, out.splitlines()) if letter["replayed"]}
+        assert (code, done) == (0, {coding["dead_letter_id"]})
 
         code, out, errors = await ended(broker, tmp_path, "replay", "--yes", "--all")
         assert (code, out) == (1, "dead-letters: matched=3 replayed=1 already=1 impossible=1\n")
@@ -162,9 +166,10 @@ async def test_what_kafka_does_not_take_is_counted(broker):
 async def test_what_is_forged(broker, tmp_path):
     """Times that no calendar has, topics of others, a time to come, marks on another's message; and deleted replays."""
     extreme = json.loads(a_letter(reason="forged").to_bytes()) | {"failed_at": "0001-01-01T00:00:00+14:00"}
-    foreign = a_letter(topic=SUMMARIES.name, reason="forged")
-    to_come = a_letter(topic=REQUESTS.name, reason="forged", failed_at=NOON + timedelta(days=300_000))
-    late = a_letter(topic=REQUESTS.name, reason="forged", offset=2)
+    forged = partial(a_letter, reason="forged", tenant_id="forged")
+    foreign = forged(topic=SUMMARIES.name)
+    to_come = forged(topic=REQUESTS.name, failed_at=NOON + timedelta(days=300_000))
+    late = forged(topic=REQUESTS.name, offset=2)
     async with publishing(broker) as producer:
         for value in (json.dumps(extreme).encode(), *(letter.to_bytes() for letter in (foreign, to_come, late))):
             await producer.send_and_wait(DEAD_LETTERS.name, value)
@@ -180,13 +185,17 @@ async def test_what_is_forged(broker, tmp_path):
         await admin.delete_records({TopicPartition(REQUESTS.name, number): ends for number in (0, 1)})
     finally:
         await admin.close()
-    code, out, errors = await ended(broker, tmp_path, "replay", "--reason", "forged", "--dry-run")
-    assert (code, out.splitlines()[0]) == (1, "2 would be replayed (2 to feedback.requests).")
+    code, out, errors = await ended(broker, tmp_path, "replay", "--tenant", "forged", "--dry-run")
+    said, *ids, last = out.splitlines()
+    assert (code, said) == (1, "2 would be replayed (2 to feedback.requests).")
+    assert ids == [str(letter.dead_letter_id) for letter in (late, to_come)]
+    assert last == "dead-letters: matched=3 replayed=0 already=0 impossible=1"
     assert "feedback: 2 of 2 may have been replayed before" in errors
     assert f"1 cannot be replayed {FOREIGN}: {foreign.dead_letter_id}." in errors
     assert "cannot be read as a dead letter" in errors
-    code, out, _ = await ended(broker, tmp_path, "list", "--json", "--reason", "forged")
+    code, out, errors = await ended(broker, tmp_path, "list", "--json", "--tenant", "forged", "--open")
     assert (code, len(out.splitlines())) == (0, 3)
+    assert "feedback: 2 of 3 may have been replayed before" in errors
 
 
 def test_mistakes_are_told_in_one_sentence_and_the_rest_in_tables(broker, feedback_says):
@@ -199,17 +208,29 @@ def test_mistakes_are_told_in_one_sentence_and_the_rest_in_tables(broker, feedba
         (["show", "nonsense"], "UUID"),
         (["show", unknown], "There is no dead letter"),
         (["replay", "--yes"], "--all"),
-        (["replay", "--all", "--reason", "x", "--yes"], "--all"),
-        (["replay", unknown, "--all", "--yes"], "--all"),
+        (["replay", "--all", "--reason", "llm_error", "--yes"], "not several of them"),
+        (["replay", unknown, "--all", "--yes"], "either IDs, or --reason ..., or --all: not several of them"),
+        (["list", "--reason", "not_jsn"], "not_json"),
+        (["replay", "--operation", "summarise", "--yes"], "summarize_aggregate"),
         (["replay", "--all"], "--yes"),
         (["replay", unknown, "--yes"], "There is no dead letter"),
     ]:
         says(*arguments).assert_one_sentence(word)
-    assert "matched=0 replayed=0 already=0 impossible=0" in says("replay", "--reason", "none", "--yes").out
-    assert says("list", "--tenant", "nobody").out == "No dead letters.\n"
+    none = r"No dead letters match \(\d+ in all\)\.\n"
+    assert re.fullmatch(none, says("list", "--tenant", "nobody").out)
+    assert re.fullmatch(
+        rf"{none}dead-letters: matched=0 replayed=0 already=0 impossible=0\n",
+        says("replay", "--reason", "blank_content", "--yes").out,
+    )
     listed = says("list", "--reason", "not_json", "--limit", "1").out
     assert re.search(r"^ [0-9a-f-]{36} .* not_json ", listed, re.M)
-    assert re.search(r"^\d+ dead letters \(the newest 1 are shown\): \d+ x not_json$", listed, re.M)
+    assert re.search(
+        r"^\d+ dead letters, \d+ of them replayed \(the newest 1 are shown\): \d+ x not_json$", listed, re.M
+    )
+    late = says("list", "--reason", "unknown_framework").out
+    assert re.search(r" unknown_framework +\S+ +yes +1 *$", late, re.M)
+    assert late.endswith("1 dead letter, replayed: 1 x unknown_framework\n")
+    assert re.fullmatch(none, says("list", "--reason", "unknown_framework", "--open").out)
     dry = says("replay", "--reason", "unknown_framework", "--dry-run")
     assert (dry.code, dry.out) == (
         0,

@@ -73,7 +73,7 @@ async def test_too_many_dead_letters_halt_it_and_the_rest_stays_unread(system_ka
             assert await worker.ends(seconds=90) == 3, worker.errors
         [last] = [line for line in worker.errors.splitlines() if line.startswith("feedback: ")]
         assert "outcomes were dead letters" in last
-        assert "feedback.dead-letters" in last
+        assert "`feedback dead-letters list`" in last
         assert "Traceback" not in worker.errors
         letters = await scene.letters()
         assert {letter["reason"] for letter in letters} == {"not_json"}

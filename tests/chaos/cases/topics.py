@@ -66,7 +66,7 @@ async def _deleted(stage: Stage, seconds: float) -> None:
     await stage.answered(await stage.inputs.publish(90))
     stage.ledger.latency = 0.2
     inputs = await stage.inputs.publish(200)
-    await stage.outcomes(120)
+    await stage.outcomes(stage.came + 120)
     stage.sampling = False
     await stage.fault("the topic is deleted")
     await stage.admin.delete_topics([RECORDS.name])

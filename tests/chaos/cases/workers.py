@@ -113,8 +113,9 @@ async def frozen(stage: Stage) -> None:
     await stage.inputs.publish(1500)
     await stage.outcomes(200)
     held, moment = frozen.partitions(), time()
-    await stage.fault("SIGSTOP of a worker", [frozen])
     frozen.send(signal.SIGSTOP)
+    # Afterwards: it goes no further, so this is all that it had at work.
+    await stage.fault("SIGSTOP of a worker", [frozen])
     await stage.moving_again("frozen, and taken over", held, moment, moment + 1)
     # Its session may have ended sooner: it counts from the last heartbeat before.
     await paused(max(0, moment + SESSION_SECONDS + 1 - time()))

@@ -5,12 +5,23 @@ import json
 from base64 import b64encode
 from uuid import UUID
 
+import pytest
 from rich.console import Console
 
-from runtime.cli.dead_letter_views import as_json, lines_of, summary_of, table_of
+from runtime.cli.dead_letter_views import as_json, ids_of, lines_of, nothing_found, print_table, summary_of
 from tests.unit.domain.dead_letters.test_register import a_letter, a_register
 
 HOSTILE = "\x1b[2J[bold]\u202e\n"
+
+
+def never(_):
+    return False
+
+
+def printed(letters, width=None, replayed=never) -> list[str]:
+    out = io.StringIO()
+    print_table(Console(file=out, width=2000), letters, replayed, width)
+    return out.getvalue().splitlines()
 
 
 def in_base64(raw: bytes) -> str:
@@ -37,17 +48,16 @@ def test_nothing_commands_the_terminal():
     fields = {"tenant_id": HOSTILE, "reason": HOSTILE, "operation": HOSTILE, "message": HOSTILE}
     told = shown(key_base64=raw, value_base64=raw, content=True, headers=headers, **fields)
     known = a_register(a_letter(**fields)).matching()
-    out = io.StringIO()
-    Console(file=out, width=500).print(table_of(known))
-    for text in (told, out.getvalue(), summary_of(known, 1), as_json(known[0])):
+    table = "\n".join(printed(known))
+    for text in (told, table, summary_of(known, 1, never), as_json(known[0], replayed=False)):
         assert "\x1b" not in text
         assert "\u202e" not in text
-    assert "[bold]" in out.getvalue()
+    assert "[bold]" in table
 
 
 def test_a_script_gets_all_but_the_content():
     (known,) = a_register(a_letter(dead_letter_id=UUID(int=1))).matching()
-    assert json.loads(as_json(known)) == {
+    assert json.loads(as_json(known, replayed=True)) == {
         "dead_letter_id": str(UUID(int=1)),
         "failed_at": "2026-05-04T12:00:00Z",
         "tenant_id": "red-hill",
@@ -55,5 +65,45 @@ def test_a_script_gets_all_but_the_content():
         "reason": "not_json",
         "source": {"topic": "feedback.records", "partition": 0, "offset": 7},
         "has_original": True,
+        "replayed": True,
         "times": 1,
     }
+
+
+def test_what_was_replayed_is_told_in_the_table_and_counted():
+    letters = a_register(*(a_letter(offset=offset) for offset in range(3))).matching()
+    first = letters[0].dead_letter_id
+
+    def replayed(known):
+        return known.dead_letter_id == first
+
+    rows = {row.split()[0]: row.split()[-2] for row in printed(letters, replayed=replayed) if "not_json" in row}
+    assert rows == {str(known.dead_letter_id): "yes" if replayed(known) else "no" for known in letters}
+    assert summary_of(letters, 3, replayed) == "3 dead letters, 1 of them replayed: 3 x not_json"
+    told = summary_of(letters, 2, never)
+    assert told == "3 dead letters, 0 of them replayed (the newest 2 are shown): 3 x not_json"
+    assert summary_of(letters[:1], 1, replayed) == "1 dead letter, replayed: 1 x not_json"
+    assert summary_of(letters[1:2], 1, replayed) == "1 dead letter, not replayed: 1 x not_json"
+
+
+def test_that_nothing_matches_is_told_with_how_many_there_are():
+    register = a_register(a_letter(), a_letter(tenant_id="other"), reason="llm_error", tenant="red-hill")
+    assert register.matching() == []
+    assert nothing_found(register.in_all, filtered=True) == "No dead letters match (2 in all)."
+    assert nothing_found(0, filtered=False) == "No dead letters."
+
+
+@pytest.mark.parametrize(("width", "whole"), [(None, True), (120, True), (119, False), (80, False)])
+def test_a_narrow_terminal_gets_fewer_columns(width, whole):
+    letter = a_letter(tenant_id="t", record_id="r")
+    told = "\n".join(printed(a_register(letter).matching(), width))
+    assert ("source" in told, "record/request" in told) == (whole, whole)
+    assert str(letter.dead_letter_id) in told
+    assert whole or max(map(len, told.splitlines())) < 119
+
+
+def test_at_most_a_hundred_ids_are_named():
+    letters = a_register(*(a_letter(offset=offset) for offset in range(1_103))).matching()
+    ids = [str(known.dead_letter_id) for known in letters]
+    assert list(ids_of(letters)) == [*ids[:100], "and 1,003 more"]
+    assert list(ids_of(letters[:100])) == ids[:100]

@@ -136,6 +136,7 @@ class Broker:
         self.beginning = 0
         self.committed = committed
         self.position = committed
+        self.reached = committed  # behind the last message that was handed over: a reader sent on has reached nothing
         self.unread = set(range(committed, self.end))  # not handed over since the assignment
         self.lost: set[int] = set()
         self.told: list[int] = []
@@ -165,15 +166,15 @@ class Broker:
         if there:
             self.deletions.arrived(P0, at(*there))
             self.unread -= set(there)
-            self.position = there[-1] + 1
+            self.position = self.reached = there[-1] + 1
 
     def commit(self, back: int) -> None:
-        self.committed = max(self.committed, self.position - back)
+        self.committed = max(self.committed, self.reached - back)
 
     def assign(self, _: int) -> None:
         self.deletions.revoked()
         self.deletions.assigned({P0: self.committed})
-        self.position = self.committed
+        self.position = self.reached = self.committed
         self.unread |= {offset for offset in self.messages if offset >= self.committed} - self.lost
         self.lost |= {offset for offset in self.unread if offset < self.beginning}
         self.look()
