@@ -145,6 +145,8 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         try:
             while not self._stop.is_set():
                 records = await self._gather(stopping)
+                for ended in (task for task in watching if task.done()):
+                    ended.result()  # a watch goes on for ever: one that does not is a fault, and no silent one
                 self._at_rest.clear()
                 try:
                     if records and not await self._settle(records, stopping):
@@ -156,6 +158,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
             stopping.cancel()
             for task in watching:
                 task.cancel()
+            await asyncio.wait(watching)
             await self._deletions.last_look()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:

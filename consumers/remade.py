@@ -1,12 +1,16 @@
 """A topic that is deleted and made anew under aiokafka's consumer."""
 
 import asyncio
+import logging
 from collections.abc import Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.errors import KafkaError
 
 from domain.delivery.remade_topics import RemadeTopics
 from domain.ports import TopicIds
+
+logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 5.0
 
@@ -32,7 +36,10 @@ class TopicWatch:
             return False
         for partition in begun:
             self._consumer.seek(partition, 0)
-        await self._consumer.commit(begun)  # over what may be there: of the old topic, from just before it went
+        try:
+            await self._consumer.commit(begun)  # over what may be there: of the old topic, from just before it went
+        except KafkaError as error:  # the next commit of each partition does as well
+            logger.warning("Kafka did not take the beginning of %s (%s)", self._topic, type(error).__name__)
         return True
 
     async def may_commit(self) -> bool:
