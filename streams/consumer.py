@@ -8,8 +8,9 @@ What is different, and why:
 - Messages are handed over one after the other, without four tasks each to race the hand-over against a stop.
 - While the buffers are full nothing is fetched. Faust switches single partitions off instead, and sleeps a second at a
   time when all are off; and a message that finds its buffer full costs it two tasks.
-- Partitions take turns. aiokafka hands out all that it has fetched of one before it goes on with another: in a backlog
-  of small messages that is a megabyte of them, and minutes in which the other partitions stand still.
+- Partitions take turns, a few messages each. aiokafka hands out all that it has fetched of one before it goes on with
+  another: in a backlog of small messages that is a megabyte of them, and minutes in which the other partitions stand
+  still.
 - What was deleted before it was read is told. aiokafka goes to the beginning of what is left, and says nothing.
 - A topic that is deleted and made anew is read from its beginning, and offsets of the old one are not committed to it.
 - The event loop shows once in a while that it is alive. Without that, a worker whose buffer was full for longer than
@@ -36,6 +37,11 @@ Records = Mapping[TP, list[Any]]
 SHOW_LIFE_SECONDS = 5.0
 THREAD_SECONDS = 0.5
 FETCH_WAIT_MS = 100
+TURN_RECORDS = 32
+"""How many messages one partition may put before those of another: at 20 answers a second, less than two seconds.
+
+Hundreds at a time kept half the partitions of a restarted worker waiting for six seconds; smaller turns cost nothing
+that `bench/streams_overhead` could see."""
 
 
 class DaemonThread(WorkerThread):
@@ -78,6 +84,7 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         return consumer
 
     async def _fetch_records(self, consumer: Any, *args: Any, **options: Any) -> Any:
+        options["max_records"] = min(options["max_records"], TURN_RECORDS)
         records = await super()._fetch_records(consumer, *args, **options)
         # No await between aiokafka's return and these lines: no rebalance can begin between them.
         _to_the_end(consumer._fetcher._records, records)
