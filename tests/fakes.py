@@ -130,7 +130,7 @@ class ScriptedModel:
             self.running -= 1
         if not text:
             raise InvalidOutputError("The answer is empty.")
-        return Answer(parse(text), a_completion(text))
+        return Answer(parse(text), a_completion(text), self.name)
 
 
 class FakeClock:

@@ -146,7 +146,7 @@ class RecordingModel:
         if completion.text is None or not completion.text.strip():
             raise InvalidOutputError("The answer was empty.")
         try:
-            return Answer(parse(completion.text), completion)
+            return Answer(parse(completion.text), completion, self.name)
         except InvalidOutputError:
             if completion.finish_reason != _CUT_OFF:
                 raise

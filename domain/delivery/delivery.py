@@ -4,22 +4,22 @@ import asyncio
 import random as random_module
 import time
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any, TypeVar
-from uuid import uuid4
+from typing import Any
 
-from domain.delivery import results
+from domain.delivery.answering import Answering, Task
 from domain.delivery.dead_letter_limit import DeadLetterLimit
 from domain.delivery.dead_letters import DeadLetters, Failure
 from domain.delivery.decoding import InputEvent, decode
 from domain.delivery.faults import as_ours, bug, log_fault
 from domain.delivery.health import Health
+from domain.delivery.job import Job
 from domain.delivery.messages import InboundMessage
-from domain.delivery.places import Place, Places
+from domain.delivery.places import Places
 from domain.delivery.replays import asked_again
 from domain.delivery.settings import DeliverySettings
+from domain.delivery.steps import Asking, Clock
 from domain.delivery.tally import DeadLetterTally
 from domain.delivery.tasks import acknowledged, together
 from domain.delivery.waiting import FrameworkWait
@@ -31,14 +31,12 @@ from domain.errors import (
     OperationUnavailableError,
 )
 from domain.llm.breaker import CircuitBreaker
-from domain.llm.calls import Invocation
-from domain.llm.conversation import Answer, Conversation, RecordedModel
+from domain.llm.conversation import RecordedModel
 from domain.operations import questions
-from domain.operations.answers import Made
 from domain.operations.outline import Outlines
 from domain.operations.questions import Question
 from domain.ports import EventPublisher, FrameworkCatalogue
-from schemas.cloudevents import InputIdentity, identify
+from schemas.cloudevents import identify
 from schemas.frameworks import CodingFramework
 from schemas.operations import Operation
 from schemas.records import FeedbackRecordSubmitted
@@ -48,29 +46,8 @@ _TRIES = 2
 _OF_THIS_INPUT = (InputError, LLMError, InvalidOutputError)
 """What makes a dead letter; any other error of ours stops the worker."""
 
-Ask = Callable[[], Question[Any]]
 Branch = Callable[[], Coroutine[Any, Any, None]]
-T = TypeVar("T")
 _READING = "reading"
-
-
-@dataclass(eq=False, slots=True)
-class _Job:
-    """One input on its way.
-
-    Attributes:
-        event: what it says, once it was read.
-        receipts: acknowledgements of its LLM-call events, to be awaited.
-        attempts: LLM calls made, by operation.
-    """
-
-    message: InboundMessage
-    identity: InputIdentity
-    place: Place
-    tenant_id: str | None = None
-    event: InputEvent | None = None
-    receipts: list[asyncio.Future[None]] = field(default_factory=list)
-    attempts: dict[Operation | None, int] = field(default_factory=dict)
 
 
 class Delivery:
@@ -90,14 +67,12 @@ class Delivery:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         dead_letters: DeadLetterTally | None = None,
     ) -> None:
-        self._model = model
-        self._publisher = publisher
         self._catalogue = catalogue
-        self._breaker = breaker
-        self._settings = settings
-        self._monotonic, self._now_utc, self._random, self._sleep = monotonic, now, random, sleep
         self._outlines = Outlines(settings.framework_token_budget)
         self._places = Places(settings.max_in_flight, breaker)
+        clock = Clock(monotonic, now, random, sleep)
+        asking = Asking(model, breaker, self._places.slots, settings.retry, publisher, clock)
+        self._answering = Answering(asking, publisher, settings.deadline)
         self._dead_letters = DeadLetters(publisher, now, dead_letters)
         self._health = Health(
             DeadLetterLimit(settings.dead_letter_share, settings.dead_letter_window, settings.dead_letter_minimum)
@@ -138,7 +113,7 @@ class Delivery:
     async def _bring_to_outcome(self, message: InboundMessage) -> None:
         with self._places.occupy() as place:
             place.begin(_READING)
-            job = _Job(message, identify(message.topic, message.key, message.value, message.headers), place)
+            job = Job(message, identify(message.topic, message.key, message.value, message.headers), place)
             await self._outcome(job, None, lambda: self._read(job))
             if job.event is not None:
                 branches = self._branches(job, job.event)
@@ -147,11 +122,11 @@ class Delivery:
             await acknowledged(job.receipts)
         self._health.check()
 
-    async def _read(self, job: _Job) -> None:
+    async def _read(self, job: Job) -> None:
         event = decode(job.message)
-        job.tenant_id, job.event = event.tenant_id, event
+        job.event = event
 
-    def _branches(self, job: _Job, event: InputEvent) -> list[Branch]:
+    def _branches(self, job: Job, event: InputEvent) -> list[Branch]:
         """One branch for each operation; those that need not wait for a framework take the place from now on."""
         if isinstance(event, AnalysisRequested):
             return [self._now(job, Operation.ANALYZE, lambda: questions.analysis(event))]
@@ -160,7 +135,7 @@ class Delivery:
         asked = asked_again(job.message.headers, event.requested_operations)
         return [self._branch(job, event, Operation(one.value)) for one in asked]
 
-    def _branch(self, job: _Job, record: FeedbackRecordSubmitted, operation: Operation) -> Branch:
+    def _branch(self, job: Job, record: FeedbackRecordSubmitted, operation: Operation) -> Branch:
         if operation is Operation.SUMMARIZE:
             return self._now(job, operation, partial(questions.summary, record))
         if operation is not Operation.ASSIGN_CODES:
@@ -170,68 +145,20 @@ class Delivery:
             return partial(self._outcome, job, operation, partial(self._once_known, job, record))
         return self._now(job, operation, partial(self._coding, record, framework))
 
-    def _now(self, job: _Job, operation: Operation, ask: Ask) -> Branch:
+    def _now(self, job: Job, operation: Operation, ask: Task) -> Branch:
         job.place.begin(operation)
-        return partial(self._outcome, job, operation, partial(self._answer, job, operation, ask))
+        return partial(self._outcome, job, operation, partial(self._answering.answer, job, operation, ask))
 
-    async def _once_known(self, job: _Job, record: FeedbackRecordSubmitted) -> None:
+    async def _once_known(self, job: Job, record: FeedbackRecordSubmitted) -> None:
         framework_id = record.framework_id or ""
         framework = await self._wait.framework(record.tenant_id, framework_id, job.message.timestamp)
         job.place.begin(Operation.ASSIGN_CODES)
-        await self._answer(job, Operation.ASSIGN_CODES, partial(self._coding, record, framework))
+        await self._answering.answer(job, Operation.ASSIGN_CODES, partial(self._coding, record, framework))
 
     def _coding(self, record: FeedbackRecordSubmitted, framework: CodingFramework) -> Question[Any]:
         return questions.coding(record, self._outlines.of(framework))
 
-    async def _answer(self, job: _Job, operation: Operation, ask: Ask) -> None:
-        """Ask, and publish the result: after the events of its LLM calls, so that who sees it finds them."""
-        question = ask()
-        invocation = self._invocation(job, operation)
-        answer = await self._converse(job, operation, question, invocation)
-        made = Made(
-            result_id=results.result_id(job.identity, operation.value),
-            invocation_id=invocation.invocation_id,
-            model=answer.completion.model or self._model.name,
-            prompt_version=question.prompt.version,
-            completed_at=self._now_utc(),
-        )
-        result = results.outbound(question.result(answer.value, made), job.identity.trace_id)
-        await acknowledged(invocation.receipts)
-        await self._publisher.publish(result)
-
-    def _invocation(self, job: _Job, operation: Operation) -> Invocation:
-        return Invocation(
-            invocation_id=uuid4(),
-            tenant_id=job.tenant_id or "",
-            operation=operation.value,
-            started_at=self._now_utc(),
-            deadline_seconds=self._settings.deadline_seconds,
-            record_id=getattr(job.event, "record_id", None),
-            request_id=getattr(job.event, "request_id", None),
-            trace_id=job.identity.trace_id,
-        )
-
-    async def _converse(
-        self, job: _Job, operation: Operation, question: Question[T], invocation: Invocation
-    ) -> Answer[T]:
-        """Hold a slot for as long as the model is asked."""
-        conversation = Conversation(
-            self._model,
-            invocation,
-            self._breaker,
-            self._settings.retry,
-            clock=self._monotonic,
-            random=self._random,
-            sleep=self._sleep,
-        )
-        try:
-            async with self._places.slots:
-                return await conversation.run(question.prompt, question.parse)
-        finally:
-            job.attempts[operation] = job.attempts.get(operation, 0) + conversation.attempts
-            job.receipts += invocation.receipts
-
-    async def _outcome(self, job: _Job, operation: Operation | None, work: Callable[[], Awaitable[None]]) -> None:
+    async def _outcome(self, job: Job, operation: Operation | None, work: Callable[[], Awaitable[None]]) -> None:
         """Do the work, or leave a dead letter."""
         try:
             error = await self._failure(job, operation, work)
@@ -244,7 +171,7 @@ class Delivery:
                 job.place.end(operation)
 
     async def _failure(
-        self, job: _Job, operation: Operation | None, work: Callable[[], Awaitable[None]]
+        self, job: Job, operation: Operation | None, work: Callable[[], Awaitable[None]]
     ) -> Exception | None:
         """Do the work; return what makes a dead letter of it, if anything does.
 
@@ -269,7 +196,7 @@ class Delivery:
             raise bug(found, where)
         return found
 
-    async def _give_up(self, job: _Job, operation: Operation | None, error: Exception) -> None:
+    async def _give_up(self, job: Job, operation: Operation | None, error: Exception) -> None:
         """Publish the dead letter, after the events of the failed attempts."""
         await acknowledged(job.receipts)
         attempts = job.attempts.get(operation, 0) if operation else 0

@@ -3,8 +3,10 @@
 import asyncio
 import random as random_module
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
 from typing import Generic, Protocol, TypeVar
 
 from domain.errors import (
@@ -35,10 +37,17 @@ class Answer(Generic[T_co]):
     Attributes:
         value: what the parser made of the text.
         completion: the answer as it came.
+        asked: the requested model's full name.
     """
 
     value: T_co
     completion: Completion
+    asked: str
+
+    @property
+    def model(self) -> str:
+        """The model that answered, as the provider names it; else the one that was asked for."""
+        return self.completion.model or self.asked
 
 
 class RecordedModel(Protocol):
@@ -76,7 +85,9 @@ class Conversation:
         invocation: what the attempts belong to.
         breaker: shared by all invocations of the worker.
         policy: how long to pause.
-        attempts: how many LLM calls were made so far.
+        numbers: the numbers of the invocation's attempts, shared by all of its conversations.
+        began: when the invocation's time began, on this clock; None: with this conversation.
+        attempts: how many LLM calls were made here so far.
     """
 
     model: RecordedModel
@@ -86,6 +97,8 @@ class Conversation:
     clock: Callable[[], float] = time.monotonic
     random: Callable[[], float] = random_module.random
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    numbers: Iterator[int] = field(default_factory=partial(count, 1))
+    began: float | None = None
     attempts: int = 0
     _failures: int = 0
     _failures_before_answer: int = 0
@@ -106,7 +119,7 @@ class Conversation:
             DeadlineExceededError: this invocation alone used up its time.
             ProviderUnusableError: the provider refuses everyone: a wrong key, an unknown model.
         """
-        self._began = self.clock()
+        self._began = self.clock() if self.began is None else self.began
         with self.breaker.at_work(self._input()):
             return await self._run(prompt, parse)
 
@@ -155,7 +168,7 @@ class Conversation:
 
     async def _attempt(self, ticket: Ticket, prompt: Prompt, parse: Callable[[str], T]) -> Answer[T]:
         self.attempts += 1
-        attempt = Attempt(self.invocation, self.attempts, prompt.version)
+        attempt = Attempt(self.invocation, next(self.numbers), prompt.version)
         try:
             answer = await self.model.ask(prompt, attempt, parse)
         except InvalidOutputError:

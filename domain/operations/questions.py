@@ -9,16 +9,17 @@ from domain.llm.calls import Prompt
 from domain.operations import analyze, assign_codes, summarize
 from domain.operations.answers import Made
 from domain.operations.outline import Outline
+from domain.operations.work import Found, Steps
 from schemas.records import FeedbackRecordSubmitted
 from schemas.requests import AnalysisRequested
-from schemas.results import AnalysisCompleted, CodesAssigned, RecordSummarized
+from schemas.results import Result
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Question(Generic[T]):
-    """One operation on one input.
+    """One operation on one input that takes one question: the simplest Work.
 
     Attributes:
         prompt: what the model is asked.
@@ -28,7 +29,12 @@ class Question(Generic[T]):
 
     prompt: Prompt
     parse: Callable[[str], T]
-    result: Callable[[T, Made], CodesAssigned | RecordSummarized | AnalysisCompleted]
+    result: Callable[[T, Made], Result]
+
+    async def run(self, steps: Steps) -> Found:
+        """Ask, and make the result of the answer."""
+        answer = await steps.ask(self.prompt, self.parse)
+        return Found(partial(self.result, answer.value), answer.model, self.prompt.version)
 
 
 def coding(record: FeedbackRecordSubmitted, outline: Outline) -> Question[assign_codes.Coding]:

@@ -1,0 +1,67 @@
+"""From one operation on one input to its published result."""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+from domain.delivery import results
+from domain.delivery.job import Job
+from domain.delivery.steps import Asking, InvocationSteps
+from domain.delivery.tasks import acknowledged
+from domain.llm.calls import Invocation
+from domain.operations.answers import Made
+from domain.operations.work import Work
+from domain.ports import EventPublisher
+from schemas.operations import Operation
+
+Task = Callable[[], Work]
+"""Makes the work of an operation; it may refuse the input."""
+
+
+class Answering:
+    """Does what is asked of an input, and publishes what comes of it."""
+
+    def __init__(
+        self, asking: Asking, publisher: EventPublisher, deadline_seconds: Callable[[Operation], float]
+    ) -> None:
+        self._asking = asking
+        self._publisher = publisher
+        self._deadline_seconds = deadline_seconds
+
+    async def answer(self, job: Job, operation: Operation, task: Task) -> None:
+        """Work, and publish the result: after the events of its LLM calls, so that who sees it finds them.
+
+        Raises:
+            InputError, LLMError, InvalidOutputError: there is no result; the input is a dead letter.
+            BrokerUnavailableError: it was not acknowledged.
+        """
+        work = task()
+        invocation = self._invocation(job, operation)
+        steps = InvocationSteps(self._asking, invocation, job.identity.trace_id)
+        try:
+            found = await work.run(steps)
+        finally:
+            job.attempts[operation] = job.attempts.get(operation, 0) + steps.attempts
+            job.receipts += invocation.receipts
+        made = Made(
+            result_id=results.result_id(job.identity, operation.value),
+            invocation_id=invocation.invocation_id,
+            model=found.model,
+            prompt_version=found.prompt_version,
+            completed_at=self._asking.clock.now(),
+        )
+        key = invocation.record_id or invocation.request_id or ""
+        message = results.outbound(found.result(made), key, job.identity.trace_id)
+        await acknowledged(invocation.receipts)
+        await self._publisher.publish(message)
+
+    def _invocation(self, job: Job, operation: Operation) -> Invocation:
+        return Invocation(
+            invocation_id=uuid4(),
+            tenant_id=job.event.tenant_id if job.event else "",
+            operation=operation.value,
+            started_at=self._asking.clock.now(),
+            deadline_seconds=self._deadline_seconds(operation),
+            record_id=getattr(job.event, "record_id", None),
+            request_id=getattr(job.event, "request_id", None),
+            trace_id=job.identity.trace_id,
+        )

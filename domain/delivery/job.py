@@ -1,0 +1,31 @@
+"""One input on its way from Kafka to its outcomes."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from domain.delivery.decoding import InputEvent
+from domain.delivery.messages import InboundMessage
+from domain.delivery.places import Place
+from schemas.cloudevents import InputIdentity
+from schemas.operations import Operation
+
+
+@dataclass(eq=False, slots=True)
+class Job:
+    """What is known of an input, and what it has taken so far.
+
+    Attributes:
+        message: the input as it came.
+        identity: what its results' ids derive from.
+        place: its place among those at work.
+        event: what it says, once it was read.
+        receipts: acknowledgements of its LLM-call events, to be awaited.
+        attempts: LLM calls made, by operation.
+    """
+
+    message: InboundMessage
+    identity: InputIdentity
+    place: Place
+    event: InputEvent | None = None
+    receipts: list[asyncio.Future[None]] = field(default_factory=list)
+    attempts: dict[Operation | None, int] = field(default_factory=dict)

@@ -1,0 +1,62 @@
+"""What an operation does, apart from how: its questions to a model, and what it makes of the answers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from domain.llm.calls import Prompt
+from domain.llm.conversation import Answer
+from domain.operations.answers import Made
+from schemas.base import Event
+from schemas.results import Result
+
+T = TypeVar("T")
+
+
+class Steps(Protocol):
+    """What one invocation may do. All its questions share its deadline, its id and its record of LLM calls."""
+
+    async def ask(self, prompt: Prompt, parse: Callable[[str], T]) -> Answer[T]:
+        """Ask a model until it gives an answer that `parse` understands. May be called many times in parallel.
+
+        Raises:
+            InvalidOutputError: no answer could be understood.
+            LLMError: no answer came, or none will; the invocation's time is over.
+            ProviderUnusableError: nobody gets an answer as things are set; it stops the worker, let it through.
+        """
+        ...
+
+    async def tell(self, key: str, event: Event) -> None:
+        """Publish how far it is, on the topic of its result; `key` as of the result. Return once it is acknowledged.
+
+        Raises:
+            BrokerUnavailableError: it was not acknowledged.
+        """
+        ...
+
+    def remaining_seconds(self) -> float:
+        """What is left of the invocation's time; the provider's outages are not counted."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came of an operation.
+
+    Attributes:
+        result: makes the event of it.
+        model: the model that answered, see `Answer.model`.
+        prompt_version: the version of the prompt that was used.
+    """
+
+    result: Callable[[Made], Result]
+    model: str
+    prompt_version: str
+
+
+class Work(Protocol):
+    """One operation on one input."""
+
+    async def run(self, steps: Steps) -> Found:
+        """Do it. Raises what `steps.ask` raises, and InputError for an input that cannot be worked on."""
+        ...
