@@ -13,9 +13,6 @@ from domain.operations.work import Work
 from domain.ports import EventPublisher
 from schemas.operations import Operation
 
-Task = Callable[[], Work]
-"""Makes the work of an operation; it may refuse the input."""
-
 
 class Answering:
     """Does what is asked of an input, and publishes what comes of it."""
@@ -27,14 +24,13 @@ class Answering:
         self._publisher = publisher
         self._deadline_seconds = deadline_seconds
 
-    async def answer(self, job: Job, operation: Operation, task: Task) -> None:
+    async def answer(self, job: Job, operation: Operation, work: Work) -> None:
         """Work, and publish the result: after the events of its LLM calls, so that who sees it finds them.
 
         Raises:
             InputError, LLMError, InvalidOutputError: there is no result; the input is a dead letter.
             BrokerUnavailableError: it was not acknowledged.
         """
-        work = task()
         invocation = self._invocation(job, operation)
         steps = InvocationSteps(self._asking, invocation, job.identity.trace_id)
         try:
@@ -43,7 +39,7 @@ class Answering:
             job.attempts[operation] = job.attempts.get(operation, 0) + steps.attempts
             job.receipts += invocation.receipts
         made = Made(
-            result_id=results.result_id(job.identity, operation.value),
+            result_id=results.result_id(job.answers, operation.value),
             invocation_id=invocation.invocation_id,
             model=found.model,
             prompt_version=found.prompt_version,

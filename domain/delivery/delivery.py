@@ -8,39 +8,30 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
-from domain.delivery.answering import Answering, Task
+from domain.delivery.answering import Answering
 from domain.delivery.dead_letter_limit import DeadLetterLimit
 from domain.delivery.dead_letters import DeadLetters, Failure
-from domain.delivery.decoding import InputEvent, decode
 from domain.delivery.faults import as_ours, bug, log_fault
 from domain.delivery.health import Health
+from domain.delivery.inputs import Assignment, Inputs
 from domain.delivery.job import Job
 from domain.delivery.messages import InboundMessage
 from domain.delivery.places import Places
-from domain.delivery.replays import asked_again
 from domain.delivery.settings import DeliverySettings
 from domain.delivery.steps import Asking, Clock
 from domain.delivery.tally import DeadLetterTally
 from domain.delivery.tasks import acknowledged, together
-from domain.delivery.waiting import FrameworkWait
 from domain.errors import (
     FeedbackError,
     InputError,
     InvalidOutputError,
     LLMError,
-    OperationUnavailableError,
 )
 from domain.llm.breaker import CircuitBreaker
 from domain.llm.conversation import RecordedModel
-from domain.operations import questions
-from domain.operations.outline import Outlines
-from domain.operations.questions import Question
-from domain.ports import EventPublisher, FrameworkCatalogue
+from domain.ports import EventPublisher
 from schemas.cloudevents import identify
-from schemas.frameworks import CodingFramework
 from schemas.operations import Operation
-from schemas.records import FeedbackRecordSubmitted
-from schemas.requests import AnalysisRequested
 
 _TRIES = 2
 _OF_THIS_INPUT = (InputError, LLMError, InvalidOutputError)
@@ -55,9 +46,9 @@ class Delivery:
 
     def __init__(
         self,
+        inputs: Inputs,
         model: RecordedModel,
         publisher: EventPublisher,
-        catalogue: FrameworkCatalogue,
         breaker: CircuitBreaker,
         settings: DeliverySettings,
         *,
@@ -67,8 +58,7 @@ class Delivery:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         dead_letters: DeadLetterTally | None = None,
     ) -> None:
-        self._catalogue = catalogue
-        self._outlines = Outlines(settings.framework_token_budget)
+        self._inputs = inputs
         self._places = Places(settings.max_in_flight, breaker)
         clock = Clock(monotonic, now, random, sleep)
         asking = Asking(model, breaker, self._places.slots, settings.retry, publisher, clock)
@@ -76,12 +66,6 @@ class Delivery:
         self._dead_letters = DeadLetters(publisher, now, dead_letters)
         self._health = Health(
             DeadLetterLimit(settings.dead_letter_share, settings.dead_letter_window, settings.dead_letter_minimum)
-        )
-        self._wait = FrameworkWait(
-            catalogue,
-            wait_seconds=settings.framework_wait_seconds,
-            grace_seconds=settings.framework_grace_seconds,
-            now=now,
         )
 
     async def ready_for_more(self) -> None:
@@ -114,49 +98,25 @@ class Delivery:
         with self._places.occupy() as place:
             place.begin(_READING)
             job = Job(message, identify(message.topic, message.key, message.value, message.headers), place)
-            await self._outcome(job, None, lambda: self._read(job))
+            await self._outcome(job, None, partial(self._inputs.read, job))
             if job.event is not None:
-                branches = self._branches(job, job.event)
+                branches = [self._branch(job, assignment) for assignment in self._inputs.assignments(job)]
                 place.end(_READING)
                 await together([branch() for branch in branches])
             await acknowledged(job.receipts)
         self._health.check()
 
-    async def _read(self, job: Job) -> None:
-        event = decode(job.message)
-        job.event = event
+    def _branch(self, job: Job, assignment: Assignment) -> Branch:
+        """The work on one operation; what need not wait takes the place from now on."""
+        if not assignment.waits:
+            job.place.begin(assignment.operation)
+        return partial(self._outcome, job, assignment.operation, partial(self._carry_out, job, assignment))
 
-    def _branches(self, job: Job, event: InputEvent) -> list[Branch]:
-        """One branch for each operation; those that need not wait for a framework take the place from now on."""
-        if isinstance(event, AnalysisRequested):
-            return [self._now(job, Operation.ANALYZE, lambda: questions.analysis(event))]
-        if not isinstance(event, FeedbackRecordSubmitted):
-            return [self._now(job, Operation.SUMMARIZE_AGGREGATE, lambda: _unavailable(Operation.SUMMARIZE_AGGREGATE))]
-        asked = asked_again(job.message.headers, event.requested_operations)
-        return [self._branch(job, event, Operation(one.value)) for one in asked]
-
-    def _branch(self, job: Job, record: FeedbackRecordSubmitted, operation: Operation) -> Branch:
-        if operation is Operation.SUMMARIZE:
-            return self._now(job, operation, partial(questions.summary, record))
-        if operation is not Operation.ASSIGN_CODES:
-            return self._now(job, operation, partial(_unavailable, operation))
-        framework = self._catalogue.find(record.tenant_id, record.framework_id or "")
-        if framework is None:
-            return partial(self._outcome, job, operation, partial(self._once_known, job, record))
-        return self._now(job, operation, partial(self._coding, record, framework))
-
-    def _now(self, job: Job, operation: Operation, ask: Task) -> Branch:
-        job.place.begin(operation)
-        return partial(self._outcome, job, operation, partial(self._answering.answer, job, operation, ask))
-
-    async def _once_known(self, job: Job, record: FeedbackRecordSubmitted) -> None:
-        framework_id = record.framework_id or ""
-        framework = await self._wait.framework(record.tenant_id, framework_id, job.message.timestamp)
-        job.place.begin(Operation.ASSIGN_CODES)
-        await self._answering.answer(job, Operation.ASSIGN_CODES, partial(self._coding, record, framework))
-
-    def _coding(self, record: FeedbackRecordSubmitted, framework: CodingFramework) -> Question[Any]:
-        return questions.coding(record, self._outlines.of(framework))
+    async def _carry_out(self, job: Job, assignment: Assignment) -> None:
+        work = await assignment.work()
+        if work is not None:
+            job.place.begin(assignment.operation)
+            await self._answering.answer(job, assignment.operation, work)
 
     async def _outcome(self, job: Job, operation: Operation | None, work: Callable[[], Awaitable[None]]) -> None:
         """Do the work, or leave a dead letter."""
@@ -203,7 +163,3 @@ class Delivery:
         failure = Failure.of(error, operation and operation.value, attempts)
         await self._dead_letters.publish(job.message, failure, identity=job.identity)
         self._health.failed(operation, error)
-
-
-def _unavailable(operation: Operation) -> Question[Any]:
-    raise OperationUnavailableError(f"This release does not carry out {operation.value}.")

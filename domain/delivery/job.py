@@ -16,8 +16,9 @@ class Job:
 
     Attributes:
         message: the input as it came.
-        identity: what its results' ids derive from.
+        identity: what tells it from others; its dead letters' ids derive from it.
         place: its place among those at work.
+        answers: what its results' ids derive from: its identity, or that of the input which it completes.
         event: what it says, once it was read.
         receipts: acknowledgements of its LLM-call events, to be awaited.
         attempts: LLM calls made, by operation.
@@ -26,6 +27,10 @@ class Job:
     message: InboundMessage
     identity: InputIdentity
     place: Place
+    answers: InputIdentity = field(init=False)
     event: InputEvent | None = None
     receipts: list[asyncio.Future[None]] = field(default_factory=list)
     attempts: dict[Operation | None, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.answers = self.identity

@@ -17,6 +17,7 @@ from adapters.postgres.migrate import is_current
 from adapters.postgres.rights import READING_USAGE, STORING_CALLS
 from adapters.postgres.usage import PostgresUsageReader
 from domain.delivery.delivery import Delivery
+from domain.delivery.submitted import Submitted
 from domain.ports import EventPublisher
 from runtime.metrics.figures import ConsumerFigures, WorkerFigures
 from runtime.metrics.serving import serving_metrics
@@ -55,7 +56,8 @@ async def delivery(
         stack.push_async_callback(model.aclose)
         catalogue = await stack.enter_async_context(KafkaFrameworkCatalogue(connection, events, tally=letters))
         chosen_settings = delivery_settings(settings)
-        yield Delivery(model, events, catalogue, figures.breaker, chosen_settings, dead_letters=letters), catalogue
+        inputs = Submitted(catalogue, chosen_settings)
+        yield Delivery(inputs, model, events, figures.breaker, chosen_settings, dead_letters=letters), catalogue
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:

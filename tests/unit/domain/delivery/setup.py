@@ -4,6 +4,7 @@ import asyncio
 
 from domain.delivery.delivery import Delivery
 from domain.delivery.settings import DeliverySettings
+from domain.delivery.submitted import Submitted
 from domain.llm.breaker import BreakerPolicy, CircuitBreaker
 from tests.builders import a_framework, a_message
 from tests.fakes import USUAL_ANSWERS, FakeCatalogue, FakeClock, FakePublisher, ScriptedModel
@@ -33,12 +34,13 @@ class Setup:
         self.catalogue = FakeCatalogue(*(frameworks or (a_framework(),)))
         self.model = ScriptedModel(self._say)
         self.breaker = CircuitBreaker(BreakerPolicy(), clock=self.clock, call_later=self.clock.call_later)
+        chosen = delivery_settings(**settings)
         self.delivery = Delivery(
+            Submitted(self.catalogue, chosen, now=self.clock.now),
             self.model,
             self.publisher,
-            self.catalogue,
             self.breaker,
-            delivery_settings(**settings),
+            chosen,
             monotonic=self.clock,
             now=self.clock.now,
             random=lambda: 0.5,
