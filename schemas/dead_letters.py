@@ -6,19 +6,9 @@ from uuid import UUID
 from pydantic import Field
 
 from schemas.base import Event, Frozen, Identifier, Moment
+from schemas.sources import Source
 
-_MAX_INT32, _MAX_INT64 = 2**31 - 1, 2**63 - 1
-
-
-class Source(Frozen):
-    """Where the input was read."""
-
-    topic: str = Field(description="Topic of the input.")
-    partition: int = Field(ge=0, le=_MAX_INT32, description="Its partition.")
-    offset: int = Field(ge=0, le=_MAX_INT64, description="Its offset.")
-    timestamp: Moment | None = Field(
-        default=None, description="The Kafka timestamp of the input, where that is a plausible one."
-    )
+_MAX_INT32 = 2**31 - 1
 
 
 class Header(Frozen):

@@ -7,6 +7,7 @@ from pydantic import Field
 
 from schemas.base import Confidence, Event, Frozen, Identifier, Timestamp
 from schemas.frameworks import CodeId
+from schemas.sources import Source
 
 
 class Result(Event):
@@ -20,6 +21,9 @@ class Result(Event):
     prompt_version: str = Field(description="The version of the prompt that was used.")
     invocation_id: UUID = Field(description="The invocation that made the result: find its LLM calls by it.")
     completed_at: Timestamp = Field(description="When the answer was complete.")
+    inputs: tuple[Source, ...] = Field(
+        default=(), description="Where the input stands on Kafka: one message, or as many as a request has parts."
+    )
 
 
 class PathStep(Frozen):

@@ -44,6 +44,7 @@ class Answering:
             model=found.model,
             prompt_version=found.prompt_version,
             completed_at=self._asking.clock.now(),
+            inputs=job.sources,
         )
         key = invocation.record_id or invocation.request_id or ""
         message = results.outbound(found.result(made), key, job.identity.trace_id)

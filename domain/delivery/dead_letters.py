@@ -13,7 +13,7 @@ from domain.delivery.tally import DeadLetterTally
 from domain.errors import EmptyPayloadError, FeedbackError, TooLargeError
 from domain.ports import EventPublisher, OutboundMessage
 from schemas.cloudevents import InputIdentity, deterministic_id, headers_for, identify
-from schemas.dead_letters import DeadLetter, Header, Source
+from schemas.dead_letters import DeadLetter, Header
 from schemas.topics import DEAD_LETTERS
 
 logger = logging.getLogger(__name__)
@@ -107,9 +107,7 @@ def _letter(message: InboundMessage, identity: InputIdentity, failure: Failure, 
         error_class=failure.error_class,
         message=failure.message,
         attempts=failure.attempts,
-        source=Source(
-            topic=message.topic, partition=message.partition, offset=message.offset, timestamp=message.timestamp
-        ),
+        source=message.source,
         key_base64=_base64(message.key),
         value_base64=_base64(message.value),
         headers=tuple(Header(key=name, value_base64=_base64(value)) for name, value in message.headers),

@@ -8,6 +8,7 @@ from domain.delivery.messages import InboundMessage
 from domain.delivery.places import Place
 from schemas.cloudevents import InputIdentity
 from schemas.operations import Operation
+from schemas.sources import Source
 
 
 @dataclass(eq=False, slots=True)
@@ -19,6 +20,7 @@ class Job:
         identity: what tells it from others; its dead letters' ids derive from it.
         place: its place among those at work.
         answers: what its results' ids derive from: its identity, or that of the input which it completes.
+        sources: where it stands on Kafka, together with the inputs that it completes.
         event: what it says, once it was read.
         receipts: acknowledgements of its LLM-call events, to be awaited.
         attempts: LLM calls made, by operation.
@@ -28,9 +30,11 @@ class Job:
     identity: InputIdentity
     place: Place
     answers: InputIdentity = field(init=False)
+    sources: tuple[Source, ...] = field(init=False)
     event: InputEvent | None = None
     receipts: list[asyncio.Future[None]] = field(default_factory=list)
     attempts: dict[Operation | None, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.answers = self.identity
+        self.sources = (self.message.source,)

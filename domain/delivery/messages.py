@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from schemas.base import PLAUSIBLE_YEARS
+from schemas.sources import Source
 
 MILLISECONDS = 1000
 
@@ -52,6 +53,11 @@ class InboundMessage:
     def where(self) -> str:
         """Where it stood, in words for the log."""
         return f"{self.topic} partition {self.partition} offset {self.offset}"
+
+    @property
+    def source(self) -> Source:
+        """The same for an event."""
+        return Source(topic=self.topic, partition=self.partition, offset=self.offset, timestamp=self.timestamp)
 
     @classmethod
     def from_kafka(cls, record: KafkaRecord, ticks_per_second: int = MILLISECONDS) -> "InboundMessage":

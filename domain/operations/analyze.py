@@ -68,7 +68,7 @@ def result(request: AnalysisRequested, analysis: Analysis, made: Made) -> Analys
         **made.fields(),
         tenant_id=request.tenant_id,
         request_id=request.request_id,
-        answer=analysis.answer,
+        answer=made.restore(analysis.answer),
         confidence=analysis.confidence,
         disclaimer=DISCLAIMER.format(model=made.model),
         records_given=len(request.records),

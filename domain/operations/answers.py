@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -11,6 +12,7 @@ from pydantic_core import from_json
 
 from domain.errors import InvalidOutputError
 from domain.prompts.envelope import without_controls
+from schemas.sources import Source
 
 MAX_ANSWER_CHARACTERS = 200_000
 _FENCED = re.compile(r"```[a-zA-Z]*\s*\n(?P<body>.*?)\n?\s*```", re.DOTALL)
@@ -42,6 +44,8 @@ class Made:
         model: the model that answered.
         prompt_version: the version of its prompt.
         completed_at: when the answer was complete.
+        inputs: where the input stands on Kafka.
+        restore: puts back into one text of the result what was hidden from the model.
     """
 
     result_id: UUID
@@ -49,10 +53,12 @@ class Made:
     model: str
     prompt_version: str
     completed_at: datetime
+    inputs: tuple[Source, ...] = ()
+    restore: Callable[[str], str] = str
 
     def fields(self) -> dict[str, Any]:
         """The shared fields by name, for a result's constructor."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        return {name: getattr(self, name) for name in self.__slots__ if name != "restore"}
 
 
 def json_object(text: str) -> dict[str, Any]:

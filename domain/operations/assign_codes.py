@@ -122,12 +122,12 @@ def result(record: FeedbackRecordSubmitted, outline: Outline, coding: Coding, ma
         record_id=record.record_id,
         framework_id=outline.framework.framework_id,
         framework_version=outline.framework.version,
-        codes=tuple(map(_assigned, kept)),
-        abstained_because=because,
+        codes=tuple(_assigned(coded, made) for coded in kept),
+        abstained_because=because and made.restore(because),
     )
 
 
-def _assigned(coded: Coded) -> AssignedCode:
+def _assigned(coded: Coded, made: Made) -> AssignedCode:
     return AssignedCode(
         code_id=coded.path[-1].id,
         path=tuple(
@@ -135,5 +135,5 @@ def _assigned(coded: Coded) -> AssignedCode:
             for code, level in zip(coded.path, coded.confidences, strict=True)
         ),
         confidence=coded.confidence,
-        reason=coded.reason,
+        reason=made.restore(coded.reason),
     )

@@ -63,6 +63,6 @@ def result(record: FeedbackRecordSubmitted, summary: Summary, made: Made) -> Rec
         **made.fields(),
         tenant_id=record.tenant_id,
         record_id=record.record_id,
-        title=summary.title,
-        bullets=summary.bullets,
+        title=made.restore(summary.title),
+        bullets=tuple(map(made.restore, summary.bullets)),
     )
