@@ -53,6 +53,7 @@ bench: $(VENV)/.dev ## Measure again what the docs say (bench/README.md; RECORDS
 	$(BIN)/python -m bench.streams_overhead
 	$(BIN)/python -m bench.usage_write
 	$(BIN)/python -m bench.accuracy --samples
+	$(BIN)/python -m bench.privacy
 ifdef RECORDS
 	$(BIN)/python -m bench.run_throughput --records "$(RECORDS)" $(if $(FRAMEWORK),--framework "$(FRAMEWORK)")
 endif

@@ -2,18 +2,19 @@
 
 from fastapi import FastAPI
 
-from api import docs, errors, health, usage
+from api import agreement, docs, errors, health, usage
 from api.health import Ready
 from api.limits import Limits
 from api.rate_limits import RateLimits
 from api.request_ids import RequestIDs
+from domain.agreement import AgreementReader
 from domain.keys import KeyFinder
 from domain.usage import UsageReader
 
 _DESCRIPTION = (
     "What was used, by whom, for what, at what cost. Windows are half-open, [from, to). `llm_calls` counts attempts by "
     "the moment they started; `invocations` counts operations by the moment they began, with all of their calls. Money "
-    "is in US dollars, as decimal strings."
+    "is in US dollars, as decimal strings. And how far codings agree with the analysts who corrected them."
 )
 
 
@@ -24,6 +25,7 @@ def create_app(
     version: str = "0.1.0",
     *,
     rate_limits: RateLimits | None = None,
+    agreement_reader: AgreementReader | None = None,
 ) -> FastAPI:
     """The read API over its ports; nothing connects here.
 
@@ -33,6 +35,7 @@ def create_app(
         ready: whether questions can be answered now.
         version: what the description says.
         rate_limits: how often a key may ask; None for the defaults.
+        agreement_reader: counts judged records; without it there is no `/v1/agreement`.
     """
     app = FastAPI(
         title="feedback-streams usage",
@@ -48,6 +51,7 @@ def create_app(
     app.add_middleware(Limits)
     app.add_middleware(RequestIDs)  # the last one is the outermost
     errors.install(app)
-    for part in (usage, health, docs):
+    app.state.agreement = agreement_reader
+    for part in (usage, *([agreement] if agreement_reader is not None else []), health, docs):
         app.include_router(part.router)
     return app

@@ -49,10 +49,14 @@ async def caller(request: Request, credentials: Credentials) -> StoredKey:
     try:
         key = await authenticate(keys, credentials.credentials)
     except APIError as error:
-        await rates.failed(address, prefix)
-        if prefix is not None and error.code == "revoked_key":
-            await rates.revoked(prefix)
+        try:
+            await rates.failed(address, prefix)
+        finally:
+            if prefix is not None and error.code == "revoked_key":
+                await rates.revoked(prefix)
         raise
+    # Once more: of keys tried at one time, a right one behind too many wrong ones must not stand out.
+    await rates.trying(address, prefix)
     await rates.opened(key.prefix)
     return key
 

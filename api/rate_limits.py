@@ -46,19 +46,25 @@ class RateLimits:
         """
         if self._failures is None:
             return
-        counter: tuple[str, ...] = ("failures", _network(address))
-        if prefix is not None and not await self._counters.test(_OPENED, "opened", prefix):
-            counter = (*counter, prefix)
+        counter = await self._counter(address, prefix)
         if not await self._counters.test(self._failures, *counter):
-            raise await self._refusal(self._failures, "Too many keys from this address open nothing.", *counter)
+            raise await self._too_many_failures(self._failures, counter)
 
     async def failed(self, address: str, prefix: str | None) -> None:
-        """A key opened nothing."""
+        """A key opened nothing. It counts at once, so that of many tried at one time no more are told so than of many
+        tried one after the other.
+
+        Raises:
+            APIError: 429 `rate_limited`: others failed meanwhile, and there is nothing to learn about this one.
+        """
         if self._failures is None:
             return
-        await self._counters.hit(self._failures, "failures", _network(address))
-        if prefix is not None:
-            await self._counters.hit(self._failures, "failures", _network(address), prefix)
+        counter = await self._counter(address, prefix)
+        everyone = ("failures", _network(address))
+        counted = [everyone] if prefix is None else [everyone, (*everyone, prefix)]
+        within = {each: await self._counters.hit(self._failures, *each) for each in counted}
+        if not within[counter]:
+            raise await self._too_many_failures(self._failures, counter)
 
     async def revoked(self, prefix: str) -> None:
         """A key opens nothing any more: from now on it is one like any other."""
@@ -74,6 +80,16 @@ class RateLimits:
         if self._requests is not None and not await self._counters.hit(self._requests, "requests", prefix):
             message = f"This API key may ask {self._requests.amount} times a minute."
             raise await self._refusal(self._requests, message, "requests", prefix)
+
+    async def _counter(self, address: str, prefix: str | None) -> tuple[str, ...]:
+        """What a failure of this key counts against: the address or, of a key that opened, what guesses at it alone."""
+        counter: tuple[str, ...] = ("failures", _network(address))
+        if prefix is not None and not await self._counters.test(_OPENED, "opened", prefix):
+            counter = (*counter, prefix)
+        return counter
+
+    async def _too_many_failures(self, limit: RateLimitItem, counter: tuple[str, ...]) -> APIError:
+        return await self._refusal(limit, "Too many keys from this address open nothing.", *counter)
 
     async def _refusal(self, limit: RateLimitItem, message: str, *who: str) -> APIError:
         until = (await self._counters.get_window_stats(limit, *who)).reset_time

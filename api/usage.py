@@ -1,38 +1,18 @@
 """`/v1/usage`: what was used. `domain.usage` says what the numbers mean."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Request
 
 from api.auth import Caller, superuser
 from api.errors import ErrorEnvelope
+from api.responses import ERRORS, Responses
 from api.windows import AskedWindow
 from domain.usage import OperationUsage, TenantUsage, UsageReader
 
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    401: {"model": ErrorEnvelope, "description": "`missing_key`, `invalid_key`, `revoked_key`"},
-    408: {"model": ErrorEnvelope, "description": "`request_timeout`: the request did not arrive in time"},
-    422: {
-        "model": ErrorEnvelope,
-        "description": "`missing_parameter`, `repeated_parameter`, `invalid_timestamp`, `naive_timestamp`, "
-        "`reversed_window`",
-    },
-    429: {
-        "model": ErrorEnvelope,
-        "description": "`rate_limited`: by this key, or from this address with wrong keys; `Retry-After` says when to "
-        "ask again",
-    },
-    431: {"model": ErrorEnvelope, "description": "`head_too_large`: the address and the headers together"},
-    503: {
-        "model": ErrorEnvelope,
-        "description": "`usage_backend_unavailable`, `overloaded`; `Retry-After` says when to ask again",
-    },
-}
-_SUPERUSER_ERRORS: dict[int | str, dict[str, Any]] = {
-    403: {"model": ErrorEnvelope, "description": "`superuser_required`"}
-}
+_SUPERUSER_ERRORS: Responses = {403: {"model": ErrorEnvelope, "description": "`superuser_required`"}}
 
-router = APIRouter(prefix="/v1/usage", tags=["usage"], responses=_ERRORS)
+router = APIRouter(prefix="/v1/usage", tags=["usage"], responses=ERRORS)
 
 
 def _reader(request: Request) -> UsageReader:

@@ -55,6 +55,17 @@ def _read(given: str) -> datetime | None:
         return None
 
 
+def refuse_repeated(request: Request, *names: str) -> None:
+    """See that each of these parameters is given once at most: which of two is meant is never guessed.
+
+    Raises:
+        APIError: 422 `repeated_parameter`.
+    """
+    for name in names:
+        if len(request.query_params.getlist(name)) > 1:
+            raise APIError(422, "repeated_parameter", f"`{name}` is given more than once; give it once.")
+
+
 def window(request: Request, start: From, end: To) -> Window:
     """The window [from, to) that is asked about.
 
@@ -62,9 +73,7 @@ def window(request: Request, start: From, end: To) -> Window:
         APIError: 422 as `moment`, `repeated_parameter` where one is given twice, or `reversed_window` where `from` is
             not before `to`.
     """
-    for name in ("from", "to"):
-        if len(request.query_params.getlist(name)) > 1:
-            raise APIError(422, "repeated_parameter", f"`{name}` is given more than once; give it once.")
+    refuse_repeated(request, "from", "to")
     found = Window(moment("from", start), moment("to", end))
     if found.start >= found.end:
         raise APIError(422, "reversed_window", "`from` must be before `to`: the window is [from, to).")

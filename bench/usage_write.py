@@ -27,6 +27,7 @@ from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import migrate
 from adapters.postgres.tables import llm_calls
 from consumers.batches import BatchSettler, Progress
+from consumers.llm_calls import llm_call_tables
 from domain.delivery.messages import InboundMessage
 from domain.ports import OutboundMessage
 from runtime.embedded.postgres import EmbeddedPostgres
@@ -80,7 +81,7 @@ def calls(count: int) -> list[LLMCall]:
 async def full_path(engine: AsyncEngine, count: int) -> float:
     """Events per second from bytes to rows."""
     messages = [InboundMessage("llm.calls", 0, 0, None, None, call.to_bytes()) for call in calls(count)]
-    settler = BatchSettler(PostgresLLMCallSink(engine), NoDeadLetters(), Progress())
+    settler = BatchSettler(llm_call_tables(PostgresLLMCallSink(engine)), NoDeadLetters(), Progress())
     return await _rate(count, lambda start: settler.settle(messages[start : start + BATCH]), BATCH)
 
 

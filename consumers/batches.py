@@ -4,21 +4,20 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
-from consumers.decoding import decode
 from domain.delivery.dead_letters import DeadLetters, Failure
 from domain.delivery.messages import InboundMessage
 from domain.delivery.tally import DeadLetterTally
 from domain.errors import BrokerUnavailableError, InputError, NotStorableError, SinkUnavailableError
-from domain.ports import BatchOutcome, EventPublisher, LLMCallSink
-from schemas.llm_calls import LLMCall
+from domain.ports import BatchOutcome, EventPublisher, RowSink
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+R = TypeVar("R")
 Sleep = Callable[[float], Awaitable[None]]
 Bad = tuple[InboundMessage, InputError]
 
@@ -28,14 +27,33 @@ PART = 1_250
 WRITERS = 2
 
 
+@dataclass(frozen=True, slots=True)
+class Table(Generic[R]):
+    """How the messages of one topic become rows.
+
+    Attributes:
+        row: what a row is, as a sentence says it: "LLM call".
+        decode: the row that a message carries; raises InputError where it carries none.
+        sink: stores rows, each once.
+    """
+
+    row: str
+    decode: Callable[[InboundMessage], R]
+    sink: RowSink[R]
+
+
+Tables = Mapping[str, Table[Any]]
+"""What is read: the table of each topic, by the topic's name."""
+
+
 @dataclass(slots=True)
 class Progress:
     """What was done so far, and what is under way; may be read from another thread.
 
     Attributes:
         stored: new rows.
-        repeated: calls that were there already.
-        dead_lettered: messages that are no LLM call, or none that can be stored.
+        repeated: rows that were there already.
+        dead_lettered: messages that carry no row, or none that can be stored.
         outages: how often the database or the broker had to be waited for.
         deleted_unread: messages that were deleted before they were read.
         waits_for_store: whether the database did not answer when it was asked last.
@@ -60,16 +78,23 @@ class Progress:
 
 
 class BatchSettler:
-    """Settles batches, one at a time."""
+    """Settles batches, one at a time; every message is of a topic that has a table.
+
+    Args:
+        tables: where the rows of each topic go.
+        publisher: where dead letters go.
+        progress: counted up as it goes.
+        sleep: waits between tries.
+    """
 
     def __init__(
         self,
-        sink: LLMCallSink,
+        tables: Tables,
         publisher: EventPublisher,
         progress: Progress,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self._sink = sink
+        self._tables = tables
         self._dead_letters = DeadLetters(publisher, tally=progress.letters)
         self._progress = progress
         self._sleep = sleep
@@ -84,11 +109,12 @@ class BatchSettler:
         parts: list[asyncio.Task[None]] = []
         self._progress.batch_since = time.monotonic()
         try:
-            for start in range(0, len(messages), PART):
-                decoded = _decoded(messages[start : start + PART])
-                parts.append(asyncio.create_task(self._settle_part(*decoded)))
-                # Lets this part leave for the database, which works on it while we read the next.
-                await asyncio.sleep(0)
+            for table, group in self._by_table(messages):
+                for start in range(0, len(group), PART):
+                    decoded = _decoded(group[start : start + PART], table.decode)
+                    parts.append(asyncio.create_task(self._settle_part(table, *decoded)))
+                    # Lets this part leave for the database, which works on it while we read the next.
+                    await asyncio.sleep(0)
             await asyncio.gather(*parts)
         finally:
             for part in parts:
@@ -96,18 +122,26 @@ class BatchSettler:
             await asyncio.gather(*parts, return_exceptions=True)
             self._progress.batch_since = None
 
-    async def _settle_part(self, calls: list[LLMCall], origins: list[InboundMessage], bad: list[Bad]) -> None:
+    def _by_table(self, messages: Sequence[InboundMessage]) -> Iterable[tuple[Table[Any], Sequence[InboundMessage]]]:
+        if len(self._tables) == 1:
+            return [(table, messages) for table in self._tables.values()]
+        found: dict[str, list[InboundMessage]] = {}
+        for message in messages:
+            found.setdefault(message.topic, []).append(message)
+        return [(self._tables[topic], group) for topic, group in found.items()]
+
+    async def _settle_part(self, table: Table[R], rows: list[R], origins: list[InboundMessage], bad: list[Bad]) -> None:
         outcome = BatchOutcome(0)
-        if calls:
+        if rows:
             async with self._writers:
-                outcome = await self._insist(lambda: self._sink.write(calls))
+                outcome = await self._insist(lambda: table.sink.write(rows))
                 self._progress.waits_for_store = False
-        refusal = NotStorableError("The database refuses a value of this LLM call.")
+        refusal = NotStorableError(f"The database refuses a value of this {table.row}.")
         bad += [(origins[position], refusal) for position in outcome.refused]
         for start in range(0, len(bad), DEAD_LETTERS_AT_ONCE):
             await asyncio.gather(*(self._bury(*one) for one in bad[start : start + DEAD_LETTERS_AT_ONCE]))
         self._progress.stored += outcome.inserted
-        self._progress.repeated += len(calls) - outcome.inserted - len(outcome.refused)
+        self._progress.repeated += len(rows) - outcome.inserted - len(outcome.refused)
         self._progress.dead_lettered += len(bad)
 
     async def _bury(self, message: InboundMessage, error: InputError) -> None:
@@ -127,15 +161,17 @@ class BatchSettler:
             pause = min(pause * 2, LONGEST_PAUSE)
 
 
-def _decoded(messages: Sequence[InboundMessage]) -> tuple[list[LLMCall], list[InboundMessage], list[Bad]]:
-    calls: list[LLMCall] = []
+def _decoded(
+    messages: Sequence[InboundMessage], decode: Callable[[InboundMessage], R]
+) -> tuple[list[R], list[InboundMessage], list[Bad]]:
+    rows: list[R] = []
     origins: list[InboundMessage] = []
     bad: list[Bad] = []
     for message in messages:
         try:
-            calls.append(decode(message.value))
+            rows.append(decode(message))
         except InputError as error:
             bad.append((message, error))
         else:
             origins.append(message)
-    return calls, origins, bad
+    return rows, origins, bad

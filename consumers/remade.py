@@ -1,8 +1,8 @@
-"""A topic that is deleted and made anew under aiokafka's consumer."""
+"""Topics that are deleted and made anew under aiokafka's consumer."""
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -20,38 +20,41 @@ class TopicWatch:
 
     Args:
         consumer: the consumer.
-        topic: what it reads.
+        topics: what it reads.
         ids: asks Kafka; None: nobody does.
     """
 
-    def __init__(self, consumer: AIOKafkaConsumer, topic: str, ids: TopicIds | None) -> None:
+    def __init__(self, consumer: AIOKafkaConsumer, topics: Collection[str], ids: TopicIds | None) -> None:
         self._consumer = consumer
-        self._topic = topic
+        self._topics = frozenset(topics)
         self._remade = RemadeTopics(ids)
 
-    async def given(self, partitions: Iterable[TopicPartition]) -> bool:
-        """These partitions were assigned; whether they are of a new topic, and are read from the beginning."""
-        begun = dict.fromkeys(partitions, 0)
-        if not begun or not await self._remade.begin({self._topic}):
-            return False
+    async def given(self, partitions: Iterable[TopicPartition]) -> set[str]:
+        """These partitions were assigned; which topics among theirs are new ones, and read from the beginning."""
+        given = list(partitions)
+        remade = await self._remade.begin({partition.topic for partition in given})
+        begun = {partition: 0 for partition in given if partition.topic in remade}
+        if not begun:
+            return remade
         for partition in begun:
             self._consumer.seek(partition, 0)
         try:
             await self._consumer.commit(begun)  # over what may be there: of the old topic, from just before it went
         except KafkaError as error:  # the next commit of each partition does as well
-            logger.warning("Kafka did not take the beginning of %s (%s)", self._topic, type(error).__name__)
-        return True
+            told = ", ".join(sorted(remade))
+            logger.warning("Kafka did not take the beginning of %s (%s)", told, type(error).__name__)
+        return remade
 
-    async def may_commit(self) -> bool:
-        """Whether the topic is for certain what it was."""
-        return bool(await self._remade.unchanged({self._topic}))
+    async def unchanged(self, topics: Collection[str]) -> set[str]:
+        """Which of these topics are for certain what they were: of those offsets may be committed."""
+        return await self._remade.unchanged(topics)
 
     async def run(self) -> None:
-        """Have the partitions assigned anew where the topic is another one, until cancelled.
+        """Have the partitions assigned anew where a topic is another one, until cancelled.
 
         Also while nothing is committed: from an offset of the old topic, nothing of the new one may be stored.
         """
         while True:
             await asyncio.sleep(LOOK_SECONDS)
-            if self._consumer.assignment() and await self._remade.look({self._topic}):
+            if self._consumer.assignment() and await self._remade.look(self._topics):
                 self._consumer._coordinator.request_rejoin()

@@ -6,7 +6,7 @@ FeedbackError
 │   ├── NotJSONError, EmptyPayloadError, WrongSchemaError, BlankContentError, UnknownVersionError, TooLargeError
 │   ├── NotStorableError
 │   ├── UnknownFrameworkError
-│   ├── OperationUnavailableError
+│   ├── IncompleteRequestError, FailedWithAnotherPartError
 │   └── DeadlineExceededError
 ├── LLMError                one attempt against a provider failed
 │   ├── RetryableLLMError   another attempt may succeed
@@ -101,10 +101,18 @@ class UnknownFrameworkError(InputError):
     reason = "unknown_framework"
 
 
-class OperationUnavailableError(InputError):
-    """This release does not carry out the requested operation."""
+class IncompleteRequestError(InputError):
+    """Some parts of the request did not arrive in time."""
 
-    reason = "operation_unavailable"
+    reason = "incomplete_request"
+
+
+class FailedWithAnotherPartError(InputError):
+    """The request failed, and this is another part of it than the one that tells why: it has the same reason."""
+
+    def __init__(self, error: FeedbackError) -> None:
+        super().__init__(error.message)
+        self.reason = error.reason  # type: ignore[misc]  # the one error whose reason is another's
 
 
 class DeadlineExceededError(InputError):

@@ -2,10 +2,18 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
+from uuid import UUID
 
+from domain.delivery.messages import InboundMessage
+from domain.privacy.anonymised import Anonymised
+from schemas.corrections import CodesCorrected
 from schemas.frameworks import CodingFramework
 from schemas.llm_calls import LLMCall
+from schemas.results import CodesAssigned
+from schemas.sources import Source
+
+Row_contra = TypeVar("Row_contra", contravariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +35,18 @@ class EventPublisher(Protocol):
         Raises:
             TooLargeError: the broker or the client refuses the message for its size.
             BrokerUnavailableError: it was not acknowledged in time; it may or may not have arrived.
+        """
+        ...
+
+
+class PastMessages(Protocol):
+    """Messages that were read before, looked up again."""
+
+    async def at(self, source: Source) -> InboundMessage | None:
+        """The message that stands there; None where nothing stands there any more.
+
+        Raises:
+            BrokerUnavailableError: Kafka does not let it be read.
         """
         ...
 
@@ -57,24 +77,57 @@ class FrameworkCatalogue(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BatchOutcome:
-    """What became of a batch of LLM calls.
+    """What became of a batch of rows.
 
     Attributes:
-        inserted: how many rows are new; repeats of a known `call_id` are not.
-        refused: positions in the batch, ascending, of the calls whose rows the store can never take.
+        inserted: how many rows are new; repeats of a known id are not.
+        refused: positions in the batch, ascending, of what the store can never take.
     """
 
     inserted: int
     refused: tuple[int, ...] = ()
 
 
-class LLMCallSink(Protocol):
-    """Stores LLM calls, each `call_id` once."""
+class RowSink(Protocol[Row_contra]):
+    """Stores rows of one kind, each id once."""
 
-    async def write(self, batch: Sequence[LLMCall]) -> BatchOutcome:
-        """Return once every call of the batch is stored for good, was stored before, or is named as refused.
+    async def write(self, batch: Sequence[Row_contra]) -> BatchOutcome:
+        """Return once every row of the batch is stored for good, was stored before, or is named as refused.
 
         Raises:
             SinkUnavailableError: the store cannot take rows now; part of the batch may be stored. Write it again.
         """
         ...
+
+
+class Anonymiser(Protocol):
+    """Takes personal data out of texts before a model sees them."""
+
+    async def anonymise(self, texts: Sequence[str], language: str | None = None) -> Anonymised:
+        """The texts with placeholders, numbered over all of them, and the way back.
+
+        Long work is done off the event loop. The same texts give the same answer every time.
+
+        Args:
+            language: BCP 47 tag that somebody stated for the texts; a hint, for where a text alone cannot tell.
+        """
+        ...
+
+
+LLMCallSink = RowSink[LLMCall]
+"""Stores LLM calls, each `call_id` once."""
+
+CodingSink = RowSink[CodesAssigned]
+"""Stores codings, each `result_id` once."""
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifiedCorrection:
+    """A correction and the id of its event: of the same event it is the same, however often it comes."""
+
+    event_id: UUID
+    correction: CodesCorrected
+
+
+CorrectionSink = RowSink[IdentifiedCorrection]
+"""Stores corrections, each `event_id` once, and nothing of their contents."""

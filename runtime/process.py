@@ -128,6 +128,19 @@ async def run_with(
         await asyncio.gather(running, *watching, return_exceptions=True)
 
 
+async def together(*work: Coroutine[Any, Any, object]) -> None:
+    """Run all until each has ended; where one raises, raise that, and leave none running."""
+    tasks = [asyncio.create_task(one) for one in work]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        for task in done:
+            await task
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def first(*work: Coroutine[Any, Any, None]) -> None:
     """Run all until one of them ends; raise what it raised; leave none running."""
     tasks = [asyncio.create_task(one) for one in work]

@@ -57,7 +57,11 @@ class Settings(BaseSettings):
     worker_instance_id: str | None = Field(
         default=None, description="A name for this worker that stays over restarts: it is then back in seconds."
     )
-    consumer_group: str = Field(default="feedback-llm-calls", min_length=1, description="Group of the consumers.")
+    consumer_group: str = Field(
+        default="feedback-llm-calls",
+        min_length=1,
+        description="Group of the consumers; with -codings behind it, of the same for codings and corrections.",
+    )
     consumer_instance_id: str | None = Field(default=None, description="The same for this consumer.")
 
     database_url: SecretStr | None = Field(default=None, description="postgresql://...; embedded if absent.")
@@ -84,9 +88,34 @@ class Settings(BaseSettings):
     llm_model: str = Field(default="offline/semantic", min_length=1, description="provider/model, as LiteLLM names it.")
     llm_api_key: SecretStr | None = Field(default=None, description="The provider's key.")
     llm_api_base: str | None = Field(default=None, description="The provider's address, where it is not the usual one.")
+    llm_models: str | None = Field(
+        default=None, description="Other models for some operations: summarize=provider/model,analyze=..."
+    )
+    llm_fallback_model: str | None = Field(
+        default=None, description="The model that answers where the first is down or refuses a request;"
+    )
+    llm_fallback_api_key: SecretStr | None = Field(default=None, description="its key, and")
+    llm_fallback_api_base: str | None = Field(default=None, description="its address.")
     llm_attempt_timeout_seconds: PositiveSeconds = Field(default=60, description="The time for one LLM call.")
+    llm_context_tokens: int | None = Field(
+        default=None, ge=1000, description="Tokens that the models take; as LiteLLM's price map has it if absent."
+    )
     llm_input_cost_per_token: Decimal | None = Field(default=None, ge=0, description="US dollars, for unknown models.")
     llm_output_cost_per_token: Decimal | None = Field(default=None, ge=0, description="US dollars, for unknown models.")
+
+    judge_model: str | None = Field(default=None, description="The model that judges results; LLM_MODEL if absent.")
+    judge_api_key: SecretStr | None = Field(default=None, description="Its key, and")
+    judge_api_base: str | None = Field(default=None, description="its address; with a JUDGE_MODEL of its own.")
+    judge_share: float = Field(default=1.0, ge=0, le=1, description="The share of results that is judged.")
+    judge_group: str = Field(default="feedback-judges", min_length=1, description="Consumer group of the judges.")
+    judge_instance_id: str | None = Field(default=None, description="As WORKER_INSTANCE_ID, for this judge.")
+
+    privacy_anonymise: bool = Field(
+        default=True, description="Whether personal data is replaced before a model sees a record: docs/privacy.md."
+    )
+    privacy_ner: Literal["off", "auto", "rampart", "geonames"] = Field(
+        default="auto", description="Names by model or list: off; auto: what is installed; or one that must be."
+    )
 
     max_in_flight: int = Field(default=256, ge=1, le=10_000, description="LLM calls of one worker at a time.")
     invocation_deadline_seconds: PositiveSeconds = Field(default=300, description="The time for one operation.")
@@ -94,6 +123,31 @@ class Settings(BaseSettings):
         default=30, description="How long a record waits for its framework."
     )
     framework_token_budget: int = Field(default=16_000, ge=100, description="Tokens that a framework may take.")
+    coding_batch: int = Field(
+        default=1, ge=1, le=20, description="Records that one LLM call codes, at most; 1: each has its own."
+    )
+    coding_batch_wait_ms: int = Field(
+        default=50, ge=0, le=10_000, description="Milliseconds that a record waits for others to be coded with."
+    )
+    learn_from_corrections: bool = Field(
+        default=True, description="Whether offline/semantic learns from analysts' corrections, by tenant."
+    )
+    corrected_examples: int = Field(
+        default=0, ge=0, le=20, description="Corrected records like the record that a coding model is shown; 0: none."
+    )
+    request_deadline_seconds: PositiveSeconds = Field(
+        default=1800, description="The time for one operation on a request over many records."
+    )
+    request_token_budget: int = Field(
+        default=24_000, ge=500, description="Tokens of records that one prompt of a request takes."
+    )
+    request_calls_at_once: int = Field(default=16, ge=1, le=1_000, description="LLM calls of one request at a time.")
+    parts_wait_seconds: PositiveSeconds = Field(
+        default=600, description="How long the parts of a request wait for each other."
+    )
+    parts_max_megabytes: int = Field(
+        default=256, ge=1, description="The most that the waiting parts of requests may take in one worker."
+    )
     drain_seconds: PositiveSeconds = Field(default=20, description="The time to finish in, after SIGTERM.")
     dead_letter_share: float = Field(
         default=0.5,
@@ -115,6 +169,11 @@ class Settings(BaseSettings):
     api_failures_per_minute: int = Field(
         default=60, ge=0, description="Wrong keys from one address, in each API process; 0: no limit."
     )
+
+    @property
+    def codings_group(self) -> str:
+        """The consumers' group for codings and corrections: they have one more than `consumer_group`."""
+        return f"{self.consumer_group}-codings"
 
     @field_validator("kafka_bootstrap_servers")
     @classmethod

@@ -11,6 +11,7 @@ class Operation(StrEnum):
     SUMMARIZE_AGGREGATE = "summarize_aggregate"
     ANALYZE = "analyze"
     DETECT_SENSITIVE = "detect_sensitive"
+    JUDGE = "judge"
 
 
 class RecordOperation(StrEnum):

@@ -1,13 +1,17 @@
 """What the agents found: one model per result topic's event."""
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 from uuid import UUID
 
 from pydantic import Field
 
 from schemas.base import Confidence, Event, Frozen, Identifier, Timestamp
 from schemas.frameworks import CodeId
+from schemas.privacy import Privacy
+from schemas.requests import Period
+from schemas.sensitivity import SensitiveType, SensitivityLevel
 from schemas.sources import Source
+from schemas.trends import Trend
 
 
 class Result(Event):
@@ -23,6 +27,9 @@ class Result(Event):
     completed_at: Timestamp = Field(description="When the answer was complete.")
     inputs: tuple[Source, ...] = Field(
         default=(), description="Where the input stands on Kafka: one message, or as many as a request has parts."
+    )
+    privacy: Privacy | None = Field(
+        default=None, description="What was done about personal data before the model saw the input."
     )
 
 
@@ -43,6 +50,13 @@ class AssignedCode(Frozen):
     reason: str = Field(description="Why the code fits, in the model's words.")
 
 
+class Narrowed(Frozen):
+    """A framework too large for the model's prompt: only the codes nearest to the record were shown."""
+
+    codes_shown: int = Field(ge=1, description="How many codes the model saw, those above others included.")
+    codes_total: int = Field(ge=1, description="How many codes the framework has.")
+
+
 class CodesAssigned(Result):
     """The codes of one record, best first; none means an abstention, with its reason."""
 
@@ -53,6 +67,9 @@ class CodesAssigned(Result):
     framework_version: Identifier = Field(description="The version of the framework that was used.")
     codes: tuple[AssignedCode, ...] = Field(description="The assigned codes, most confident first.")
     abstained_because: str | None = Field(default=None, description="Why no code was assigned, where none was.")
+    narrowed: Narrowed | None = Field(
+        default=None, description="How much of the framework the model saw, where it did not see all of it."
+    )
 
 
 class RecordSummarized(Result):
@@ -65,53 +82,87 @@ class RecordSummarized(Result):
     bullets: tuple[str, ...] = Field(description="Its points, in the order of their weight.")
 
 
+class ExcludedChunk(Frozen):
+    """Records that the answer leaves out, as nobody could read them; they do not lower its score."""
+
+    number: int = Field(ge=1, description="Which chunk, from 1.")
+    records: int = Field(ge=1, description="How many records it holds.")
+    record_ids: tuple[Identifier, ...] = Field(
+        default=(), description="Which they are; empty where there are too many to name."
+    )
+    reason: str = Field(description="Why, as a stable code: one of a dead letter's reasons.")
+
+
+class OverMany(Result):
+    """What results over many records share: how they were read, and which of them."""
+
+    request_id: Identifier = Field(description="The request that this answers.")
+    mode: Literal["single_pass", "hierarchical"] | None = Field(
+        default=None, description="How the records were read: all in one prompt, or in chunks."
+    )
+    chunks: int | None = Field(default=None, ge=1, description="Into how many chunks the records were cut.")
+    excluded: tuple[ExcludedChunk, ...] = Field(default=(), description="Chunks that nobody could read.")
+    coverage: float | None = Field(
+        default=None, ge=0.0, le=1.0, description="The share of the given records that the answer rests on."
+    )
+
+
 class Theme(Frozen):
     """Something that several records speak of."""
 
     title: str = Field(description="The theme in a few words.")
     summary: str = Field(description="What the records say about it.")
     record_ids: tuple[Identifier, ...] = Field(description="The records behind the theme, so that a reader can check.")
+    count: int | None = Field(default=None, ge=1, description="How many records these are.")
 
 
-class RecordsSummarized(Result):
-    """A summary over many records."""
+class RecordsSummarized(OverMany):
+    """A summary over many records. Each record that was read stands behind a theme, or under the others."""
 
     ce_type: ClassVar[str] = "feedback.records.summarized"
 
-    request_id: Identifier = Field(description="The request that this answers.")
     title: str = Field(description="The records in a few words.")
     themes: tuple[Theme, ...] = Field(description="What they speak of, most frequent first.")
+    other_record_ids: tuple[Identifier, ...] = Field(
+        default=(), description="Records that were read and stand behind none of the themes."
+    )
+    records_given: int | None = Field(default=None, ge=0, description="How many records the request held.")
+    records_used: int | None = Field(default=None, ge=0, description="How many of them the model read.")
 
 
 class SensitiveFinding(Frozen):
     """A kind of sensitive content found in a record."""
 
-    type: str = Field(description="The kind of sensitive content.")
+    type: SensitiveType = Field(description="The kind of sensitive content.")
+    level: SensitivityLevel | None = Field(
+        default=None, description="How soon somebody who is trained for it should look: it follows from the type."
+    )
     confidence: Confidence = Field(description="How sure the model is.")
     reason: str = Field(description="Why, in the model's words.")
 
 
 class SensitivityDetected(Result):
-    """Whether one record needs protection, and why."""
+    """Whether one record needs protection, and why. It prefers a finding too many to one too few."""
 
     ce_type: ClassVar[str] = "feedback.sensitivity.detected"
 
     record_id: Identifier = Field(description="The screened record.")
     sensitive: bool = Field(description="Whether anything sensitive was found.")
-    findings: tuple[SensitiveFinding, ...] = Field(description="What was found.")
+    findings: tuple[SensitiveFinding, ...] = Field(description="What was found, each type once, most confident first.")
 
 
-class AnalysisCompleted(Result):
+class AnalysisCompleted(OverMany):
     """The answer to a question over many records."""
 
     ce_type: ClassVar[str] = "feedback.analysis.completed"
 
-    request_id: Identifier = Field(description="The request that this answers.")
     answer: str = Field(description="The answer, as plain text.")
     confidence: Confidence = Field(description="How sure the model is of its answer.")
     disclaimer: str = Field(description="What a reader must know before relying on the answer.")
     records_given: int = Field(ge=0, description="How many records the request held.")
     records_used: int = Field(ge=0, description="How many of them the model read.")
+    period: Period | None = Field(default=None, description="The period of the request.")
+    trend: Trend | None = Field(default=None, description="The codes over time; null where no record has a code.")
 
 
 class ResultJudged(Event):

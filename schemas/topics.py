@@ -3,9 +3,11 @@
 from dataclasses import dataclass, field
 
 from schemas.base import Event
+from schemas.corrections import CodesCorrected
 from schemas.dead_letters import DeadLetter
 from schemas.frameworks import CodingFramework
 from schemas.llm_calls import LLMCall
+from schemas.progress import AnalysisProgressed, SummaryProgressed
 from schemas.records import FeedbackRecordSubmitted
 from schemas.requests import AnalysisRequested, SummaryRequested
 from schemas.results import (
@@ -45,12 +47,17 @@ FRAMEWORKS = Topic(
     "feedback.frameworks", (CodingFramework,), "tenant id/framework id", "CRM", "streams", compacted=True
 )
 REQUESTS = Topic("feedback.requests", (AnalysisRequested, SummaryRequested), "request id", "CRM", "streams")
-CODE_ASSIGNMENTS = Topic("feedback.code-assignments", (CodesAssigned,), "record id", "streams", "dashboards")
+CODE_ASSIGNMENTS = Topic("feedback.code-assignments", (CodesAssigned,), "record id", "streams", "dashboards, consumers")
+CORRECTIONS = Topic("feedback.corrections", (CodesCorrected,), "record id", "CRM, analysts", "consumers, streams")
 SUMMARIES = Topic(
-    "feedback.summaries", (RecordSummarized, RecordsSummarized), "record or request id", "streams", "dashboards"
+    "feedback.summaries",
+    (RecordSummarized, RecordsSummarized, SummaryProgressed),
+    "record or request id",
+    "streams",
+    "dashboards",
 )
 SENSITIVITY = Topic("feedback.sensitivity", (SensitivityDetected,), "record id", "streams", "dashboards")
-ANALYSES = Topic("feedback.analyses", (AnalysisCompleted,), "request id", "streams", "dashboards")
+ANALYSES = Topic("feedback.analyses", (AnalysisCompleted, AnalysisProgressed), "request id", "streams", "dashboards")
 JUDGEMENTS = Topic("feedback.judgements", (ResultJudged,), "result id", "streams", "dashboards")
 LLM_CALLS = Topic("llm.calls", (LLMCall,), "invocation id", "streams, or any other service", "consumers")
 # A dead letter carries the original bytes in base64, 4/3 of an input that may be close to Kafka's limit of 1 MiB.
@@ -63,14 +70,18 @@ DEAD_LETTERS = Topic(
     config=(("max.message.bytes", str(2 * 1024 * 1024)),),
 )
 
-INPUTS: tuple[Topic, ...] = (RECORDS, FRAMEWORKS, REQUESTS, LLM_CALLS)
+INPUTS: tuple[Topic, ...] = (RECORDS, FRAMEWORKS, REQUESTS, CORRECTIONS, CODE_ASSIGNMENTS, LLM_CALLS)
 """What inputs come from: what our own programs read, and write dead letters about."""
+
+RESULTS: tuple[Topic, ...] = (CODE_ASSIGNMENTS, SUMMARIES, SENSITIVITY, ANALYSES)
+"""Where results travel: what dashboards read, and judges."""
 
 TOPICS: tuple[Topic, ...] = (
     RECORDS,
     FRAMEWORKS,
     REQUESTS,
     CODE_ASSIGNMENTS,
+    CORRECTIONS,
     SUMMARIES,
     SENSITIVITY,
     ANALYSES,

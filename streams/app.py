@@ -22,6 +22,7 @@ from streams.backlog import Backlog
 from streams.consumer import Transport
 from streams.handler import Handler
 from streams.in_order import InOrder
+from streams.lease import Lease
 from streams.settings import WorkerSettings
 from streams.status import WorkerStatus
 
@@ -74,6 +75,7 @@ class WorkerApp(faust.App):
     Attributes:
         engine: the inputs in flight.
         backlog: what was fetched and not yet pulled.
+        lease: whether Kafka may still take this worker for alive.
         remade_topics: tells a topic from one that had its name before.
         status: live figures.
     """
@@ -81,6 +83,7 @@ class WorkerApp(faust.App):
     BootStrategy = Boot
     engine: InOrder
     backlog: Backlog
+    lease: Lease
     remade_topics: RemadeTopics
     status: WorkerStatus
     revoke_seconds: float
@@ -98,6 +101,7 @@ class WorkerApp(faust.App):
         """Nothing: Faust would close the consumer from the wrong event loop."""
 
     async def _on_partitions_assigned(self, assigned: set[TP], generation_id: int = 0) -> None:
+        self.lease.renew()
         self.engine.forget()
         await super()._on_partitions_assigned(assigned, generation_id)
         self.status.assigned = tuple(sorted(f"{tp.topic}/{tp.partition}" for tp in assigned))
@@ -115,7 +119,8 @@ def create_app(
     app.revoke_seconds = settings.revoke_seconds
     app.backlog = Backlog(settings.buffer // 2)
     app.remade_topics = RemadeTopics(topic_ids)
-    app.engine = InOrder(handler, settings.window, lambda: app.rebalancing_count, status)
+    app.lease = Lease(settings.session_seconds)
+    app.engine = InOrder(handler, settings.window, lambda: app.rebalancing_count, status, app.lease)
     return app
 
 

@@ -15,6 +15,7 @@ What is different, and why:
 - A topic that is deleted and made anew is read from its beginning, and offsets of the old one are not committed to it.
 - The event loop shows once in a while that it is alive. Without that, a worker whose buffer was full for longer than
   the poll interval (a provider that is down) left the group and never came back.
+- What was fetched is not taken up once a session has passed without a heartbeat: others have the partitions then.
 - Its thread is a daemon and logs where Faust prints.
 """
 
@@ -83,6 +84,12 @@ class ConsumerThread(driver.AIOKafkaConsumerThread):
         consumer._isolation_level = "read_committed"
         return consumer
 
+    async def on_start(self) -> None:
+        """Begin to send heartbeats; each that is answered renews the lease."""
+        await super().on_start()
+        app: Any = self.app
+        app.lease.watch(self._ensure_consumer()._coordinator)
+
     async def _fetch_records(self, consumer: Any, *args: Any, **options: Any) -> Any:
         options["max_records"] = min(options["max_records"], TURN_RECORDS)
         records = await super()._fetch_records(consumer, *args, **options)
@@ -135,11 +142,12 @@ class Consumer(driver.Consumer):
         return ConsumerThread(self, loop=self.loop, beacon=self.beacon)
 
     async def commit(self, *_: Any, **__: Any) -> bool:
-        """Commit what the engine has released since the last time."""
+        """Commit what the engine has released since the last time, and what was lost right behind it."""
         async with self._committing:
             held = self.assignment()
-            released = self.app.engine.released.items()
-            offsets = {TP(*tp): at for tp, at in released if tp in held and self._safe.get(tp) != at}
+            released = {TP(*tp): at for tp, at in self.app.engine.released.items() if tp in held}
+            may = self._deletions.passing(released).items()
+            offsets = {tp: at for tp, at in may if tp in held and self._safe.get(tp) != at}
             same = await self._remade.unchanged({tp.topic for tp in offsets})
             offsets = {tp: at for tp, at in offsets.items() if tp.topic in same}
             if not offsets or not await self._commit(offsets):

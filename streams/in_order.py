@@ -17,6 +17,7 @@ from domain.delivery.ordered_acks import OrderedAcks
 from domain.errors import FeedbackError
 from streams.drain import settle
 from streams.handler import Handler
+from streams.lease import Lease
 from streams.status import WorkerStatus
 
 log = logging.getLogger(__name__)
@@ -62,17 +63,21 @@ class InOrder:
         window: how many inputs may be pulled and not yet released.
         epoch: the number of the current assignment; messages of an earlier one are dropped, Kafka delivers them again.
         status: live figures, written here.
+        lease: whether what is pulled may still be taken for this worker's.
 
     Attributes:
         released: for each partition the offset behind its finished prefix: what may be committed.
         failed: resolves with the first error that must stop the worker.
     """
 
-    def __init__(self, handler: Handler, window: int, epoch: Callable[[], int], status: WorkerStatus) -> None:
+    def __init__(
+        self, handler: Handler, window: int, epoch: Callable[[], int], status: WorkerStatus, lease: Lease
+    ) -> None:
         self._handler = handler
         self._window = window
         self._released_some = asyncio.Event()
         self._epoch = epoch
+        self._lease = lease
         self._acks: OrderedAcks[TopicPartition] = OrderedAcks()
         self._gate = asyncio.Lock()
         self._tasks: dict[asyncio.Task[None], float] = {}  # in the order of their start, with its time
@@ -91,6 +96,7 @@ class InOrder:
                 async with self._gate:  # the agents of all topics, one at a time, as `ready_for_more` asks
                     await self._room()
                     await self._handler.ready_for_more()
+                    await self._lease.held()
                     message = source.take()
                     if message is not None:
                         self._start(message)

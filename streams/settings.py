@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import gettempdir
 from typing import Any
 
-from schemas.topics import RECORDS, REQUESTS
+from schemas.topics import RECORDS, REQUESTS, RESULTS
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,7 @@ class WorkerSettings:
             that wait hold up their neighbours.
         drain_seconds: how long inputs in flight may take to finish after a stop was asked for.
         records_topic, requests_topic: the input topics; tests and benches on a shared Kafka have their own.
+        result_topics: what a judge reads.
         buffer: messages fetched beyond the window.
         revoke_seconds: the same when Kafka takes partitions away; well below `rebalance_seconds`.
         commit_seconds: between two commits; what finished since the last one is repeated after a crash.
@@ -40,6 +41,7 @@ class WorkerSettings:
     drain_seconds: float
     records_topic: str = RECORDS.name
     requests_topic: str = REQUESTS.name
+    result_topics: tuple[str, ...] = tuple(topic.name for topic in RESULTS)
     buffer: int = 512
     revoke_seconds: float = 10.0
     commit_seconds: float = 0.25

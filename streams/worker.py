@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 from domain.delivery.faults import as_ours
 from domain.errors import BrokerUnavailableError, FeedbackError
 from domain.ports import TopicIds
-from streams import records, requests
+from streams import records, requests, results
 from streams.app import WorkerApp, create_app
 from streams.handler import Handler
 from streams.settings import WorkerSettings
@@ -54,6 +54,24 @@ async def run_worker(
     app = create_app(settings, handler, status or WorkerStatus(), topic_ids)
     records.add_to(app, settings.records_topic)
     requests.add_to(app, settings.requests_topic)
+    await _run(app, settings, stop, ready)
+
+
+async def run_judge(
+    settings: WorkerSettings,
+    handler: Handler,
+    stop: asyncio.Event,
+    status: WorkerStatus,
+    topic_ids: TopicIds | None = None,
+) -> None:
+    """The same over the topics of results: hand each result to the handler. Arguments and errors as of `run_worker`."""
+    app = create_app(settings, handler, status, topic_ids)
+    for topic in settings.result_topics:
+        results.add_to(app, topic)
+    await _run(app, settings, stop, None)
+
+
+async def _run(app: WorkerApp, settings: WorkerSettings, stop: asyncio.Event, ready: Callable[[], None] | None) -> None:
     starting = asyncio.create_task(app.start())
     reporting = asyncio.create_task(_report(app.status))
     try:

@@ -22,7 +22,17 @@ Script = Callable[[Prompt, Attempt], str | Awaitable[str]]
 CODED = json.dumps({"codes": [{"id": "1.1.1", "confidence": [0.9, 0.8, 0.7], "reason": "No water."}]})
 SUMMARISED = json.dumps({"title": "Water point is dry", "bullets": ["The water point has been dry for two weeks."]})
 ANALYSED = json.dumps({"answer": "One of two records reports a dry tap.", "confidence": 0.7})
-USUAL_ANSWERS = {"assign_codes": CODED, "summarize": SUMMARISED, "analyze": ANALYSED}
+SCREENED = json.dumps({"findings": [{"type": "harmful_aid", "confidence": 0.3, "reason": "No water for two weeks."}]})
+THEMED = json.dumps(
+    {"title": "Dry taps", "themes": [{"title": "Dry tap", "summary": "The tap is dry.", "records": [1]}]}
+)
+USUAL_ANSWERS = {
+    "assign_codes": CODED,
+    "summarize": SUMMARISED,
+    "analyze": ANALYSED,
+    "detect_sensitive": SCREENED,
+    "summarize_aggregate": THEMED,
+}
 
 
 class FakePublisher:

@@ -10,7 +10,9 @@ from hashlib import blake2b
 _CODE_LINE = re.compile(r"^(\d+(?:\.\d+)*) ([^:\n]+)", re.MULTILINE)
 _FRAMEWORK = re.compile(r"^<framework>$\n(.*?)^</framework>$", re.MULTILINE | re.DOTALL)
 _MAX_CODES = re.compile(r"^max_codes: (\d+)$", re.MULTILINE)
+_NUMBERED = re.compile(r'<feedback_record number="(\d+)" check="(\w+)">\n(.*?)\n</feedback_record>', re.DOTALL)
 _RECORD = re.compile(r"<feedback_record[^>]*>\n(.*?)\n</feedback_record>", re.DOTALL)
+_WEIGHT = re.compile(r'^<(?:findings|theme) number="\d+" records="(\d+)"', re.MULTILINE)
 _WORD = re.compile(r"\w{4,}")
 _REASON = "The words of the record are near to the code's name."
 
@@ -43,21 +45,53 @@ def records(user: str) -> list[str]:
 
 def answer(question: Question, user: str) -> str:
     """The JSON text that answers a prompt of ours, the same for the same prompt."""
-    if question.task == "assign_codes":
-        return json.dumps(_codes(question, user))
+    if question.task.startswith("assign_codes"):
+        alone = question.task == "assign_codes"
+        return json.dumps(_codes(question, user) if alone else {"records": _batch(question, user)})
     if question.task == "summarize":
         words = records(user)[0].split()
         return json.dumps(
             {"title": "A community member speaks", "bullets": [" ".join(words[:12]) or "Nothing was said."]},
             ensure_ascii=False,
         )
-    if question.task == "analyze":
-        return json.dumps({"answer": f"{len(records(user))} records were read.", "confidence": 0.7})
+    many = _over_many(question.task, user)
+    if many is not None:
+        return json.dumps(many)
+    if question.task == "detect_sensitive":
+        finding = {"type": "theft", "confidence": 0.4, "reason": "The record speaks of something that was stolen."}
+        return json.dumps({"findings": [finding] if "stole" in user else []})
+    if question.task == "judge":
+        return json.dumps({"faithfulness": 0.9, "coverage": 0.8, "clarity": 1.0})
     return json.dumps({"answer": "What was asked is none of the known tasks."})
 
 
-def unknown_id_answer() -> str:
-    """An answer of the right shape that names a code which does not exist."""
+def _over_many(task: str, user: str) -> dict[str, object] | None:
+    if task in ("analyze", "analyze_map"):
+        return {"answer": f"{len(records(user))} records were read.", "confidence": 0.7}
+    if task == "analyze_reduce":
+        return {"answer": f"{sum(_weights(user))} records were read in chunks.", "confidence": 0.6}
+    if task == "summarize_aggregate":
+        return _themes("records", len(records(user)))
+    return _themes("parts", len(_weights(user))) if task == "summarize_aggregate_merge" else None
+
+
+def _themes(key: str, count: int) -> dict[str, object]:
+    """One theme that holds all that there is."""
+    theme = {"title": "All that was said", "summary": "It all speaks of the same.", key: list(range(1, count + 1))}
+    return {"title": "What people say", "themes": [theme]}
+
+
+def _weights(user: str) -> list[int]:
+    """How many records each of the findings, or themes, rests on."""
+    return [int(count) for count in _WEIGHT.findall(user)]
+
+
+def unknown_id_answer(task: str) -> str | None:
+    """An answer of the right shape that names a code, or a type, which does not exist; None for other tasks."""
+    if task == "detect_sensitive":
+        return json.dumps({"findings": [{"type": "sorcery", "confidence": 0.9, "reason": _REASON}]})
+    if task != "assign_codes":
+        return None
     code = {"id": "999.999", "confidence": [0.9, 0.9], "reason": _REASON}
     return json.dumps({"codes": [code], "abstained_because": None})
 
@@ -65,6 +99,20 @@ def unknown_id_answer() -> str:
 def tokens(text: str) -> int:
     """How many tokens the provider bills for a text: about one for each four characters."""
     return len(text) // 4 + 1
+
+
+def _batch(question: Question, user: str) -> list[dict[str, object]]:
+    """Each record's codes; those of records marked `[[swap-numbers]]` with the numbers of the next such one."""
+    found = _NUMBERED.findall(user)
+    answers = [
+        {"record": int(number), "check": check, **_codes(question, f"<feedback_record>\n{text}\n</feedback_record>")}
+        for number, check, text in found
+    ]
+    liars = [answer for answer, (_, _, text) in zip(answers, found, strict=True) if "[[swap-numbers]]" in text]
+    numbers = [answer["record"] for answer in liars]
+    for liar, number in zip(liars, numbers[1:] + numbers[:1], strict=True):
+        liar["record"] = number
+    return answers
 
 
 def _codes(question: Question, user: str) -> dict[str, object]:

@@ -15,6 +15,7 @@ the first N requests of one task with this text only. Several follow each other.
     no-usage, absurd-usage:negative|text|huge|cached|bool|list      usage missing, or not to be believed
     empty-choices, null-content, content-filter, length, fenced, thinking, invalid-json, unknown-id
                            odd answers, all of them billed          endless          a body that does not stop
+    swap-numbers           in a batch of codings: the records so marked get each other's numbers
     model:NAME, tier:NAME  says that another model, or another service tier, answered
     input:N, output:N, cached:N, reasoning:N     the tokens that it says it took
 """
@@ -222,8 +223,8 @@ def _text(question: Question, user: str, odd: dict[str, Behaviour]) -> tuple[str
     """The answer and why it ended there."""
     for name in odd.keys() & _NO_TEXT.keys():
         return None, _NO_TEXT[name]
-    wrong = "unknown-id" in odd and question.task == "assign_codes"
-    text = unknown_id_answer() if wrong else answer(question, user)
+    wrong = unknown_id_answer(question.task) if "unknown-id" in odd else None
+    text = wrong or answer(question, user)
     for name in odd.keys() & _DRESSES.keys():
         text = _DRESSES[name](text)
     return (text[: len(text) // 2], "length") if "length" in odd else (text, "stop")

@@ -14,6 +14,7 @@ from adapters.llm.settings import LLMSettings, Target
 from adapters.llm.wire import open_session
 from domain.errors import UserError
 from domain.llm.calls import ChatModel
+from domain.llm.tokens import DEFAULT_CONTEXT
 
 OFFLINE_PROVIDER = "offline"
 OFFLINE_MODEL = "offline/semantic"
@@ -132,6 +133,23 @@ def ask_for_key(litellm: Any, settings: LLMSettings, target: Target) -> None:
     missing = [name for name in found["missing_keys"] if name.endswith(("_API_KEY", "_TOKEN"))]
     if missing and not found["keys_in_environment"]:
         raise UserError(f"The model {settings.model} needs a key of {target.provider}.", _KEY_REMEDY)
+
+
+def context_tokens(settings: LLMSettings) -> int | None:
+    """What a model takes, prompt and answer together, as LiteLLM's map has it; None: whatever comes (offline).
+
+    Raises:
+        UserError: LiteLLM knows no such provider.
+    """
+    if settings.provider == OFFLINE_PROVIDER:
+        return None
+    litellm = import_litellm()
+    target = find_target(litellm, settings)
+    try:
+        known = litellm.get_model_info(model=target.model, custom_llm_provider=target.provider)["max_input_tokens"]
+    except Exception:  # noqa: BLE001  # LiteLLM has no class of its own for a model that it does not know
+        known = None
+    return known if isinstance(known, int) and known > 0 else DEFAULT_CONTEXT
 
 
 def price_book(litellm: Any, settings: LLMSettings, target: Target) -> PriceBook:

@@ -22,17 +22,23 @@ MOST_CONFIDENCE = 0.5
 """It groups and counts, it does not answer: it never claims to be surer."""
 
 
-def analyse(instruction: str, records: tuple[str, ...], embedder: Embedder) -> dict[str, Any]:
-    """The answer's JSON. At most 400 records are read, evenly spread over those given."""
+def analyse(instruction: str, records: tuple[str, ...], embedder: Embedder, *, numbered: bool = True) -> dict[str, Any]:
+    """The answer's JSON. At most 400 records are read, evenly spread over those given.
+
+    Args:
+        instruction: the analyst's question.
+        records: what is read.
+        numbered: whether the answer names records by their numbers in the prompt.
+    """
     step = max(1, -(-len(records) // MAX_RECORDS))
     read = list(range(0, len(records), step))
     openings = [" ".join(sentences(records[n], MAX_SENTENCES)) or records[n][:200] for n in read]
     vectors = embedder.encode(openings)
-    themes = _themes(vectors)[:MAX_THEMES]
+    themes = groups_of(vectors)[:MAX_THEMES]
     relevance = np.asarray(vectors @ embedder.encode([instruction[:600]])[0], dtype=np.float64)
-    rare = Counter(word for opening in openings for word in _content_words(opening))
+    rare = Counter(word for opening in openings for word in content_words(opening))
     lines = [
-        _line(rank, theme, openings, vectors, relevance, rare, [n + 1 for n in read])
+        _line(rank, theme, openings, vectors, relevance, rare, [n + 1 for n in read] if numbered else [])
         for rank, theme in enumerate(themes, 1)
     ]
     covered = sum(map(len, themes))
@@ -45,7 +51,7 @@ def analyse(instruction: str, records: tuple[str, ...], embedder: Embedder) -> d
     return {"answer": "\n".join([head, *lines]), "confidence": confidence}
 
 
-def _themes(vectors: Vectors) -> list[list[int]]:
+def groups_of(vectors: Vectors) -> list[list[int]]:
     """Groups of records, largest first: joined pair by pair while their members are alike on average."""
     if len(vectors) < 2:
         return [[0]]
@@ -71,16 +77,21 @@ def _line(
 ) -> str:
     centre = vectors[theme].mean(axis=0)
     typical = max(theme, key=lambda n: (round(float(vectors[n] @ centre) + float(relevance[n]), 6), -n))
-    counts = Counter(word for n in theme for word in _content_words(openings[n]))
+    counts = Counter(word for n in theme for word in content_words(openings[n]))
     names = sorted(counts, key=lambda word: (-(counts[word] ** 2) / everywhere[word], -len(word), word))[:THEME_WORDS]
-    shown = ", ".join(str(numbers[n]) for n in theme[:NUMBERS_SHOWN]) + (", …" if len(theme) > NUMBERS_SHOWN else "")
-    quote = openings[typical]
+    shown = ", ".join(str(numbers[n]) for n in theme[:NUMBERS_SHOWN] if numbers)
+    shown = f": {shown}{', …' if len(theme) > NUMBERS_SHOWN else ''}" if shown else ""
+    return line_of(rank, ", ".join(names), len(theme), openings[typical], shown)
+
+
+def line_of(rank: int, names: str, count: int, quote: str, numbers: str = "") -> str:
+    """One theme as a line: its words, how many records it has, which, and what one of them says."""
     quote = quote if len(quote) <= QUOTE_CHARACTERS else f"{quote[:QUOTE_CHARACTERS].rstrip()}…"
-    plural = "records" if len(theme) > 1 else "record"
-    return f"{rank}. {', '.join(names) or '…'} ({len(theme)} {plural}: {shown}), e.g. «{quote}»"
+    plural = "records" if count > 1 else "record"
+    return f"{rank}. {names or '…'} ({count} {plural}{numbers}), e.g. «{quote}»"
 
 
-def _content_words(text: str) -> set[str]:
+def content_words(text: str) -> set[str]:
     return {
         word
         for each in words(text)

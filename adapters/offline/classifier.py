@@ -7,12 +7,15 @@ Three kinds of evidence are added up, for each code without codes below it:
    script, so that the embeddings decide alone there);
 3. whether the text does what the code collects (asks, requests, states, praises), where a framework sorts by that.
 
-Nothing else is learned from: no feedback, no labels. scikit-learn, which takes a second, is imported by
-`load_libraries`, or when the first framework comes. The few numbers below hold for every framework.
+Where analysts have corrected codings, the regression is fitted to the corrected records, too (`taught`); from anything
+else nothing is learned. scikit-learn, which takes a second, is imported by `load_libraries`, or when the first
+framework comes. The few numbers below hold for every framework.
 """
 
 import importlib
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,12 +28,20 @@ from adapters.offline.speech_acts import acts_of, acts_of_code
 from adapters.offline.texts import sentences, weights
 
 REGULARISATION = 10.0
+TAUGHT_REGULARISATION = 30.0
+RECORD_WEIGHT = 4.0
+"""How much a corrected record counts beside one text of the framework. This and the regularisation are from a
+cross-validation over corrections alone; twice or half of either changes next to nothing."""
+MAX_LEAVES_OF_A_RECORD = 10
+"""A record that was given a code with more leaves below says too little about any of them."""
 NGRAM_WEIGHT = 20.0
 ACT_WEIGHT = 2.0
 SHARE_WITH_ACTS = 0.8
 MAX_SENTENCES = 8
 MAX_REGRESSION_SIZE = 2_500_000
 PROTOTYPE_SCALE = 12.0
+MAX_KNOWN_RECORDS = 1_000
+"""So many of the latest corrected records count in `Scored.closest`; each text is compared with all of them."""
 
 Scores = npt.NDArray[np.float64]
 
@@ -51,7 +62,7 @@ class Scored:
         similarities: the cosine of the text with each of the framework's texts.
         likeness: the best n-gram likeness with a leaf.
         sentences: the vectors of the sentences that were weighed.
-        closest: for each of them, its best cosine with any text of the framework.
+        closest: for each of them, its best cosine with any text of the framework, or with a late corrected record.
     """
 
     probabilities: Scores
@@ -70,8 +81,29 @@ class _Corpus:
     weight: Scores
 
 
+@dataclass(frozen=True, slots=True)
+class CorrectedRecord:
+    """A record whose right codes are known.
+
+    Attributes:
+        vector: what `FrameworkClassifier.vector` makes of its text.
+        positions: of its codes.
+    """
+
+    vector: Vectors
+    positions: tuple[str, ...]
+
+
 class FrameworkClassifier:
-    """Weighs texts against one framework. Deterministic; not thread-safe where its embedder is not."""
+    """Weighs texts against one framework. Deterministic; not thread-safe where its embedder is not.
+
+    Attributes:
+        codes: of the framework, by their positions.
+        leaves: those without codes below them, in the framework's order.
+        corrections: how many corrected records it has learned from.
+    """
+
+    corrections = 0
 
     def __init__(self, codes: Sequence[FrameworkCode], embedder: Embedder) -> None:
         self._embedder = embedder
@@ -83,7 +115,43 @@ class FrameworkClassifier:
         self._vectors = embedder.encode(self._corpus.texts)
         self._acts = self._act_profile()
         self._ngrams = self._ngram_index()
-        self._fit_meaning()
+        self._known = self._vectors
+        self._fit_meaning(self._vectors, self._corpus.leaf, self._corpus.weight)
+
+    def vector(self, text: str) -> Vectors:
+        """What a text means, as one row of unit length."""
+        pieces, shares = _pieces(text)
+        return _unit(shares @ self._embedder.encode(pieces))
+
+    def taught(self, records: Sequence[CorrectedRecord]) -> "FrameworkClassifier":
+        """Another classifier, which has learned from corrected records, from the last ones where they are too many.
+
+        Safe beside `score` in another thread, as it embeds nothing.
+        """
+        rows = [row for record in records for row in self._rows(record)]
+        room = MAX_REGRESSION_SIZE // len(self.leaves) - len(self._corpus.texts)
+        if room > 0:
+            rows = rows[-room:]
+        if not rows:
+            return self
+        found = copy(self)
+        found.corrections = len(records)
+        vectors = np.stack([vector for vector, _, _ in rows])
+        found._known = np.vstack([self._vectors, *(record.vector for record in records[-MAX_KNOWN_RECORDS:])])
+        found._fit_meaning(
+            np.vstack([self._vectors, vectors]),
+            np.append(self._corpus.leaf, [leaf for _, leaf, _ in rows]),
+            np.append(self._corpus.weight, [weight for _, _, weight in rows]),
+            TAUGHT_REGULARISATION,
+        )
+        return found
+
+    def _rows(self, record: CorrectedRecord) -> Iterator[tuple[Vectors, int, float]]:
+        for position in record.positions:
+            below = self._below.get(position, [])
+            if len(below) <= MAX_LEAVES_OF_A_RECORD:
+                weight = RECORD_WEIGHT / (len(below) * len(record.positions)) if below else 0.0
+                yield from ((record.vector, leaf, weight) for leaf in below)
 
     def path(self, position: str) -> tuple[FrameworkCode, ...]:
         """A code and those above it, from the root down, as far as the prompt names them."""
@@ -98,14 +166,13 @@ class FrameworkClassifier:
 
     def score(self, text: str) -> Scored:
         """Weigh a text against every leaf."""
-        pieces = sentences(text, MAX_SENTENCES) or [text[:100]]
-        shares = weights(pieces)
+        pieces, shares = _pieces(text)
         vectors = self._embedder.encode(pieces)
         whole = _unit(shares @ vectors)
         likeness = self._ngrams.likeness(pieces, shares)
         logits = self._meaning(whole) + NGRAM_WEIGHT * likeness + ACT_WEIGHT * (self._acts @ acts_of(text))
         similarities = np.asarray(self._vectors @ whole, dtype=np.float64)
-        closest = (self._vectors @ vectors.T).max(axis=0)
+        closest = (self._known @ vectors.T).max(axis=0)
         return Scored(_softmax(logits), similarities, float(likeness.max()), vectors, closest)
 
     def closest_text(self, scored: Scored, leaf: int) -> str:
@@ -153,15 +220,17 @@ class FrameworkClassifier:
                 documents[leaf].append(text)
         return NgramIndex([" ".join(document) for document in documents])
 
-    def _fit_meaning(self) -> None:
+    def _fit_meaning(
+        self, vectors: Vectors, leaf: npt.NDArray[np.int64], weight: Scores, regularisation: float = REGULARISATION
+    ) -> None:
         count = len(self.leaves)
         self._regression: tuple[Vectors, Scores] | None = None
-        if count > 2 and count * len(self._corpus.texts) <= MAX_REGRESSION_SIZE:
-            self._regression = _regression(self._vectors, self._corpus)
+        if count > 2 and count * len(vectors) <= MAX_REGRESSION_SIZE:
+            self._regression = _regression(vectors, leaf, weight, regularisation)
         else:
             # A regression's time grows with codes x texts: very large frameworks take the mean vector of each code.
-            sums = np.zeros((count, self._vectors.shape[1]))
-            np.add.at(sums, self._corpus.leaf, self._corpus.weight[:, None] * self._vectors)
+            sums = np.zeros((count, vectors.shape[1]))
+            np.add.at(sums, leaf, weight[:, None] * vectors)
             self._prototypes = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-9)
 
     def _meaning(self, whole: Vectors) -> Scores:
@@ -188,14 +257,25 @@ def _extra_texts(code: FrameworkCode) -> list[str]:
     return texts + list(code.examples)
 
 
-def _regression(vectors: Vectors, corpus: _Corpus) -> tuple[Vectors, Scores]:
+def _regression(
+    vectors: Vectors, leaf: npt.NDArray[np.int64], weight: Scores, regularisation: float
+) -> tuple[Vectors, Scores]:
     """Coefficients, shape (leaves, dimensions), and intercepts of a multinomial logistic regression."""
+    from sklearn.exceptions import ConvergenceWarning  # type: ignore[import-untyped, unused-ignore]
     from sklearn.linear_model import LogisticRegression  # type: ignore[import-untyped, unused-ignore]
 
+    # What it comes to within its iterations is as good; the warning would only fill a log.
+    warnings.filterwarnings("ignore", category=ConvergenceWarning)
     one_thread()
-    model = LogisticRegression(C=REGULARISATION, class_weight="balanced", max_iter=100)
-    model.fit(np.asarray(vectors, dtype=np.float64), corpus.leaf, sample_weight=corpus.weight)
+    model = LogisticRegression(C=regularisation, class_weight="balanced", max_iter=100)
+    model.fit(np.asarray(vectors, dtype=np.float64), leaf, sample_weight=weight)
     return model.coef_.astype(np.float32), model.intercept_
+
+
+def _pieces(text: str) -> tuple[list[str], Scores]:
+    """The sentences of a text that are weighed, and how much each counts."""
+    pieces = sentences(text, MAX_SENTENCES) or [text[:100]]
+    return pieces, weights(pieces)
 
 
 def _unit(vector: npt.NDArray[np.floating]) -> Vectors:

@@ -103,10 +103,11 @@ def ranking(scored: Scored) -> list[int]:
 
 def _code(classifier: FrameworkClassifier, scored: Scored, leaf: int) -> dict[str, Any]:
     position = classifier.leaves[leaf].position
+    taught = f", taught by {classifier.corrections} corrections" if classifier.corrections else ""
     return {
         "id": position,
         "confidence": _confidences(classifier, scored, position),
-        "reason": f"{SAYS}: closest to «{_shortened(classifier.closest_text(scored, leaf))}»",
+        "reason": f"{SAYS}{taught}: closest to «{_shortened(classifier.closest_text(scored, leaf))}»",
     }
 
 

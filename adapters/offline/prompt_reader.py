@@ -53,6 +53,20 @@ class CodingTask:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchTask:
+    """Records to code, each by itself.
+
+    Attributes:
+        framework: see `CodingTask`.
+        records: number, check and text of each.
+    """
+
+    framework: str = field(repr=False)
+    records: tuple[tuple[int, str, str], ...] = field(repr=False)
+    max_codes: int = DEFAULT_MAX_CODES
+
+
+@dataclass(frozen=True, slots=True)
 class SummaryTask:
     """A record to summarise."""
 
@@ -67,7 +81,55 @@ class AnalysisTask:
     records: tuple[str, ...] = field(repr=False)
 
 
-Task = CodingTask | SummaryTask | AnalysisTask
+@dataclass(frozen=True, slots=True)
+class ScreeningTask:
+    """A record to screen for sensitive content of these types."""
+
+    record: str = field(repr=False)
+    types: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgingTask:
+    """A result to judge beside its records."""
+
+    result: str = field(repr=False)
+    records: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkTask(AnalysisTask):
+    """The same over a part of the records: whoever reads the answer does not see them."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReduceTask:
+    """A question over what was found in chunks.
+
+    Attributes:
+        findings: each with the number of records that it rests on.
+    """
+
+    instruction: str = field(repr=False)
+    findings: tuple[tuple[int, str], ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ThemesTask:
+    """Records whose themes are asked for, numbered from 1 in their order."""
+
+    records: tuple[str, ...] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class MergeTask:
+    """Themes of which the same ones are to be put together, numbered from 1: how many records each has, its text."""
+
+    themes: tuple[tuple[int, str], ...] = field(repr=False)
+
+
+ManyTask = ChunkTask | ReduceTask | ThemesTask | MergeTask
+Task = CodingTask | BatchTask | SummaryTask | AnalysisTask | JudgingTask | ManyTask | ScreeningTask
 
 
 def read(system: str, user: str) -> Task:
@@ -78,13 +140,38 @@ def read(system: str, user: str) -> Task:
     """
     match = _TASK.match(system)
     task = match[1] if match else None
-    if task == "assign_codes":
-        return CodingTask(_last_block(system, "framework"), _records(user)[0], _max_codes(system))
+    if task in ("assign_codes", "assign_codes_batch"):
+        return _coding(system, user, batch=task != "assign_codes")
     if task == "summarize":
         return SummaryTask(_records(user)[0])
     if task == "analyze":
         return AnalysisTask(unescape(_last_block(system, "instruction")), _records(user))
+    if task == "detect_sensitive":
+        return ScreeningTask(_records(user)[0], _types(system))
+    if task == "judge":
+        return JudgingTask(_result(user), _records(user))
+    if (many := _over_many(task, system, user)) is not None:
+        return many
     raise UnreadablePromptError("its first line names no task that is known")
+
+
+def _coding(system: str, user: str, *, batch: bool) -> CodingTask | BatchTask:
+    framework, max_codes = _last_block(system, "framework"), _max_codes(system)
+    if batch:
+        return BatchTask(framework, _checked(user), max_codes)
+    return CodingTask(framework, _records(user)[0], max_codes)
+
+
+def _over_many(task: str | None, system: str, user: str) -> ManyTask | None:
+    if task == "analyze_map":
+        return ChunkTask(unescape(_last_block(system, "instruction")), _records(user))
+    if task == "analyze_reduce":
+        return ReduceTask(unescape(_last_block(system, "instruction")), _weighed("findings", user))
+    if task == "summarize_aggregate":
+        return ThemesTask(_records(user))
+    if task == "summarize_aggregate_merge":
+        return MergeTask(_weighed("theme", user))
+    return None
 
 
 def parse_framework(block: str) -> tuple[FrameworkCode, ...]:
@@ -124,6 +211,11 @@ def _last_block(system: str, tag: str) -> str:
     return body.strip("\n")
 
 
+def _types(system: str) -> tuple[str, ...]:
+    lines = _last_block(system, "types").split("\n")
+    return tuple(line.partition(":")[0].strip() for line in lines if line.strip())
+
+
 def _max_codes(system: str) -> int:
     try:
         options = _last_block(system, "options")
@@ -134,6 +226,15 @@ def _max_codes(system: str) -> int:
 
 
 _RECORD = re.compile(r"<feedback_record(?: number=\"\d+\")?>\n?(.*?)\n?</feedback_record>", re.DOTALL)
+_CHECKED = re.compile(r"<feedback_record number=\"(\d{1,9})\" check=\"(\w+)\">\n?(.*?)\n?</feedback_record>", re.DOTALL)
+_RESULT = re.compile(r"<result kind=\"\w+\">\n?(.*?)\n?</result>", re.DOTALL)
+
+
+def _result(user: str) -> str:
+    found = _RESULT.search(user)
+    if found is None:
+        raise UnreadablePromptError("its user message holds no <result>")
+    return unescape(found[1])
 
 
 def _records(user: str) -> tuple[str, ...]:
@@ -141,3 +242,20 @@ def _records(user: str) -> tuple[str, ...]:
     if not any(record.strip() for record in records):
         raise UnreadablePromptError("its user message holds no <feedback_record> with text")
     return records
+
+
+def _checked(user: str) -> tuple[tuple[int, str, str], ...]:
+    """The records of a batch, each with its number and check."""
+    found = tuple((int(number), check, unescape(body)) for number, check, body in _CHECKED.findall(user))
+    if not found:
+        raise UnreadablePromptError("its user message holds no <feedback_record> with a number and a check")
+    return found
+
+
+def _weighed(tag: str, user: str) -> tuple[tuple[int, str], ...]:
+    """Texts in their envelopes, each with the number of records behind it."""
+    envelope = rf'<{tag} number="\d+" records="(\d{{1,9}})"[^>]*>\n?(.*?)\n?</{tag}>'
+    found = tuple((int(count), unescape(body)) for count, body in re.findall(envelope, user, re.DOTALL))
+    if not found:
+        raise UnreadablePromptError(f"its user message holds no <{tag}>")
+    return found

@@ -35,6 +35,8 @@ class OfflineModel:
     async def complete(self, prompt: Prompt, attempt: Attempt) -> Completion:  # noqa: ARG002  (the port's shape)
         """Answer a prompt; the same prompt always gives the same answer, whatever was wrong with it before.
 
+        Of a coding that is so for the same corrections (`prompt.teaching`), once they have been learned from.
+
         The completion's `duration_seconds` is the work in the thread alone: waiting for it is no part of an answer.
 
         Raises:
@@ -64,5 +66,5 @@ class OfflineModel:
         """The answer, and how many seconds it took."""
         engine = self._load()
         started = time.perf_counter()
-        text = engine.answer(prompt.system, prompt.user)
+        text = engine.answer(prompt.system, prompt.user, prompt.teaching)
         return text, time.perf_counter() - started

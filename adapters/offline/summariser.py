@@ -25,13 +25,18 @@ def summarise(record: str) -> dict[str, Any]:
 
     What has no word in it, emoji or punctuation alone, is no sentence, unless the record has nothing else.
     """
-    text = _PHONE_OR_MAIL.sub("…", record)
+    text = without_contacts(record)
     pieces = sentences(text, MAX_SENTENCES) or [text.strip()[:MAX_BULLET_CHARACTERS] or UNTITLED]
     pieces = [piece for piece in pieces if words(piece[:MAX_BULLET_CHARACTERS])] or pieces
     return {
         "title": title_of(_first_paragraph(text) or pieces),
         "bullets": [piece[:MAX_BULLET_CHARACTERS] for piece in _bullets(pieces)],
     }
+
+
+def without_contacts(text: str) -> str:
+    """The text without telephone numbers and mail addresses."""
+    return _PHONE_OR_MAIL.sub("…", text)
 
 
 def _first_paragraph(text: str) -> list[str]:

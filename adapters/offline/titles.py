@@ -8,6 +8,7 @@ Embeddings would say which run is nearest to the record, but encoding even one t
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
@@ -20,6 +21,9 @@ FEWEST_WORDS, MOST_WORDS = 3, 5
 MAX_SENTENCES = 3
 MAX_CHARACTERS = 80
 UNSPACED_CHARACTERS = 16
+MAX_UNSPACED_CHARACTERS = 40
+_UNSPACED = re.compile("[\u0e01-\u0ece\u1000-\u109f\u1780-\u17d3\u3041-\u30ff\u3400-\u9fff\U00020000-\U0003ffff]")
+"""Thai, Lao, Burmese, Khmer, Japanese, Chinese: no spaces between words, so that a "word" may be a paragraph."""
 UNTITLED = "…"
 
 LATER_SENTENCE = 1.7
@@ -50,6 +54,8 @@ def title_of(sentences: Sequence[str]) -> str:
                 most = worth - LATER_SENTENCE * number
                 best = _text(sentence, tokens, spoken, first, last)
     best = (best or _opening(sentences[0]))[:MAX_CHARACTERS].strip()
+    if _UNSPACED.search(best):
+        best = best[:MAX_UNSPACED_CHARACTERS].strip()
     return best[:1].upper() + best[1:]
 
 

@@ -11,14 +11,20 @@ from domain.errors import UserError
 Rights = Mapping[str, tuple[str, ...]]
 """PostgreSQL's privileges by table: `SELECT`, or `SELECT (column)` where one column is enough.
 
-Migration 0002 grants these, and no more, to the roles feedback_consumer, feedback_api and feedback_keys.
+Migrations 0002 and 0003 grant these, and no more, to the roles feedback_consumer, feedback_api and feedback_keys.
 """
 
 STORING_CALLS: Rights = {"llm_calls": ("SELECT (call_id)", "INSERT")}
 """The consumer's. It reads ids too: a call that is there already is not stored again."""
 
+STORING_CODINGS: Rights = {"codings": ("SELECT (result_id)", "INSERT"), "corrections": ("SELECT (event_id)", "INSERT")}
+"""The consumer's, for the same reason."""
+
 READING_USAGE: Rights = {"llm_calls": ("SELECT",), "api_keys": ("SELECT",)}
 """The API's."""
+
+READING_AGREEMENT: Rights = {"codings": ("SELECT",), "corrections": ("SELECT",)}
+"""The API's, too."""
 
 KEEPING_KEYS: Rights = {"api_keys": ("SELECT", "INSERT", "UPDATE (revoked_at)")}
 """Of `feedback keys`."""

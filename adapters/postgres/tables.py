@@ -1,6 +1,7 @@
 """The tables, as they are declared. `migrations/` makes them; a test holds the two against each other."""
 
 from sqlalchemy import (
+    ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -68,6 +69,52 @@ llm_calls = Table(
     Index("ix_llm_calls_times", "timestamp", "invocation_started_at", postgresql_using="brin"),
 )
 """One row per LLM call (attempt); `schemas.llm_calls.LLMCall` says what the columns mean. Written by the consumer."""
+
+codings = Table(
+    "codings",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("result_id", Uuid, nullable=False),
+    Column("tenant_id", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("framework_id", Text, nullable=False),
+    Column("framework_version", Text, nullable=False),
+    Column("code_ids", ARRAY(Text), nullable=False),
+    Column("abstained", Boolean, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("prompt_version", Text, nullable=False),
+    Column("completed_at", DateTime(timezone=True), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("result_id"),
+    # Of one record; a row of an index holds 2,704 bytes, which two of the longest ids fit into, and three do not.
+    Index(None, "tenant_id", "record_id"),
+)
+"""One row per coding (`schemas.results.CodesAssigned`): which codes, and nothing of the feedback or of the reasons.
+
+`code_ids` are the deepest codes, best first; `abstained`: there are none. Written by the consumer.
+"""
+
+corrections = Table(
+    "corrections",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("event_id", Uuid, nullable=False),
+    Column("tenant_id", Text, nullable=False),
+    Column("record_id", Text, nullable=False),
+    Column("framework_id", Text, nullable=False),
+    Column("framework_version", Text),
+    Column("code_ids", ARRAY(Text), nullable=False),
+    Column("corrected_at", DateTime(timezone=True), nullable=False),
+    Column("result_id", Uuid),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    UniqueConstraint("event_id"),
+    # One framework's window.
+    Index(None, "tenant_id", "framework_id", "corrected_at"),
+)
+"""One row per correction (`schemas.corrections.CodesCorrected`), without its content. Written by the consumer.
+
+`event_id` is the event's own (`schemas.cloudevents.identify`): what is delivered, or published, again is no new row.
+"""
 
 api_keys = Table(
     "api_keys",

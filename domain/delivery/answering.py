@@ -1,6 +1,7 @@
 """From one operation on one input to its published result."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from functools import partial
 from uuid import uuid4
 
 from domain.delivery import results
@@ -11,7 +12,14 @@ from domain.llm.calls import Invocation
 from domain.operations.answers import Made
 from domain.operations.work import Work
 from domain.ports import EventPublisher
+from domain.privacy.kinds import Kind
 from schemas.operations import Operation
+
+_NEVER_RESTORED: dict[Operation, Collection[Kind]] = {
+    Operation.ANALYZE: (Kind.PERSON,),
+    Operation.SUMMARIZE_AGGREGATE: (Kind.PERSON,),
+}
+"""What is said over many people names none of them."""
 
 
 class Answering:
@@ -37,18 +45,19 @@ class Answering:
             found = await work.run(steps)
         finally:
             job.attempts[operation] = job.attempts.get(operation, 0) + steps.attempts
-            job.receipts += invocation.receipts
+            job.receipts += steps.receipts
         made = Made(
             result_id=results.result_id(job.answers, operation.value),
-            invocation_id=invocation.invocation_id,
+            invocation_id=found.invocation_id or invocation.invocation_id,
             model=found.model,
             prompt_version=found.prompt_version,
             completed_at=self._asking.clock.now(),
             inputs=job.sources,
+            privacy=job.hidden.told(),
+            restore=partial(job.hidden.restore, without=_NEVER_RESTORED.get(operation, ())),
         )
-        key = invocation.record_id or invocation.request_id or ""
-        message = results.outbound(found.result(made), key, job.identity.trace_id)
-        await acknowledged(invocation.receipts)
+        message = results.outbound(found.result(made), job.identity.trace_id)
+        await acknowledged(steps.receipts)
         await self._publisher.publish(message)
 
     def _invocation(self, job: Job, operation: Operation) -> Invocation:

@@ -70,7 +70,12 @@ class DeadLetters:
         self._tally = tally or DeadLetterTally()
 
     async def publish(
-        self, message: InboundMessage, failure: Failure, *, identity: InputIdentity | None = None
+        self,
+        message: InboundMessage,
+        failure: Failure,
+        *,
+        identity: InputIdentity | None = None,
+        answers: InputIdentity | None = None,
     ) -> None:
         """Return once the dead letter is acknowledged: with the original bytes, or without where they fit nowhere.
 
@@ -78,12 +83,13 @@ class DeadLetters:
             message: the input.
             failure: why it has no result.
             identity: who the input is, where that is known already. Its ids are looked for in the value.
+            answers: what the ids of its results derive from, where that is another one, as for a part of a request.
 
         Raises:
             BrokerUnavailableError: it was not acknowledged; the input must not be either.
         """
         who = identity or identify(message.topic, message.key, message.value, message.headers)
-        letter = _letter(message, who, failure, self._now())
+        letter = _letter(message, who, answers or who, failure, self._now())
         with self._tally.sending(failure.reason):
             try:
                 await self._publisher.publish(_outbound(letter, message.key, who.trace_id))
@@ -93,7 +99,9 @@ class DeadLetters:
         logger.warning("Dead letter: %s, operation %s, %s", *told)
 
 
-def _letter(message: InboundMessage, identity: InputIdentity, failure: Failure, failed_at: datetime) -> DeadLetter:
+def _letter(
+    message: InboundMessage, identity: InputIdentity, answers: InputIdentity, failure: Failure, failed_at: datetime
+) -> DeadLetter:
     """The event: what failed and why, and the input as it stood on Kafka, byte for byte."""
     ids = ids_in(message.value)
     return DeadLetter(
@@ -102,7 +110,7 @@ def _letter(message: InboundMessage, identity: InputIdentity, failure: Failure, 
         record_id=ids.record_id,
         request_id=ids.request_id,
         operation=failure.operation,
-        result_id=result_id(identity, failure.operation) if failure.operation else None,
+        result_id=result_id(answers, failure.operation) if failure.operation else None,
         reason=failure.reason,
         error_class=failure.error_class,
         message=failure.message,

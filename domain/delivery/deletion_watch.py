@@ -43,6 +43,10 @@ class DeletionWatch(Generic[P]):
             if messages and self._deletions.arrived(partition, messages):
                 self._roused.set()
 
+    def passing(self, finished: Mapping[P, int]) -> dict[P, int]:
+        """As in `Deletions`. Only what was told is passed."""
+        return self._deletions.passing(finished)
+
     async def run(self) -> None:
         """Look as soon as there is a suspicion, but once in `LOOK_SECONDS` at most, until cancelled."""
         while True:

@@ -70,7 +70,8 @@ Suspicion = Opening[P] | Span[P]
 class Deletions(Generic[P]):
     """What one member of a group expects of its partitions, and what it was told to be lost.
 
-    Each deleted message is told once, however often its partition is assigned anew.
+    Each deleted message is told once, however often its partition is assigned anew. What is lost right behind the
+    group's place may be passed (`passing`), so that whoever reads next is not told of it again.
     """
 
     def __init__(self) -> None:
@@ -78,10 +79,14 @@ class Deletions(Generic[P]):
         self._opened: dict[P, Opening[P]] = {}
         self._gaps: dict[P, list[Span[P]]] = {}
         self._told: dict[P, list[Span[P]]] = {}
+        self._committed: Mapping[P, int | None] = {}
+        self._lost: dict[P, dict[int, int]] = {}  # of this assignment: first offset, end
+        self._earlier: set[P] = set()
 
     def assigned(self, committed: Mapping[P, int | None]) -> None:
         """These partitions, and no others, are read now, from the group's offsets on; None: it has none."""
         self.revoked()
+        self._committed = dict(committed)
         for partition, offset in committed.items():
             self._opened[partition] = Opening(partition, offset)
             told = [one for one in self._told.pop(partition, ()) if offset is not None and one.end > offset]
@@ -92,6 +97,9 @@ class Deletions(Generic[P]):
         """Nothing is read any more. Gaps that were seen stay: what came after them may have been committed."""
         self._next.clear()
         self._opened.clear()
+        self._committed = {}
+        self._lost.clear()
+        self._earlier = set(self._gaps)
 
     def arrived(self, partition: P, messages: Sequence[Offset]) -> bool:
         """These messages, one at least, are read now, in this order; whether that raises a suspicion."""
@@ -120,8 +128,34 @@ class Deletions(Generic[P]):
             if beginning is None or not self._settled(suspicion, beginning) or suspicion.first is None:
                 continue
             end = min(beginning, suspicion.end) if isinstance(suspicion, Span) else beginning
+            self._note(suspicion, end)
             lost += self._untold(suspicion.partition, suspicion.first, end, beginning)
         return lost
+
+    def passing(self, finished: Mapping[P, int]) -> dict[P, int]:
+        """The offsets that may be committed where these may be: further where what comes next is lost.
+
+        Nothing that is there is passed, nor anything that arrived: what is lost lay before the partition's beginning
+        when Kafka was asked, in this assignment. That the topic is still the same is for the caller to see to.
+
+        Args:
+            finished: by partition, the offset before which all is finished; without those where nothing is yet, whose
+                place is the group's own.
+        """
+        offsets = dict(finished)
+        for partition, ends in self._lost.items():
+            place = finished.get(partition, self._committed.get(partition))
+            while place is not None and place in ends:
+                place = offsets[partition] = ends[place]
+        return offsets
+
+    def _note(self, suspicion: Suspicion[P], end: int) -> None:
+        """What is lost from some place on. A gap seen in an earlier assignment may have been asked about in it, too,
+        and so of another topic of that name.
+        """
+        partition, first = suspicion.partition, suspicion.first
+        if first is not None and first < end and not (isinstance(suspicion, Span) and partition in self._earlier):
+            self._lost.setdefault(partition, {})[first] = end
 
     def _look_closely(self, partition: P, expected: int | None, messages: Sequence[Offset]) -> None:
         opened = self._opened.pop(partition, None)
@@ -134,6 +168,7 @@ class Deletions(Generic[P]):
         elif first < expected:  # sent back: what is missing from here on is seen again
             gaps = [gap._replace(end=min(gap.end, first)) for gap in gaps if gap.first < first]
             expected = first
+            self._lost.pop(partition, None)  # what is there is not lost, whatever Kafka said
         for message in messages:
             if message.offset > expected:
                 gaps.append(Span(partition, expected, message.offset))

@@ -4,6 +4,7 @@ import asyncio
 import random as random_module
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -29,6 +30,7 @@ from domain.errors import (
 )
 from domain.llm.breaker import CircuitBreaker
 from domain.llm.conversation import RecordedModel
+from domain.llm.routing import Route, Routing
 from domain.ports import EventPublisher
 from schemas.cloudevents import identify
 from schemas.operations import Operation
@@ -57,11 +59,16 @@ class Delivery:
         random: Callable[[], float] = random_module.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         dead_letters: DeadLetterTally | None = None,
+        reading_held: Callable[[], AbstractContextManager[None]] = nullcontext,
+        routing: Routing | None = None,
     ) -> None:
+        """`routing`, where there is more than one model, says which is asked; `model` and `breaker` are its first."""
         self._inputs = inputs
-        self._places = Places(settings.max_in_flight, breaker)
+        routing = routing or Routing(Route(model, breaker))
+        self._reading_held = reading_held
+        self._places = Places(settings.max_in_flight, routing)
         clock = Clock(monotonic, now, random, sleep)
-        asking = Asking(model, breaker, self._places.slots, settings.retry, publisher, clock)
+        asking = Asking(routing, self._places.slots, settings.retry, publisher, clock)
         self._answering = Answering(asking, publisher, settings.deadline)
         self._dead_letters = DeadLetters(publisher, now, dead_letters)
         self._health = Health(
@@ -75,7 +82,8 @@ class Delivery:
         long as fewer than two are at work, so that a probe with another input is possible. Call it before each read,
         from one task, and create the task that runs `handle` for what was read before calling it again.
         """
-        await self._places.free()
+        with self._reading_held():
+            await self._places.free()
 
     async def handle(self, message: InboundMessage) -> None:
         """Bring one input to its outcome; when this returns, the input may be acknowledged.
@@ -113,10 +121,11 @@ class Delivery:
         return partial(self._outcome, job, assignment.operation, partial(self._carry_out, job, assignment))
 
     async def _carry_out(self, job: Job, assignment: Assignment) -> None:
-        work = await assignment.work()
-        if work is not None:
-            job.place.begin(assignment.operation)
-            await self._answering.answer(job, assignment.operation, work)
+        async with assignment.around() as ours:
+            work = await assignment.work() if ours else None
+            if work is not None:
+                job.place.begin(assignment.operation)
+                await self._answering.answer(job, assignment.operation, work)
 
     async def _outcome(self, job: Job, operation: Operation | None, work: Callable[[], Awaitable[None]]) -> None:
         """Do the work, or leave a dead letter."""
@@ -143,7 +152,7 @@ class Delivery:
             try:
                 await work()
             except _OF_THIS_INPUT as error:
-                self._health.blamed(operation)
+                self._health.blamed(operation, error)
                 return error
             except FeedbackError:
                 raise
@@ -161,5 +170,5 @@ class Delivery:
         await acknowledged(job.receipts)
         attempts = job.attempts.get(operation, 0) if operation else 0
         failure = Failure.of(error, operation and operation.value, attempts)
-        await self._dead_letters.publish(job.message, failure, identity=job.identity)
+        await self._dead_letters.publish(job.message, failure, identity=job.identity, answers=job.answers)
         self._health.failed(operation, error)

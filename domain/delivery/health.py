@@ -3,11 +3,16 @@
 from collections import Counter
 
 from domain.delivery.dead_letter_limit import DeadLetterLimit
-from domain.errors import OperationUnavailableError, UnknownFrameworkError
+from domain.errors import (
+    FailedWithAnotherPartError,
+    IncompleteRequestError,
+    UnknownFrameworkError,
+)
 from schemas.operations import Operation
 
 BUGS_IN_A_ROW = 3
 _READING = "reading inputs"
+_NO_SIGN = (UnknownFrameworkError, IncompleteRequestError, FailedWithAnotherPartError)
 
 
 class Health:
@@ -27,13 +32,14 @@ class Health:
         self._limit.record(operation or _READING, dead=False)
 
     def failed(self, operation: Operation | None, error: Exception) -> None:
-        """There is a dead letter. What a tenant can bring about alone by its settings is no sign of a fault."""
-        if not isinstance(error, (OperationUnavailableError, UnknownFrameworkError)):
+        """There is a dead letter. What a tenant can bring about alone is no sign of a fault; a request counts once."""
+        if not isinstance(error, _NO_SIGN):
             self._limit.record(operation or _READING, dead=True)
 
-    def blamed(self, operation: Operation | None) -> None:
-        """The failure is a matter of this input: whatever it is, it is no bug."""
-        self._bugs_in_a_row[operation] = 0
+    def blamed(self, operation: Operation | None, error: Exception) -> None:
+        """The failure is a matter of this input: whatever it is, it is no bug, unless another part tells which."""
+        if not isinstance(error, FailedWithAnotherPartError):
+            self._bugs_in_a_row[operation] = 0
 
     def met_a_bug(self, operation: Operation | None) -> bool:
         """Take in a fault of this program, twice on one input; whether so many inputs in a row say it is in all."""

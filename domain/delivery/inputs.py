@@ -1,12 +1,18 @@
 """What a kind of inputs asks for: the one thing in which the handlers of different topics differ."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
 from domain.delivery.job import Job
 from domain.operations.work import Work
 from schemas.operations import Operation
+
+
+@asynccontextmanager
+async def _alone() -> AsyncIterator[bool]:
+    yield True
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +25,14 @@ class Assignment:
             and has been published.
         waits: whether that may take long, for a framework or for the other parts of a request: meanwhile the input has
             no place among those at work.
+        around: lasts from before the work until its outcome was published, or the input given up: it may wait for the
+            other parts of a request, and gives False where one of these does the work for all, and has done it.
     """
 
     operation: Operation
     work: Callable[[], Awaitable[Work | None]]
     waits: bool = False
+    around: Callable[[], AbstractAsyncContextManager[bool]] = _alone
 
 
 class Inputs(Protocol):

@@ -3,10 +3,26 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-
-from domain.llm.breaker import CircuitBreaker
+from typing import Protocol
 
 _LEAST_SPARE = 32
+
+
+class Gate(Protocol):
+    """Knows whether there is any use in reading another input: a circuit breaker, or several models' together."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether nobody answers."""
+        ...
+
+    def may_pull(self, in_flight: int) -> bool:
+        """Whether another input may be read while `in_flight` are at work."""
+        ...
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` whenever that may have changed."""
+        ...
 
 
 class Places:
@@ -16,7 +32,7 @@ class Places:
     on its way to Kafka.
     """
 
-    def __init__(self, slots: int, breaker: CircuitBreaker) -> None:
+    def __init__(self, slots: int, breaker: Gate) -> None:
         self._places = slots + max(_LEAST_SPARE, slots // 4)
         self._breaker = breaker
         self._taken = 0

@@ -7,10 +7,12 @@ REASONS: dict[str, str] = {
     "that is not its own; the message says what.",
     "unknown_version": "The event's schema_version is one that this release does not know.",
     "blank_content": "The content is empty or holds only white space.",
-    "too_large": "The content is over 100,000 characters, or the result is larger than its topic takes.",
-    "not_storable": "The LLM-call event is valid, but the database refuses its row: a NUL character in a text, say.",
+    "too_large": "The content is over 100,000 characters, the records are more than one pass takes, the parts of "
+    "requests are more than a worker holds, or the result is larger than its topic takes.",
+    "not_storable": "The event is valid, but the database refuses its row: a NUL character in a text, say.",
     "unknown_framework": "The record's coding framework did not arrive within the time that a record waits for it.",
-    "operation_unavailable": "This release does not carry out the requested operation.",
+    "incomplete_request": "Parts of the request did not arrive within the time that the first one waits for them; the "
+    "message names them.",
     "invalid_output": "The model answered, twice, with something other than what was asked.",
     "provider_refused": "The provider refused this request: its content, its size or its form.",
     "llm_error": "The provider failed in a way that another try would not mend.",

@@ -10,27 +10,26 @@ from schemas.operations import Operation
 from schemas.results import (
     AnalysisCompleted,
     CodesAssigned,
+    OverMany,
     RecordsSummarized,
     RecordSummarized,
     Result,
+    ResultJudged,
     SensitivityDetected,
 )
-from schemas.topics import ANALYSES, CODE_ASSIGNMENTS, SENSITIVITY, SUMMARIES, Topic
+from schemas.topics import ANALYSES, CODE_ASSIGNMENTS, JUDGEMENTS, SENSITIVITY, SUMMARIES, Topic
 
-_TOPICS: dict[type[Result], Topic] = {
+Outcome = Result | ResultJudged
+
+_TOPICS: dict[type[Outcome], Topic] = {
     CodesAssigned: CODE_ASSIGNMENTS,
     RecordSummarized: SUMMARIES,
     RecordsSummarized: SUMMARIES,
     SensitivityDetected: SENSITIVITY,
     AnalysisCompleted: ANALYSES,
+    ResultJudged: JUDGEMENTS,
 }
-_OF_OPERATIONS: dict[Operation, Topic] = {
-    Operation.ASSIGN_CODES: CODE_ASSIGNMENTS,
-    Operation.SUMMARIZE: SUMMARIES,
-    Operation.SUMMARIZE_AGGREGATE: SUMMARIES,
-    Operation.DETECT_SENSITIVE: SENSITIVITY,
-    Operation.ANALYZE: ANALYSES,
-}
+_OF_PROGRESS: dict[Operation, Topic] = {Operation.SUMMARIZE_AGGREGATE: SUMMARIES, Operation.ANALYZE: ANALYSES}
 
 
 def result_id(identity: InputIdentity, operation: str) -> UUID:
@@ -38,19 +37,28 @@ def result_id(identity: InputIdentity, operation: str) -> UUID:
     return deterministic_id(identity.event_id, operation)
 
 
-def outbound(result: Result, key: str, trace_id: str) -> OutboundMessage:
-    """The result as it is sent: `ce_id` is its result id, the same for every repeat of it.
+def outbound(outcome: Outcome, trace_id: str) -> OutboundMessage:
+    """The result as it is sent: `ce_id` is its id, the same for every repeat of it.
 
     Args:
-        result: what an operation came to.
-        key: the id of the record or request that it is about.
+        outcome: what an operation came to.
         trace_id: of the input.
     """
-    headers = headers_for(result, str(result.result_id), trace_id, result.completed_at)
-    return OutboundMessage(_TOPICS[type(result)].name, key.encode(), result.to_bytes(), headers)
+    made_as = outcome.judgement_id if isinstance(outcome, ResultJudged) else outcome.result_id
+    headers = headers_for(outcome, str(made_as), trace_id, outcome.completed_at)
+    return OutboundMessage(_TOPICS[type(outcome)].name, _key(outcome).encode(), outcome.to_bytes(), headers)
+
+
+def _key(outcome: Outcome) -> str:
+    if isinstance(outcome, ResultJudged):
+        return str(outcome.result_id)
+    if isinstance(outcome, OverMany):
+        return outcome.request_id
+    key: str = getattr(outcome, "record_id", "")
+    return key
 
 
 def progress(event: Event, operation: Operation, key: str, trace_id: str, now: datetime) -> OutboundMessage:
     """Word of how far an operation is, on the topic of its result. It has no lasting id: each one is news."""
     headers = headers_for(event, str(uuid4()), trace_id, now)
-    return OutboundMessage(_OF_OPERATIONS[operation].name, key.encode(), event.to_bytes(), headers)
+    return OutboundMessage(_OF_PROGRESS[operation].name, key.encode(), event.to_bytes(), headers)

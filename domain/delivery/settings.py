@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from domain.delivery.parts import PartsSettings
 from domain.llm.retry import RetryPolicy
+from domain.operations.many.limits import Limits
 from schemas.operations import Operation
 
 
@@ -18,9 +20,13 @@ class DeliverySettings:
         deadline_seconds: time for one invocation on one record, all attempts and pauses included, provider outages not
             counted. An attempt that began in time may end: it is bounded by its own timeout.
         many_deadline_seconds: the same for an invocation over many records; never less than for one.
+        coding_batch: records that are coded in one LLM call, at most; 1: each in its own.
+        coding_batch_wait_seconds: how long a record waits for others to be coded with.
         retry: how long to pause between attempts.
         dead_letter_share, dead_letter_window, dead_letter_minimum: the worker halts when more than this share of the
             latest `window` outcomes of an operation, at least `minimum` of them, were dead letters.
+        parts: how long the parts of a request wait for each other, and how many.
+        many: how much of a request over many records goes into one prompt, how much is asked at once.
     """
 
     max_in_flight: int
@@ -30,9 +36,13 @@ class DeliverySettings:
     dead_letter_share: float
     many_deadline_seconds: float = 1800.0
     framework_grace_seconds: float = 2.0
+    coding_batch: int = 1
+    coding_batch_wait_seconds: float = 0.05
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     dead_letter_window: int = 200
     dead_letter_minimum: int = 100
+    parts: PartsSettings = field(default_factory=PartsSettings)
+    many: Limits = field(default_factory=Limits)
 
     def deadline(self, operation: Operation) -> float:
         """Seconds for one invocation of an operation."""

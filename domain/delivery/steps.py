@@ -3,18 +3,22 @@
 import asyncio
 import random as random_module
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
 from typing import TypeVar
+from uuid import UUID, uuid4
 
 from domain.delivery import results
-from domain.llm.breaker import CircuitBreaker
+from domain.errors import TooLargeError
 from domain.llm.calls import Invocation, Prompt
-from domain.llm.conversation import Answer, Conversation, RecordedModel
+from domain.llm.conversation import Answer, Conversation
+from domain.llm.rerouted import ReroutedConversation
 from domain.llm.retry import RetryPolicy
+from domain.llm.routing import Route, Routing
+from domain.operations.work import JointSteps
 from domain.ports import EventPublisher
 from schemas.base import Event
 from schemas.operations import Operation
@@ -37,15 +41,13 @@ class Asking:
     """What all invocations of a worker ask with.
 
     Attributes:
-        model: whom to ask.
-        breaker: shared by all.
+        routing: whom to ask, by operation.
         slots: one for each conversation at a time.
         policy: how long to pause between attempts.
         publisher: takes word of progress.
     """
 
-    model: RecordedModel
-    breaker: CircuitBreaker
+    routing: Routing
     slots: asyncio.Semaphore
     policy: RetryPolicy
     publisher: EventPublisher
@@ -67,12 +69,20 @@ class InvocationSteps:
     trace_id: str
     attempts: int = 0
     _began: float | None = None
+    _lost: float = 0.0
+    _joint: "InvocationSteps | None" = None
     _numbers: Iterator[int] = field(default_factory=partial(count, 1))
 
     async def ask(self, prompt: Prompt, parse: Callable[[str], T]) -> Answer[T]:
         """See `Steps`. A conversation holds a slot for as long as the model is asked."""
+        routes = [route for route in self._routes if route.holds(prompt)]
+        if not routes:
+            raise TooLargeError(
+                "The record and all that goes with it do not fit the model. Send it in shorter pieces, with a smaller "
+                "framework, or to a model that takes more (LLM_CONTEXT_TOKENS)."
+            )
         async with self.asking.slots:
-            conversation = self._conversation()
+            conversation = self._conversation(routes)
             try:
                 return await conversation.run(prompt, parse)
             finally:
@@ -88,21 +98,80 @@ class InvocationSteps:
         """See `Steps`."""
         if self._began is None:
             return self.invocation.deadline_seconds
-        spent = self.asking.clock.monotonic() - self._began - self.asking.breaker.downtime(self._began)
+        routes = self._routes
+        lost = routes[0].breaker.downtime(self._began) if len(routes) == 1 else self._lost
+        spent = self.asking.clock.monotonic() - self._began - lost
         return self.invocation.deadline_seconds - max(0.0, spent)
 
-    def _conversation(self) -> Conversation:
-        asking = self.asking
-        if self._began is None:
-            self._began = asking.clock.monotonic()
-        return Conversation(
-            asking.model,
+    @property
+    def invocation_id(self) -> UUID:
+        """See `JointSteps`."""
+        return self.invocation.invocation_id
+
+    @property
+    def receipts(self) -> list[asyncio.Future[None]]:
+        """Acknowledgements of the events of all LLM calls so far, those that were made jointly included."""
+        return (self._joint.receipts if self._joint else []) + self.invocation.receipts
+
+    def joint(self) -> "InvocationSteps":
+        """See `Steps`."""
+        joint = replace(
             self.invocation,
-            asking.breaker,
+            invocation_id=uuid4(),
+            started_at=self.asking.clock.now(),
+            deadline_seconds=self.remaining_seconds() / 2,
+            record_id=None,
+            request_id=None,
+            trace_id=None,
+            receipts=[],
+        )
+        return InvocationSteps(self.asking, joint, joint.invocation_id.hex)
+
+    def share(self, joint: JointSteps) -> None:
+        """See `Steps`."""
+        assert isinstance(joint, InvocationSteps)  # noqa: S101 - made by `joint` of another one
+        self._joint, self._began, self._lost = joint, joint._began, joint._lost
+        self.attempts += joint.attempts
+
+    @property
+    def _routes(self) -> Sequence[Route]:
+        return self.asking.routing.of(self.invocation.operation)
+
+    def _conversation(self, routes: Sequence[Route]) -> Conversation | ReroutedConversation:
+        clock = self.asking.clock.monotonic
+        if self._began is None:
+            self._began = clock()
+        if len(self._routes) == 1:
+            return self._with(routes[0], self.invocation, self._began)
+        return ReroutedConversation(routes, self.asking.routing, self.invocation, self._resumed, _Time(self), clock)
+
+    def _resumed(self, route: Route, invocation: Invocation) -> Conversation:
+        """A conversation of what is left of the time: what went by before is no matter of this route's outages."""
+        left = replace(invocation, deadline_seconds=self.remaining_seconds())
+        return self._with(route, left, self.asking.clock.monotonic())
+
+    def _with(self, route: Route, invocation: Invocation, began: float) -> Conversation:
+        asking = self.asking
+        return Conversation(
+            route.model,
+            invocation,
+            route.breaker,
             asking.policy,
             clock=asking.clock.monotonic,
             random=asking.clock.random,
             sleep=asking.clock.sleep,
             numbers=self._numbers,
-            began=self._began,
+            began=began,
         )
+
+
+class _Time:
+    """What one question of an invocation lost to outages. Questions that lose the same time at once lose it once."""
+
+    def __init__(self, steps: InvocationSteps) -> None:
+        self._steps, self._lost = steps, steps._lost
+
+    def lose(self, seconds: float) -> None:
+        """See `domain.llm.rerouted.Time`."""
+        self._lost += seconds
+        self._steps._lost = max(self._steps._lost, self._lost)

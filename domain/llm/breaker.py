@@ -20,8 +20,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 from domain.errors import LLMError, ProviderMisconfiguredError
+from domain.llm.breaker_policy import BreakerPolicy
 from domain.llm.retry import asked_to_wait
 from domain.llm.streak import Streak
+
+__all__ = ["BreakerPolicy", "CircuitBreaker", "Ticket"]
 
 CallLater = Callable[[float, Callable[[], None]], asyncio.Handle]
 logger = logging.getLogger(__name__)
@@ -30,24 +33,6 @@ INPUTS_WHILE_OPEN = 2
 ANOTHER_INPUT_SECONDS = 900.0
 """While open, one more input is let in each time so many seconds have passed: those at work may all be poison."""
 _REMEMBERED_OUTAGES = 1000
-
-
-@dataclass(frozen=True, slots=True)
-class BreakerPolicy:
-    """When to open, and how often to probe.
-
-    Attributes:
-        failures: open after so many failures in a row, of anyone, with no answer to anyone between them,
-        span_seconds: the last of them at least this long after the first.
-        first_probe_seconds, last_probe_seconds: pause before a probe; doubled with each that fails, up to the last.
-        refusal_seconds: a wrong key or model is sure when it has been refused for so long.
-    """
-
-    failures: int = 5
-    span_seconds: float = 2.0
-    first_probe_seconds: float = 1.0
-    last_probe_seconds: float = 30.0
-    refusal_seconds: float = 10.0
 
 
 @dataclass(eq=False, slots=True)
@@ -104,6 +89,11 @@ class CircuitBreaker:
     def state(self) -> Literal["closed", "open", "half_open"]:
         """For people who watch; half open: the provider is taken to be down, and a probe is under way."""
         return "closed" if not self._open else "half_open" if self._probing else "open"
+
+    @property
+    def probe_is_due(self) -> bool:
+        """Whether who asks for leave now would make a probe, without a wait."""
+        return self._open and not self._probing and self._clock() >= self._next_probe
 
     @property
     def answers(self) -> int:

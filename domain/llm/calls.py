@@ -7,6 +7,8 @@ from decimal import Decimal
 from typing import Protocol
 from uuid import UUID
 
+from domain.corrections import Teaching
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -19,6 +21,8 @@ class Prompt:
         user: the envelope with the community's text, and nothing else.
         max_output_tokens: where the answer is cut.
         complaint: what was wrong with the answer before, on a second try; our own words, never the model's.
+        teaching: what a model that learns, and keeps it to itself, may learn from; no part of the messages, so that no
+            provider gets it.
     """
 
     operation: str
@@ -27,6 +31,7 @@ class Prompt:
     user: str = field(repr=False)
     max_output_tokens: int
     complaint: str | None = None
+    teaching: Teaching | None = field(default=None, repr=False, compare=False)
 
     def messages(self) -> list[dict[str, str]]:
         """The prompt as chat messages, in the shape that OpenAI's chat completions take."""

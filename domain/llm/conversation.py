@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from domain.errors import (
     DeadlineExceededError,
+    FeedbackError,
     InvalidOutputError,
     LLMError,
     PermanentLLMError,
@@ -28,6 +29,10 @@ T_co = TypeVar("T_co", covariant=True)
 CHANCE = 0.05
 """An invocation is to blame for its failures where one like all others would have had them as rarely as this."""
 _FORBIDDEN = 403
+
+
+class ModelDownError(FeedbackError):
+    """The model is down, and another one can be asked instead; never seen outside of `domain.llm`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,8 @@ class Conversation:
         numbers: the numbers of the invocation's attempts, shared by all of its conversations.
         began: when the invocation's time began, on this clock; None: with this conversation.
         attempts: how many LLM calls were made here so far.
+        may_leave: do not wait for a model that is down: another one can be asked.
+        ticket: leave for the first attempt, where it was given already.
     """
 
     model: RecordedModel
@@ -100,6 +107,8 @@ class Conversation:
     numbers: Iterator[int] = field(default_factory=partial(count, 1))
     began: float | None = None
     attempts: int = 0
+    may_leave: bool = False
+    ticket: Ticket | None = None
     _failures: int = 0
     _failures_before_answer: int = 0
     _answers_at_first: int = 0
@@ -118,6 +127,7 @@ class Conversation:
             ProviderRefusedError: the provider refuses this request.
             DeadlineExceededError: this invocation alone used up its time.
             ProviderUnusableError: the provider refuses everyone: a wrong key, an unknown model.
+            ModelDownError: the provider is down, and `may_leave` is set.
         """
         self._began = self.clock() if self.began is None else self.began
         with self.breaker.at_work(self._input()):
@@ -153,18 +163,24 @@ class Conversation:
         return share**own <= CHANCE
 
     def _input(self) -> tuple[str, str]:
-        """The same for all invocations of one input: what is refused of one may be refused of them all."""
-        invocation = self.invocation
-        return invocation.tenant_id, invocation.record_id or invocation.request_id or str(invocation.invocation_id)
+        return input_of(self.invocation)
 
     async def _leave(self) -> Ticket:
         while True:
-            ticket = await self.breaker.admit(fresh=not self._failures)
+            ticket = await self._admitted()
             if not ticket.held:
                 return ticket
             # All who were held are let go at once: spread them a little, and none comes sooner than it was told to.
             told = min(self._not_before - self.clock(), self.remaining_seconds())
             await self.sleep(max(told, self.random() * self.policy.base_seconds))
+
+    async def _admitted(self) -> Ticket:
+        if self.ticket is not None:
+            ticket, self.ticket = self.ticket, None
+            return ticket
+        if self.may_leave and self.breaker.is_open and not self.breaker.probe_is_due:
+            raise _down()
+        return await self.breaker.admit(fresh=not self._failures)
 
     async def _attempt(self, ticket: Ticket, prompt: Prompt, parse: Callable[[str], T]) -> Answer[T]:
         self.attempts += 1
@@ -208,6 +224,8 @@ class Conversation:
             FeedbackError: there is no point in another attempt.
         """
         self._stop_if_refused(error)
+        if self.may_leave and self.breaker.is_open:
+            raise _down()
         self._not_before = self.clock() + asked_to_wait(error)
         decision = decide(self.policy, error, self._failures, self.remaining_seconds(), self.random)
         if isinstance(decision, GiveUp):
@@ -215,6 +233,8 @@ class Conversation:
                 raise decision.error from error
             if self.breaker.quiet_seconds() >= self.breaker.policy.span_seconds:
                 self.breaker.trip(error)
+                if self.may_leave:
+                    raise _down() from error
             seconds = pause(self.policy, error, self._failures, self.random)
         else:
             seconds = decision.seconds
@@ -233,13 +253,22 @@ class Conversation:
             single = everyone.http_status == _FORBIDDEN and self.breaker.refused_inputs == 1
             if single and self.breaker.answers:
                 raise _refusal_of_this_alone(everyone) from everyone
-            raise ProviderUnusableError(everyone.message) from everyone
+            raise _down() if self.may_leave else ProviderUnusableError(everyone.message) from everyone
 
     def _is_refused_alone(self) -> bool:
         """Whether this invocation was refused as often, and for as long, as would stop the worker, others answered."""
         policy = self.breaker.policy
         often = self._refusals >= policy.failures and self.clock() - self._refused_since >= policy.refusal_seconds
         return often and not self.breaker.is_open and self.is_to_blame()
+
+
+def input_of(invocation: Invocation) -> tuple[str, str]:
+    """The same for all invocations of one input: what is refused of one may be refused of them all."""
+    return invocation.tenant_id, invocation.record_id or invocation.request_id or str(invocation.invocation_id)
+
+
+def _down() -> ModelDownError:
+    return ModelDownError("The model is down.")
 
 
 def _refusal_of_this_alone(error: LLMError) -> ProviderRefusedError:

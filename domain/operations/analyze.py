@@ -1,15 +1,17 @@
 """Answering an analyst's question over many feedback records, in one call."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from domain.errors import InvalidOutputError, OperationUnavailableError
+from domain.errors import InvalidOutputError
 from domain.llm.calls import Prompt
 from domain.operations.answers import Made, confidence, json_object, shown_text
 from domain.prompts.envelope import block, escape, feedback_record, options
-from domain.prompts.instructions import instructions_for
+from domain.prompts.instructions import Instructions, instructions_for
 from schemas.operations import Operation
-from schemas.requests import AnalysisRequested
+from schemas.requests import AnalysisRequested, RequestedRecord
 from schemas.results import AnalysisCompleted
+from schemas.trends import Trend
 
 MAX_OUTPUT_TOKENS = 8192
 MAX_TEXT_CHARACTERS = 50_000
@@ -25,44 +27,48 @@ class Analysis:
 
 
 def prompt(request: AnalysisRequested) -> Prompt:
-    """Ask an analyst's question over all records of the request.
-
-    Raises:
-        OperationUnavailableError: the request asks for several passes.
-    """
-    if request.mode == "hierarchical":
-        raise OperationUnavailableError("This release answers an analysis in a single pass only, not hierarchically.")
+    """Ask an analyst's question over all records of the request."""
     instructions = instructions_for(Operation.ANALYZE)
-    question = block("instruction", escape(request.instruction))
-    chosen = options({"output_language": request.output_language})
     return Prompt(
         operation=Operation.ANALYZE.value,
         version=instructions.version,
-        system=f"{instructions.text}\n{question}{chosen}",
-        user="\n".join(feedback_record(record.content, number) for number, record in enumerate(request.records, 1)),
+        system=system_of(instructions, request),
+        user=user_of(request.records),
         max_output_tokens=MAX_OUTPUT_TOKENS,
     )
 
 
-def parse(text: str) -> Analysis:
+def system_of(instructions: Instructions, request: AnalysisRequested, **given: object) -> str:
+    """Instructions, the analyst's question and the options, those in `given` too: the same for all of a request."""
+    question = block("instruction", escape(request.instruction))
+    return f"{instructions.text}\n{question}{options({'output_language': request.output_language, **given})}"
+
+
+def user_of(records: Iterable[RequestedRecord]) -> str:
+    """The records in their envelopes, numbered from 1."""
+    return "\n".join(feedback_record(record.content, number) for number, record in enumerate(records, 1))
+
+
+def parse(text: str, limit: int = MAX_TEXT_CHARACTERS) -> Analysis:
     """Understand a model's answer.
 
     Raises:
-        InvalidOutputError: no JSON object, no answer, or a confidence that is not a number from 0 to 1.
+        InvalidOutputError: no JSON object, no answer, one of more than `limit` characters, or a confidence that is not
+            a number from 0 to 1.
     """
     found = json_object(text)
     answer = shown_text(found.get("answer"))
     if not answer:
         raise InvalidOutputError('"answer" is missing or blank.')
-    if len(answer) > MAX_TEXT_CHARACTERS:
-        raise InvalidOutputError(f'"answer" is longer than {MAX_TEXT_CHARACTERS} characters.')
+    if len(answer) > limit:
+        raise InvalidOutputError(f'"answer" is longer than {limit} characters.')
     sure = confidence(found.get("confidence"))
     if sure is None:
         raise InvalidOutputError('"confidence" is not a number from 0 to 1.')
     return Analysis(answer, sure)
 
 
-def result(request: AnalysisRequested, analysis: Analysis, made: Made) -> AnalysisCompleted:
+def result(request: AnalysisRequested, analysis: Analysis, made: Made, trend: Trend | None = None) -> AnalysisCompleted:
     """The event."""
     return AnalysisCompleted(
         **made.fields(),
@@ -73,4 +79,9 @@ def result(request: AnalysisRequested, analysis: Analysis, made: Made) -> Analys
         disclaimer=DISCLAIMER.format(model=made.model),
         records_given=len(request.records),
         records_used=len(request.records),
+        mode="single_pass",
+        chunks=1,
+        coverage=1.0,
+        period=request.period,
+        trend=trend,
     )

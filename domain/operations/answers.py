@@ -12,6 +12,7 @@ from pydantic_core import from_json
 
 from domain.errors import InvalidOutputError
 from domain.prompts.envelope import without_controls
+from schemas.privacy import Privacy
 from schemas.sources import Source
 
 MAX_ANSWER_CHARACTERS = 200_000
@@ -45,6 +46,7 @@ class Made:
         prompt_version: the version of its prompt.
         completed_at: when the answer was complete.
         inputs: where the input stands on Kafka.
+        privacy: what was done about personal data.
         restore: puts back into one text of the result what was hidden from the model.
     """
 
@@ -54,6 +56,7 @@ class Made:
     prompt_version: str
     completed_at: datetime
     inputs: tuple[Source, ...] = ()
+    privacy: Privacy | None = None
     restore: Callable[[str], str] = str
 
     def fields(self) -> dict[str, Any]:

@@ -1,12 +1,16 @@
 """Coding a feedback record: which codes of the organisation's framework fit it, and how sure the model is."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from domain.corrections import Lessons
 from domain.errors import InvalidOutputError
 from domain.llm.calls import Prompt
+from domain.operations import corrected_examples
 from domain.operations.answers import Made, confidence, json_object, plain_text
+from domain.operations.corrected_examples import Example
 from domain.operations.outline import CodePath, Outline
 from domain.prompts.envelope import feedback_record, options
 from schemas.operations import Operation
@@ -47,15 +51,31 @@ class Coding:
     abstained_because: str | None = field(default=None, repr=False)
 
 
-def prompt(record: FeedbackRecordSubmitted, outline: Outline) -> Prompt:
-    """Ask for the codes of one record, in one call."""
+def prompt(
+    record: FeedbackRecordSubmitted, outline: Outline, lessons: Lessons | None = None, examples: Sequence[Example] = ()
+) -> Prompt:
+    """Ask for the codes of one record, in one call.
+
+    Args:
+        lessons: what a model that learns may learn from, of the record's own tenant and framework; where all of the
+            framework is shown.
+        examples: corrected records to be shown, the most alike first; they change the prompt's version.
+    """
     chosen = options({"max_codes": record.max_codes, "output_language": record.output_language})
+    version, system, user = outline.instructions.version, outline.system, feedback_record(record.content)
+    shown = corrected_examples.rendered(examples, outline.ids)
+    if shown:
+        explanation = corrected_examples.explanation()
+        version, system = f"{version}+{explanation.version}", f"{system}\n{explanation.text}"
+        user = f"{shown}\n{user}"
     return Prompt(
         operation=Operation.ASSIGN_CODES.value,
-        version=outline.instructions.version,
-        system=outline.system + chosen,
-        user=feedback_record(record.content),
+        version=version,
+        system=system + chosen,
+        user=user,
         max_output_tokens=MAX_OUTPUT_TOKENS,
+        # A part of a framework is another one for each record: nothing that is learned would hold for the next.
+        teaching=None if outline.narrowed else corrected_examples.teaching(lessons, outline.ids),
     )
 
 
@@ -66,7 +86,11 @@ def parse(text: str, outline: Outline) -> Coding:
         InvalidOutputError: no JSON object, an unknown id, confidences that do not fit the path, an abstention without
             a reason, or far more codes than can be meant.
     """
-    answer = json_object(text)
+    return coding_in(json_object(text), outline)
+
+
+def coding_in(answer: dict[str, Any], outline: Outline) -> Coding:
+    """The coding in an answer, or in the part of an answer that speaks of one record. Raises as `parse`."""
     entries = answer.get("codes")
     if not isinstance(entries, list):
         raise InvalidOutputError('"codes" is not a list.')
@@ -124,6 +148,7 @@ def result(record: FeedbackRecordSubmitted, outline: Outline, coding: Coding, ma
         framework_version=outline.framework.version,
         codes=tuple(_assigned(coded, made) for coded in kept),
         abstained_because=because and made.restore(because),
+        narrowed=outline.narrowed,
     )
 
 

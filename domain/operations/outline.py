@@ -8,6 +8,7 @@ from domain.prompts.envelope import block, one_line
 from domain.prompts.instructions import Instructions, instructions_for
 from schemas.frameworks import Code, CodingFramework
 from schemas.operations import Operation
+from schemas.results import Narrowed
 
 CHARACTERS_PER_TOKEN = 4
 DEFAULT_TOKEN_BUDGET = 16_000
@@ -40,6 +41,8 @@ class Outline:
         instructions: the instructions in `system`.
         paths: the path of each code by its position, such as `1.2.1`.
         ids: the position of each code by its own id.
+        fits: whether `text` keeps to the budget.
+        narrowed: how much of the framework is left, where only a part is shown; `paths` and `ids` are of that part.
     """
 
     framework: CodingFramework
@@ -48,6 +51,8 @@ class Outline:
     instructions: Instructions = field(repr=False)
     paths: dict[str, CodePath] = field(repr=False)
     ids: dict[str, str] = field(repr=False)
+    fits: bool = True
+    narrowed: Narrowed | None = None
 
     def find(self, code_id: str) -> CodePath | None:
         """The path of a code by its position, or else by its own id; None where it is neither."""
@@ -60,15 +65,27 @@ class Outline:
 def outline_of(framework: CodingFramework, token_budget: int = DEFAULT_TOKEN_BUDGET) -> Outline:
     """Render a framework with as much detail as fits into the budget, at about 4 characters a token.
 
-    Names alone are rendered even where they exceed it: a framework that is cut would hide codes.
+    Names alone are rendered even where they exceed it: which codes a record can do without, `Narrower` knows.
     """
-    paths = dict(_positions(framework.root_codes))
+    paths, budget = dict(_positions(framework.root_codes)), token_budget * CHARACTERS_PER_TOKEN
     text = ""
     for detail in LEVELS_OF_DETAIL:
-        text = "\n".join(_line(position, path[-1], detail) for position, path in paths.items())
-        if len(text) <= token_budget * CHARACTERS_PER_TOKEN:
+        text = "\n".join(line(position, path[-1], detail) for position, path in paths.items())
+        if len(text) <= budget:
             break
-    instructions = instructions_for(Operation.ASSIGN_CODES)
+    return rendered(framework, text, paths, instructions_for(Operation.ASSIGN_CODES), fits=len(text) <= budget)
+
+
+def rendered(
+    framework: CodingFramework,
+    text: str,
+    paths: dict[str, CodePath],
+    instructions: Instructions,
+    *,
+    fits: bool = True,
+    narrowed: Narrowed | None = None,
+) -> Outline:
+    """The outline with these lines, of all codes or of some; see the attributes of `Outline`."""
     return Outline(
         framework=framework,
         text=text,
@@ -76,6 +93,8 @@ def outline_of(framework: CodingFramework, token_budget: int = DEFAULT_TOKEN_BUD
         instructions=instructions,
         paths=paths,
         ids={path[-1].id: position for position, path in paths.items()},
+        fits=fits,
+        narrowed=narrowed,
     )
 
 
@@ -89,15 +108,16 @@ def _positions(root_codes: tuple[Code, ...]) -> Iterator[tuple[str, CodePath]]:
         stack.extend((f"{position}.{n}", (*path, child)) for n, child in children)
 
 
-def _line(position: str, code: Code, detail: Detail) -> str:
-    line = f"{position} {one_line(code.name) or one_line(code.id)}"
+def line(position: str, code: Code, detail: Detail) -> str:
+    """A code as a model reads it."""
+    text = f"{position} {one_line(code.name) or one_line(code.id)}"
     description = one_line(code.description or "") if detail.description else ""
     if description:
-        line += f": {description}"
+        text += f": {description}"
     examples = list(filter(None, map(one_line, code.examples[: detail.examples])))
     if examples:
-        line += f" (e.g. {' | '.join(examples)})"
-    return line
+        text += f" (e.g. {' | '.join(examples)})"
+    return text
 
 
 class Outlines:

@@ -1,18 +1,18 @@
 """Each operation as one question to a model: what to ask, how to read the answer, what it becomes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Generic, TypeVar
 
+from domain.corrections import Lessons
 from domain.llm.calls import Prompt
-from domain.operations import analyze, assign_codes, summarize
+from domain.operations import assign_codes, detect_sensitive, summarize
 from domain.operations.answers import Made
+from domain.operations.corrected_examples import Example
 from domain.operations.outline import Outline
-from domain.operations.work import Found, Steps
+from domain.operations.work import Found, Outcome, Steps
 from schemas.records import FeedbackRecordSubmitted
-from schemas.requests import AnalysisRequested
-from schemas.results import Result
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ class Question(Generic[T]):
 
     prompt: Prompt
     parse: Callable[[str], T]
-    result: Callable[[T, Made], Result]
+    result: Callable[[T, Made], Outcome]
 
     async def run(self, steps: Steps) -> Found:
         """Ask, and make the result of the answer."""
@@ -37,10 +37,12 @@ class Question(Generic[T]):
         return Found(partial(self.result, answer.value), answer.model, self.prompt.version)
 
 
-def coding(record: FeedbackRecordSubmitted, outline: Outline) -> Question[assign_codes.Coding]:
-    """Which codes fit the record?"""
+def coding(
+    record: FeedbackRecordSubmitted, outline: Outline, lessons: Lessons | None = None, examples: Sequence[Example] = ()
+) -> Question[assign_codes.Coding]:
+    """Which codes fit the record? For lessons and examples see `assign_codes.prompt`."""
     return Question(
-        assign_codes.prompt(record, outline),
+        assign_codes.prompt(record, outline, lessons, examples),
         partial(assign_codes.parse, outline=outline),
         partial(assign_codes.result, record, outline),
     )
@@ -51,10 +53,6 @@ def summary(record: FeedbackRecordSubmitted) -> Question[summarize.Summary]:
     return Question(summarize.prompt(record), summarize.parse, partial(summarize.result, record))
 
 
-def analysis(request: AnalysisRequested) -> Question[analyze.Analysis]:
-    """What do the records say to the analyst's question?
-
-    Raises:
-        OperationUnavailableError: the request asks for several passes.
-    """
-    return Question(analyze.prompt(request), analyze.parse, partial(analyze.result, request))
+def sensitivity(record: FeedbackRecordSubmitted) -> Question[detect_sensitive.Screening]:
+    """Does the record hold anything sensitive?"""
+    return Question(detect_sensitive.prompt(record), detect_sensitive.parse, partial(detect_sensitive.result, record))

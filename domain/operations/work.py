@@ -3,14 +3,17 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
+from uuid import UUID
 
 from domain.llm.calls import Prompt
 from domain.llm.conversation import Answer
 from domain.operations.answers import Made
 from schemas.base import Event
-from schemas.results import Result
+from schemas.results import Result, ResultJudged
 
 T = TypeVar("T")
+Outcome = Result | ResultJudged
+"""What an operation comes to."""
 
 
 class Steps(Protocol):
@@ -38,6 +41,26 @@ class Steps(Protocol):
         """What is left of the invocation's time; the provider's outages are not counted."""
         ...
 
+    def joint(self) -> "JointSteps":
+        """Steps of another invocation, for several inputs of one tenant, this one among them.
+
+        It has an id of its own, names none of the inputs, and may take half of the time of each.
+        """
+        ...
+
+    def share(self, joint: "JointSteps") -> None:
+        """What was asked jointly was asked for this input, too: its time, its LLM calls and their events."""
+        ...
+
+
+class JointSteps(Steps, Protocol):
+    """Steps of an invocation that several inputs share."""
+
+    @property
+    def invocation_id(self) -> UUID:
+        """What its LLM calls, and the results that come of them, name."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Found:
@@ -47,11 +70,13 @@ class Found:
         result: makes the event of it.
         model: the model that answered, see `Answer.model`.
         prompt_version: the version of the prompt that was used.
+        invocation_id: of the joint invocation that it came of, see `Steps.joint`; None: of this one.
     """
 
-    result: Callable[[Made], Result]
+    result: Callable[[Made], Outcome]
     model: str
     prompt_version: str
+    invocation_id: UUID | None = None
 
 
 class Work(Protocol):

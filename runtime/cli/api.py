@@ -6,9 +6,12 @@ from runtime.cli.options import begin
 from runtime.process import run_until_signal
 
 
-@click.command(short_help="Read API over the usage of LLM calls.")
+@click.command(short_help="Read API: usage of LLM calls, agreement of codings.")
 def command() -> None:
-    """Read API: usage per tenant and per operation, on API_HOST and API_PORT. Its page is at /docs."""
+    """Read API: usage per tenant and per operation, agreement of codings and corrections. Its page is at /docs.
+
+    It listens on API_HOST and API_PORT.
+    """
     settings = begin()
     from api.server import DRAIN_SECONDS
     from runtime.wiring import run_api

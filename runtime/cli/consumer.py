@@ -6,9 +6,9 @@ from runtime.cli.options import begin
 from runtime.process import run_until_signal
 
 
-@click.command(short_help="Consumer: LLM-call events into the database.")
+@click.command(short_help="Consumer: LLM calls and codings into the database.")
 def command() -> None:
-    """Consumer: stores the LLM-call events in the table llm_calls, each once."""
+    """Consumer: stores LLM-call events, codings and their corrections in their tables, each once."""
     settings = begin()
     from runtime.wiring import run_consumer
 

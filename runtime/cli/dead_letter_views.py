@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -16,12 +17,7 @@ from domain.dead_letters.register import Known
 from domain.delivery.dead_letters import lacks_original
 from schemas.dead_letters import DeadLetter
 
-_WIDE = 120
-"""Columns of a terminal from which on the table is whole; on less it never fits with what only this has."""
-
 _NAMED = 100
-
-_WIDE_ONLY = ("source", "record/request")
 
 _COLUMNS: dict[str, Callable[[Known], str]] = {
     "dead_letter_id": lambda known: str(known.dead_letter_id),
@@ -33,34 +29,61 @@ _COLUMNS: dict[str, Callable[[Known], str]] = {
     "source": lambda known: where(known.source),
 }
 
+_SHORT: dict[str, Callable[[Known], str]] = {
+    "failed_at": lambda known: f"{known.failed_at.astimezone(UTC):%m-%d %H:%M}",
+    "tenant": lambda known: _cut(known.tenant_id or "-", 12),
+    "reason": lambda known: _cut(known.reason, 21),
+}
+"""The same, where the terminal is narrow: month, day and minute; the beginning of a long name."""
+
+_LEFT_OUT = ("source", "record/request", "operation", "times", "failed_at", "tenant")
+"""Columns by what they are worth, the least first. The tenant, too, always fits 80 columns."""
+
+_FORMS = ((0, False), (1, False), (2, False), *((count, True) for count in range(2, len(_LEFT_OUT) + 1)))
+"""The table ever narrower: how many columns are left out, and whether cells are short."""
+
 Replayed = Callable[[Known], bool]
 """Whether the latest failure of a dead letter was replayed."""
 
 
 def print_table(console: Console, letters: Sequence[Known], replayed: Replayed, width: int | None) -> None:
-    """The table, on a narrow terminal without the columns that `show` has, too.
+    """The table; where it is wider than the terminal, with fewer and shorter columns: `show` and JSON have all.
 
     Args:
-        console: a wide one, which breaks no row: the terminal does, and no id is broken where it is copied.
+        console: a wide one, which breaks no row and so no id.
         letters: one row for each, in the order given.
         replayed: whether one was.
         width: of the terminal, in columns; None where it is none.
     """
-    narrow = width is not None and width < _WIDE
-    console.print(table_of(letters, replayed, without=_WIDE_ONLY if narrow else ()))
+    for count, short in _FORMS:
+        table = table_of(letters, replayed, _LEFT_OUT[:count], short=short)
+        if width is None or console.measure(table).maximum <= width:
+            break
+    console.print(table)
 
 
-def table_of(letters: Sequence[Known], replayed: Replayed, without: Sequence[str] = ()) -> Table:
-    """One row for each, in the order given, without some columns."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    columns = {name: cell for name, cell in _COLUMNS.items() if name not in without}
-    for name in (*columns, "replayed"):
-        table.add_column(name, no_wrap=True)
-    table.add_column("times", justify="right", no_wrap=True)
+def table_of(
+    letters: Sequence[Known], replayed: Replayed, without: Sequence[str] = (), *, short: bool = False
+) -> Table:
+    """One row for each, in the order given, without some columns, and with short cells where that is asked for."""
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0 if short else 1, 0, 0), show_edge=not short)
+    of_all: dict[str, Callable[[Known], str]] = {
+        **_COLUMNS,
+        **(_SHORT if short else {}),
+        "replayed": lambda known: "yes" if replayed(known) else "no",
+        "times": lambda known: str(known.times),
+    }
+    columns = {name: cell for name, cell in of_all.items() if name not in without}
+    for name in columns:
+        table.add_column(name, justify="right" if name == "times" else "left", no_wrap=True)
     for known in letters:
-        cells = (escape(one_line(cell(known))) for cell in columns.values())
-        table.add_row(*cells, "yes" if replayed(known) else "no", str(known.times))
+        table.add_row(*(escape(one_line(cell(known))) for cell in columns.values()))
     return table
+
+
+def _cut(text: str, columns: int) -> str:
+    """What fits so many columns; some characters take two."""
+    return text if cell_len(text) <= columns else f"{set_cell_size(text, columns - 1).rstrip()}…"
 
 
 def as_json(known: Known, *, replayed: bool) -> str:

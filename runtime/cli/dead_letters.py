@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from runtime.replaying import Found, Replaying  # imported late, so that --help is quick
 
 _NEVER_CUT = 2000
-"""Columns: a row that is wider than the terminal goes on in its next line, which breaks no id where it is copied."""
+"""Columns: whatever the width of the terminal, no row is broken by us, and no id where it is copied."""
 
 _OPERATIONS = [each.value for each in Operation]
 
@@ -100,8 +100,8 @@ def list_letters(only_open: bool, limit: int, as_json: bool, **fields: Any) -> N
     failure, which --reason, --from and --to look at, and how many times there are. It counts as replayed where that
     latest failure was: the topics that the inputs came from are read for it.
 
-    On a terminal of less than 120 columns the table leaves out the source and the record or request, which
-    `feedback dead-letters show ID` and --json have.
+    Where it is wider than the terminal, the table has fewer and shorter columns; `feedback dead-letters show ID` and
+    --json have everything, and so has the table in a file or a pipe.
     """
     settings = begin(at_terminal=True)
     chosen = _filter(**fields)

@@ -10,6 +10,7 @@ import click
 from runtime.cli.options import begin, give_up_option, say, warn
 from runtime.process import run_until_signal
 from runtime.settings import Settings
+from schemas.operations import RecordOperation
 
 if TYPE_CHECKING:
     from runtime.job.task import Inputs, Task  # imported late, so that --help is quick
@@ -54,7 +55,7 @@ async def _demo(settings: Settings, samples: Path, give_up_after: float, stop: a
             f"{samples} holds no sample records.", "Run the demo from the project's folder, or use --samples."
         )
     records = samples / "records.jsonl"
-    task = Task(records, frameworks, None, "demo", workers=1, api=True, give_up_after=give_up_after)
+    task = Task(records, frameworks, tuple(RecordOperation), "demo", workers=1, api=True, give_up_after=give_up_after)
     console = Console()
     inputs = read_inputs(settings, task)
     for notice in inputs.notices:
@@ -88,7 +89,8 @@ async def _demo(settings: Settings, samples: Path, give_up_after: float, stop: a
 def _as_a_run(task: "Task") -> str:
     """The command that answers the same records and keeps what comes out."""
     frameworks = [word for path in task.frameworks for word in ("--framework", str(path))]
-    return shlex.join(["feedback", "run", "--records", str(task.records), *frameworks, "--out", "results"])
+    operations = ["--operations", ",".join(task.operations or ())]
+    return shlex.join(["feedback", "run", "--records", str(task.records), *frameworks, *operations, "--out", "results"])
 
 
 def _what_it_leaves(kafka: str, inputs: "Inputs") -> str:

@@ -22,7 +22,9 @@ _NEVER_CUT = 1000
 @click.command(short_help="Show what the workers and consumers have not read yet.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object per group and line, for scripts.")
 def command(as_json: bool) -> None:
-    """Show, for the groups WORKER_GROUP and CONSUMER_GROUP, what is on their topics and not finished yet.
+    """Show, for the groups of workers and consumers, what is on their topics and not finished yet.
+
+    They are WORKER_GROUP, CONSUMER_GROUP and, for codings and corrections, CONSUMER_GROUP with "-codings" behind it.
 
     An offset is committed when all that comes before it has its outcome: what is in flight counts as unread. A group
     without an offset counts from the partition's beginning, where it will begin. Where retention deleted messages that
@@ -31,9 +33,13 @@ def command(as_json: bool) -> None:
     settings = begin(at_terminal=True)
     from adapters.kafka.lag import lags
     from runtime.wiring import kafka_connection
-    from schemas.topics import LLM_CALLS, RECORDS, REQUESTS
+    from schemas.topics import CODE_ASSIGNMENTS, CORRECTIONS, LLM_CALLS, RECORDS, REQUESTS
 
-    groups = {settings.worker_group: [RECORDS.name, REQUESTS.name], settings.consumer_group: [LLM_CALLS.name]}
+    groups = {
+        settings.worker_group: [RECORDS.name, REQUESTS.name],
+        settings.consumer_group: [LLM_CALLS.name],
+        settings.codings_group: [CODE_ASSIGNMENTS.name, CORRECTIONS.name],
+    }
     found = asyncio.run(lags(kafka_connection(settings), groups))
     now = datetime.now(UTC)
     if as_json:

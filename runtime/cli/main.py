@@ -15,8 +15,10 @@ from runtime.crashes import be_discreet, say
 COMMANDS = {
     "up": "Start the whole system and keep it running.",
     "run": "Answer the records of a JSON Lines file and write the results.",
+    "eval": "Measure how often a model finds the codes that people chose, and what that takes.",
     "demo": "Run the whole system on the sample records and show what comes out.",
     "worker": "Stream worker: feedback records in, results out.",
+    "judge": "Judge: a second opinion on results.",
     "consumer": "Consumer: LLM-call events into the database.",
     "api": "Read API over the usage of LLM calls.",
     "migrate": "Bring the database to the newest schema.",
@@ -26,7 +28,7 @@ COMMANDS = {
     "lag": "Show what the workers and consumers have not read yet.",
 }
 
-SERVICES = frozenset({"up", "worker", "consumer", "api"})
+SERVICES = frozenset({"up", "worker", "judge", "consumer", "api"})
 """They run until they are stopped: SIGTERM is a good end, also while they are still being imported."""
 
 

@@ -19,9 +19,6 @@ if TYPE_CHECKING:
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _SHOWN = 12
 
-CARRIED_OUT = (RecordOperation.ASSIGN_CODES, RecordOperation.SUMMARIZE)
-"""What this release answers; a record that asks for anything else gets a dead letter (`operation_unavailable`)."""
-
 
 class Operations(click.ParamType):
     """Names of operations with commas between them."""
@@ -33,12 +30,10 @@ class Operations(click.ParamType):
     ) -> tuple[RecordOperation, ...]:
         """Each name as an operation, once, in the order given."""
         names = dict.fromkeys(name.strip() for name in str(value).split(","))
-        choices = ", ".join(CARRIED_OUT)
+        choices = ", ".join(RecordOperation)
         for name in names:
             if name not in set(RecordOperation):
                 self.fail(f"{value} is not among the operations: {choices}.", param, ctx)
-            if name not in CARRIED_OUT:
-                self.fail(f"This release does not carry out {name}, only {choices}.", param, ctx)
         return tuple(map(RecordOperation, names))
 
 
@@ -50,7 +45,7 @@ class Operations(click.ParamType):
 @click.option(
     "--operations",
     type=Operations(),
-    help="assign_codes, summarize or both.  [default: both; without a framework: summarize]",
+    help="Of assign_codes, summarize, detect_sensitive.  [default: the first two; without a framework: summarize]",
 )
 @click.option("--model", help="provider/model instead of LLM_MODEL.")
 @click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="How many stream workers.")
@@ -72,7 +67,7 @@ def command(
     """Answer the records of a JSON Lines file and write the results, one JSON Lines file per result topic.
 
     With a framework a record is coded and summarised, which takes two LLM calls; --operations assign_codes asks for the
-    codes alone. Without a framework it is summarised.
+    codes alone. Without a framework it is summarised. With detect_sensitive among --operations it is screened.
 
     Runs the real system for it: on the Kafka and PostgreSQL of the environment, else on embedded ones that go when
     the job is done. Ends with exit code 1 if any record has no outcome, or if it is not certain that each LLM call has

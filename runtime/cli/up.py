@@ -22,7 +22,8 @@ from runtime.settings import Settings
 def command(workers: int, directory: Path | None) -> None:
     """Start the whole system and keep it running until Ctrl-C or SIGTERM.
 
-    Kafka and PostgreSQL are those of the environment, else embedded ones. A process that dies is started again.
+    Kafka and PostgreSQL are those of the environment, else embedded ones. A process that dies is started again. Results
+    are judged where JUDGE_MODEL is set.
     DIRECTORY/env holds the addresses and an API key, for `set -a; source DIRECTORY/env; set +a`;
     DIRECTORY/processes.json holds the process ids.
     """
@@ -40,10 +41,12 @@ async def _keep_running(settings: Settings, workers: int) -> None:
     from runtime.system.env_file import env_file
     from runtime.system.system import Shape, running_system
 
-    shape = Shape(settings.feedback_home, workers)
+    shape = Shape(settings.feedback_home, workers, judge=settings.judge_model is not None)
     async with running_system(settings, shape, say, lambda what: say(f"Starting {what} ...")) as system:
         with env_file(shape.directory, system):
             say(f"\nRunning. API: {system.api_url} (its page: {system.api_url}/docs)")
+            for name, url in system.metrics_urls.items():
+                say(f"Metrics of {name}: {url}")
             say(f"Addresses and a key:  set -a; source {shlex.quote(str(shape.directory / 'env'))}; set +a")
             say(f"Process ids: {shape.directory / 'processes.json'}   Logs: {shape.directory / 'logs'}")
             say("Ctrl-C ends it.")

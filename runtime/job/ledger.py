@@ -35,7 +35,7 @@ class Ledger:
     """The records of one job and what has come for them.
 
     Attributes:
-        published, coded, summarised: how many records were published, and results of each kind came.
+        published, coded, summarised, screened: how many records were published, and results of each kind came.
         dead_letters: distinct dead letters for these records that stand: no result has come for them.
         calls: distinct ids of LLM calls that were made for these records.
         refused: those of the calls that the database refused: they never become rows.
@@ -47,6 +47,7 @@ class Ledger:
     published: int = 0
     coded: int = 0
     summarised: int = 0
+    screened: int = 0
     other_results: int = 0
     dead_letters: int = 0
     calls: set[UUID] = field(default_factory=set)
@@ -106,6 +107,8 @@ class Ledger:
             self.coded += 1
         elif operation == RecordOperation.SUMMARIZE:
             self.summarised += 1
+        elif operation == RecordOperation.DETECT_SENSITIVE:
+            self.screened += 1
         else:
             self.other_results += 1
         return Seen.NEW
@@ -156,7 +159,7 @@ class Ledger:
     @property
     def settled(self) -> int:
         """How many results and dead letters have come, without dead letters that a result has replaced."""
-        return self.coded + self.summarised + self.other_results + self.dead_letters
+        return self.coded + self.summarised + self.screened + self.other_results + self.dead_letters
 
     @property
     def records(self) -> int:

@@ -89,6 +89,8 @@ class JobProgress:
             self._bar("coded", ledger.coded, asked[RecordOperation.ASSIGN_CODES])
         if RecordOperation.SUMMARIZE in asked:
             self._bar("summarised", ledger.summarised, asked[RecordOperation.SUMMARIZE])
+        if RecordOperation.DETECT_SENSITIVE in asked:
+            self._bar("screened", ledger.screened, asked[RecordOperation.DETECT_SENSITIVE])
         self._bar("dead-lettered", ledger.dead_letters, None)  # none is as good an end as any: there is no total
         complete = ledger.outcomes == ledger.records
         self._bar("LLM calls stored", stored, max(len(ledger.calls), 0 if complete else sum(asked.values())))
@@ -100,9 +102,10 @@ class JobProgress:
 
     def _say_line(self, ledger: Ledger, stored: int) -> None:
         """Where there is no terminal: a line, unless it is the one that was said last."""
+        screened = f"screened {ledger.screened}, " if RecordOperation.DETECT_SENSITIVE in ledger.operations else ""
         line = (
             f"published {ledger.published}/{ledger.records}, coded {ledger.coded}, summarised {ledger.summarised}, "
-            f"dead-lettered {ledger.dead_letters}, LLM calls stored {stored}/{len(ledger.calls)}"
+            f"{screened}dead-lettered {ledger.dead_letters}, LLM calls stored {stored}/{len(ledger.calls)}"
         )
         self._said_at = self._progress.get_time()
         if not self._console.is_terminal and line != self._said:

@@ -55,7 +55,7 @@ def read_records(
     """
     records = [
         _record(line, f"Line {line} of {path}", value, default_tenant, framework_ids, operations)
-        for line, value in _objects(path)
+        for line, value in objects_in(path)
     ]
     if not records:
         raise UserError(f"{path} holds no records.", "Give a file with one JSON object per line.")
@@ -68,13 +68,18 @@ def tenants_in(path: Path, default_tenant: str) -> list[str]:
     Raises:
         UserError: as `read_records`.
     """
-    objects = _objects(path)
+    objects = objects_in(path)
     return list(
         dict.fromkeys(_text(f"Line {at} of {path}", value, "tenant_id", default_tenant) for at, value in objects)
     )
 
 
-def _objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def objects_in(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The file's lines as JSON objects, each with its number, from 1; blank lines are left out.
+
+    Raises:
+        UserError: the file cannot be read, or a line is no JSON object.
+    """
     first = True
     try:
         with path.open(encoding="utf-8-sig", errors="surrogateescape") as file:

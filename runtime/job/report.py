@@ -16,12 +16,19 @@ from runtime.job.outcomes import RecordOutcomes
 from runtime.job.records_file import FileRecord
 from schemas.dead_letters import DeadLetter
 from schemas.operations import RecordOperation
-from schemas.results import CodesAssigned, RecordSummarized
-from schemas.topics import CODE_ASSIGNMENTS, DEAD_LETTERS, SUMMARIES
+from schemas.results import CodesAssigned, RecordSummarized, SensitivityDetected
+from schemas.topics import CODE_ASSIGNMENTS, DEAD_LETTERS, SENSITIVITY, SUMMARIES
 
 _WIDE = 120
+_FINDINGS = 2
+"""So many of a record's findings are named in the table."""
 _CODING, _SUMMARY = RecordOperation.ASSIGN_CODES, RecordOperation.SUMMARIZE
-_ANSWERS: dict[str, str] = {CODE_ASSIGNMENTS.name: _CODING.value, SUMMARIES.name: _SUMMARY.value}
+_SCREENING = RecordOperation.DETECT_SENSITIVE
+_ANSWERS: dict[str, str] = {
+    CODE_ASSIGNMENTS.name: _CODING.value,
+    SUMMARIES.name: _SUMMARY.value,
+    SENSITIVITY.name: _SCREENING.value,
+}
 """The operation that each topic of results answers."""
 
 
@@ -37,6 +44,7 @@ class Findings:
         self._wanted = {record.line for record in self._shown}  # an id may stand on several lines
         self._codings: dict[int, CodesAssigned] = {}
         self._summaries: dict[int, RecordSummarized] = {}
+        self._screenings: dict[int, SensitivityDetected] = {}
         self._outcomes = {
             record.line: RecordOutcomes(frozenset(operation.value for operation in record.operations))
             for record in records
@@ -64,6 +72,9 @@ class Findings:
         if topic == CODE_ASSIGNMENTS.name:
             self._codings[line] = coding = CodesAssigned.model_validate_json(value)
             self._models.add(coding.model)
+        elif topic == SENSITIVITY.name:
+            self._screenings[line] = screening = SensitivityDetected.model_validate_json(value)
+            self._models.add(screening.model)
         else:
             self._summaries[line] = summary = RecordSummarized.model_validate_json(value)
             self._models.add(summary.model)
@@ -90,7 +101,7 @@ class Findings:
             console.print(f"dead letters: {count} x {reason}", highlight=False)
 
     def table(self, width: int) -> Table:
-        """Record and what was asked for: code path and confidence, summary title; or why there is none.
+        """Record and what was asked for: code path and confidence, summary title, findings; or why there is none.
 
         Where `width` has room for it, also what the record says.
         """
@@ -106,6 +117,8 @@ class Findings:
             table.add_column("conf.", justify="right", no_wrap=True)
         if _SUMMARY in asked:
             table.add_column("summary title", ratio=3)
+        if _SCREENING in asked:
+            table.add_column("sensitive", ratio=3)
         for record in self._shown:
             cells = [_plain(record.record_id)]
             if wide:
@@ -115,6 +128,9 @@ class Findings:
             if _SUMMARY in asked:
                 summary = self._summaries.get(record.line)
                 cells.append(_plain(summary.title) if summary else self._why_none(record, _SUMMARY))
+            if _SCREENING in asked:
+                screening = self._screenings.get(record.line)
+                cells.append(_screening_cell(screening) if screening else self._why_none(record, _SCREENING))
             table.add_row(*cells)
         return table
 
@@ -166,6 +182,14 @@ def _coding_cells(coding: CodesAssigned | None, why_none: str) -> tuple[str, str
         return f"[dim]none: {_plain(coding.abstained_because or '')}[/dim]", "-"
     best = coding.codes[0]
     return _plain(" > ".join(step.name for step in best.path)), f"{best.confidence:.2f}"
+
+
+def _screening_cell(screening: SensitivityDetected) -> str:
+    if not screening.findings:
+        return "[dim]no[/dim]"
+    named = ", ".join(finding.type for finding in screening.findings[:_FINDINGS])
+    further = len(screening.findings) - _FINDINGS
+    return f"{named}, +{further}" if further > 0 else named
 
 
 def _plain(text: str) -> str:

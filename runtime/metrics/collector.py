@@ -3,7 +3,7 @@
 No label holds an id, of a tenant, a record or anything else that others choose: labels are ours, and few.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from adapters.kafka.lag_watch import LagWatch
 from domain.delivery.tally import DeadLetterTally
+from domain.llm.routing import Route
 from domain.llm.tally import BOUNDS, CallTally
 from runtime.metrics.figures import ConsumerFigures, WorkerFigures
 from runtime.metrics.pulse import Pulse
@@ -19,10 +20,10 @@ from runtime.metrics.pulse import Pulse
 STATES = ("closed", "open", "half_open")
 
 
-def registry_of(figures: WorkerFigures | ConsumerFigures, lag: LagWatch, pulse: Pulse) -> CollectorRegistry:
-    """A registry of its own, with all metrics of one process in it."""
+def registry_of(figures: WorkerFigures | ConsumerFigures, lags: Sequence[LagWatch], pulse: Pulse) -> CollectorRegistry:
+    """A registry of its own, with all metrics of one process in it; a lag for each group that it is in."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Figures(figures, lag, pulse))
+    registry.register(_Figures(figures, lags, pulse))
     ProcessCollector(registry=registry)
     return registry
 
@@ -30,8 +31,8 @@ def registry_of(figures: WorkerFigures | ConsumerFigures, lag: LagWatch, pulse: 
 class _Figures(Collector):
     """What a scrape is told."""
 
-    def __init__(self, figures: WorkerFigures | ConsumerFigures, lag: LagWatch, pulse: Pulse) -> None:
-        self._figures, self._lag, self._pulse = figures, lag, pulse
+    def __init__(self, figures: WorkerFigures | ConsumerFigures, lags: Sequence[LagWatch], pulse: Pulse) -> None:
+        self._figures, self._lags, self._pulse = figures, lags, pulse
 
     def describe(self) -> Iterable[Metric]:
         """Nothing: a registry that asks would read the figures to learn their names."""
@@ -45,7 +46,7 @@ class _Figures(Collector):
         yield _counter(
             "messages_deleted_unread", "Messages that were deleted before they were read.", figures.deleted_unread
         )
-        yield from _of_lag(self._lag)
+        yield from _of_lag(self._lags)
         yield _gauge("event_loop_lag_seconds", "How late the event loop was at most in 30 s.", self._pulse.lag_seconds)
         yield _gauge("asyncio_tasks", "Tasks of the event loop that are not done.", self._pulse.tasks)
 
@@ -63,11 +64,31 @@ def _of_worker(figures: WorkerFigures) -> Iterator[Metric]:
     yield _gauge("partitions_assigned", "Partitions that this worker holds.", len(status.assigned))
     yield _counter("rebalances", "How often partitions were assigned.", status.rebalances)
     now = figures.breaker.state
-    breaker = _gauge("circuit_breaker_state", "1 for the state that the circuit breaker is in.", labels=("state",))
+    breaker = _gauge(
+        "circuit_breaker_state", "1 for the state that LLM_MODEL's circuit breaker is in.", labels=("state",)
+    )
     for state in STATES:
         breaker.add_metric((state,), float(state == now))
     yield breaker
+    yield from _of_models(figures.routes)
     yield from _of_calls(figures.calls)
+    if figures.judging is not None:
+        unjudged = _counter("results_unjudged", "Results that were not judged, and why.", labels=("because",))
+        for because in ("left_out", "without_records", "too_long"):
+            unjudged.add_metric((because,), getattr(figures.judging, because))
+        yield unjudged
+
+
+def _of_models(routes: Sequence[Route]) -> Iterator[Metric]:
+    """The breaker of each model; a model's name is set by whoever runs the worker."""
+    down = _gauge("model_down", "1 while the circuit breaker of the model is open.", labels=("model",))
+    refusing = _gauge("model_refuses_everyone", "1 while the model refuses all of us: a wrong key.", labels=("model",))
+    names = dict.fromkeys(route.model.name for route in routes)
+    for name in names:
+        breakers = [route.breaker for route in routes if route.model.name == name]
+        down.add_metric((name,), float(any(breaker.is_open for breaker in breakers)))
+        refusing.add_metric((name,), float(any(breaker.unusable is not None for breaker in breakers)))
+    yield from (down, refusing)
 
 
 def _of_calls(calls: CallTally) -> Iterator[Metric]:
@@ -88,12 +109,14 @@ def _of_calls(calls: CallTally) -> Iterator[Metric]:
 
 
 def _of_consumer(figures: ConsumerFigures) -> Iterator[Metric]:
-    progress = figures.progress
-    yield _counter("llm_call_events_stored", "LLM-call events that became new rows.", progress.stored)
-    yield _counter("llm_call_events_repeated", "LLM-call events whose rows were there already.", progress.repeated)
-    yield _counter("outages_waited_out", "How often the database or Kafka was waited for.", progress.outages)
-    yield _gauge("store_waiting", "1 while the database does not answer.", float(progress.waits_for_store))
-    yield _gauge("batch_age_seconds", "Age of the batch under way; 0 where there is none.", progress.batch_seconds)
+    calls, codings = figures.progress, figures.codings
+    yield _counter("llm_call_events_stored", "LLM-call events that became new rows.", calls.stored)
+    yield _counter("llm_call_events_repeated", "LLM-call events whose rows were there already.", calls.repeated)
+    yield _counter("coding_events_stored", "Codings and corrections that became new rows.", codings.stored)
+    yield _counter("coding_events_repeated", "Codings and corrections whose rows were there already.", codings.repeated)
+    yield _counter("outages_waited_out", "How often the database or Kafka was waited for.", figures.outages)
+    yield _gauge("store_waiting", "1 while the database does not answer.", float(figures.waits_for_store))
+    yield _gauge("batch_age_seconds", "Age of the oldest batch under way; 0 where none is.", figures.batch_seconds)
 
 
 def _of_dead_letters(tally: DeadLetterTally) -> Iterator[Metric]:
@@ -108,7 +131,7 @@ def _of_dead_letters(tally: DeadLetterTally) -> Iterator[Metric]:
     )
 
 
-def _of_lag(lag: LagWatch) -> Iterator[Metric]:
+def _of_lag(lags: Sequence[LagWatch]) -> Iterator[Metric]:
     place = ("topic", "partition")
     behind = _gauge("consumer_lag", "Messages of a partition that the group has not finished.", labels=place)
     deleted = _gauge(
@@ -116,12 +139,15 @@ def _of_lag(lag: LagWatch) -> Iterator[Metric]:
         "Messages that were deleted before the group had finished them; the most within an hour.",
         labels=place,
     )
-    for one in lag.latest:
-        behind.add_metric((one.topic, str(one.partition)), one.lag)
-        count, _ = lag.lost.get((one.topic, one.partition), (0, 0.0))
-        deleted.add_metric((one.topic, str(one.partition)), count)
+    for lag in lags:
+        for one in lag.latest:
+            behind.add_metric((one.topic, str(one.partition)), one.lag)
+            count, _ = lag.lost.get((one.topic, one.partition), (0, 0.0))
+            deleted.add_metric((one.topic, str(one.partition)), count)
     yield from (behind, deleted)
-    yield _gauge("consumer_lag_age_seconds", "How long ago Kafka last told the lag.", lag.age_seconds)
+    yield _gauge(
+        "consumer_lag_age_seconds", "How long ago Kafka last told the lag.", max(lag.age_seconds for lag in lags)
+    )
 
 
 def _gauge(

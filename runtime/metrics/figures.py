@@ -4,19 +4,28 @@ from dataclasses import dataclass, field
 
 from consumers.batches import Progress
 from domain.delivery.tally import DeadLetterTally
+from domain.judging.settings import JudgingTally
 from domain.llm.breaker import CircuitBreaker
+from domain.llm.routing import Route
 from domain.llm.tally import CallTally
 from streams.status import WorkerStatus
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerFigures:
-    """A stream worker's."""
+    """A stream worker's, or a judge's.
+
+    Attributes:
+        routes: all models of a worker, the first among them, each with its breaker.
+        judging: of a judge, what it did not judge.
+    """
 
     status: WorkerStatus = field(default_factory=WorkerStatus)
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
     calls: CallTally = field(default_factory=CallTally)
     dead_letters: DeadLetterTally = field(default_factory=DeadLetterTally)
+    routes: list[Route] = field(default_factory=list)
+    judging: JudgingTally | None = None
 
     @property
     def deleted_unread(self) -> int:
@@ -26,16 +35,38 @@ class WorkerFigures:
 
 @dataclass(frozen=True, slots=True)
 class ConsumerFigures:
-    """A consumer's."""
+    """A consumer's.
 
-    progress: Progress = field(default_factory=Progress)
+    Attributes:
+        dead_letters: of all that it reads.
+        progress: of the LLM calls.
+        codings: of the codings and their corrections.
+    """
 
-    @property
-    def dead_letters(self) -> DeadLetterTally:
-        """Its dead letters."""
-        return self.progress.letters
+    dead_letters: DeadLetterTally = field(default_factory=DeadLetterTally)
+    progress: Progress = field(init=False)
+    codings: Progress = field(init=False)
+
+    def __post_init__(self) -> None:
+        for name in ("progress", "codings"):
+            object.__setattr__(self, name, Progress(letters=self.dead_letters))
 
     @property
     def deleted_unread(self) -> int:
         """Messages that were deleted before they were read."""
-        return self.progress.deleted_unread
+        return self.progress.deleted_unread + self.codings.deleted_unread
+
+    @property
+    def outages(self) -> int:
+        """How often the database or the broker had to be waited for."""
+        return self.progress.outages + self.codings.outages
+
+    @property
+    def waits_for_store(self) -> bool:
+        """Whether the database did not answer when it was asked last."""
+        return self.progress.waits_for_store or self.codings.waits_for_store
+
+    @property
+    def batch_seconds(self) -> float:
+        """Age of the oldest batch under way; 0 where there is none."""
+        return max(self.progress.batch_seconds, self.codings.batch_seconds)

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
@@ -22,23 +22,23 @@ logger = logging.getLogger(__name__)
 async def watched(
     figures: WorkerFigures | ConsumerFigures,
     connection: KafkaConnection,
-    group_id: str,
-    topics: Sequence[str],
+    groups: Mapping[str, Sequence[str]],
     address: tuple[str, int],
 ) -> AsyncIterator[None]:
     """Serve the metrics of this process at /metrics until the end of the block.
 
     Args:
         figures: what the process does.
-        connection, group_id, topics: whose lag is told, and where.
+        connection: how to reach Kafka.
+        groups: whose lag is told: the topics of each group.
         address: host and port to listen on.
 
     Raises:
         UserError: the address cannot be listened on.
     """
-    lag, pulse = LagWatch(connection, group_id, topics), Pulse()
-    async with _listening(registry_of(figures, lag, pulse), *address):
-        looking = [asyncio.create_task(lag.run()), asyncio.create_task(pulse.run())]
+    lags, pulse = [LagWatch(connection, group, topics) for group, topics in groups.items()], Pulse()
+    async with _listening(registry_of(figures, lags, pulse), *address):
+        looking = [asyncio.create_task(pulse.run()), *(asyncio.create_task(lag.run()) for lag in lags)]
         try:
             yield
         finally:

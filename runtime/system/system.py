@@ -25,6 +25,7 @@ from runtime.embedded.services import services
 from runtime.kafka_security import refuse_for_embedded_kafka
 from runtime.settings import DEFAULT_API_PORT, Settings, as_environment, load_settings
 from runtime.system.api_probe import until_ready
+from runtime.system.metrics_ports import metrics_ports, metrics_url
 from runtime.system.supervisor import Command, Supervisor
 
 logger = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Shape:
         directory: for data, logs and the list of processes.
         workers: how many stream workers; none where others are at work.
         api: whether there is a read API.
+        judge: whether there is a judge of results.
         lasting: whether its members of Kafka's groups have lasting names. One that was killed is then back in seconds;
             but none of them leaves when it stops: on a shared Kafka, whoever comes next waits until it is missed.
     """
@@ -49,6 +51,7 @@ class Shape:
     directory: Path
     workers: int = 1
     api: bool = True
+    judge: bool = False
     lasting: bool = True
 
 
@@ -61,12 +64,14 @@ class System:
         supervisor: keeps its processes alive.
         api_url: where the read API answers; empty where there is none.
         api_key: a superuser's key for it; empty where there is none.
+        metrics_urls: where each process serves its metrics, by its name; empty where METRICS_PORT asks for none.
     """
 
     settings: Settings = field(repr=False)
     supervisor: Supervisor
     api_url: str
     api_key: str = field(repr=False)
+    metrics_urls: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -112,6 +117,7 @@ async def running_system(
     Raises:
         UserError: something that the person can mend keeps it from starting.
     """
+    _metrics_ports(given, shape)  # before anything is started
     async with _alone_in(shape.directory), _servers(given, shape, announce, starting) as (settings, servers):
         announce("Creating topics and database schema ...")
         await ensure_topics(
@@ -199,9 +205,11 @@ async def _running_processes(
     logs = shape.directory / "logs"
     directories.keep_private(logs)
 
-    async def add(name: str, command: str, nth: int = 0, **overrides: object) -> None:
-        if settings.metrics_port:
-            overrides["metrics_port"] = settings.metrics_port + nth  # the consumer's; the next ones are the workers'
+    metrics = _metrics_ports(settings, shape)
+    metrics_urls = {name: metrics_url(settings, port) for name, port in metrics.items()}
+
+    async def add(name: str, command: str, **overrides: object) -> None:
+        overrides["metrics_port"] = metrics.get(name, 0)
         if shape.lasting and command != "api":
             overrides[f"{command}_instance_id"] = f"{_lasting_name(shape.directory)}-{name}"
         environment = as_environment(settings, **overrides)
@@ -210,18 +218,28 @@ async def _running_processes(
 
     starting(_processes_of(shape))
     await add("consumer", "consumer")
-    for number in range(1, shape.workers + 1):
-        name = "worker" if shape.workers == 1 else f"worker-{number}"
-        await add(name, "worker", number)
+    for name in _workers_of(shape):
+        await add(name, "worker")
+    if shape.judge:
+        await add("judge", "judge")
     if not shape.api:
-        yield System(settings, supervisor, "", "")
+        yield System(settings, supervisor, "", "", metrics_urls)
         return
-    port = settings.api_port or _free_api_port(announce)
+    port = settings.api_port or _free_api_port(announce, set(metrics.values()))
     await add("api", "api", api_port=port)
     url = f"http://{settings.api_host}:{port}"
     await until_ready(url, supervisor)
     async with _own_key(settings) as key:
-        yield System(settings, supervisor, url, key)
+        yield System(settings, supervisor, url, key, metrics_urls)
+
+
+def _workers_of(shape: Shape) -> list[str]:
+    return ["worker"] if shape.workers == 1 else [f"worker-{number}" for number in range(1, shape.workers + 1)]
+
+
+def _metrics_ports(settings: Settings, shape: Shape) -> dict[str, int]:
+    judges = ["judge"] if shape.judge else []
+    return metrics_ports(settings, ["consumer", *_workers_of(shape), *judges], api=shape.api)
 
 
 def _processes_of(shape: Shape) -> str:
@@ -229,16 +247,18 @@ def _processes_of(shape: Shape) -> str:
     names = ["consumer"]
     if shape.workers:
         names.insert(0, "worker" if shape.workers == 1 else f"{shape.workers} workers")
+    if shape.judge:
+        names.append("judge")
     if shape.api:
         names.append("API")
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
-def _free_api_port(announce: Callable[[str], None]) -> int:
+def _free_api_port(announce: Callable[[str], None], taken: set[int]) -> int:
     """The port that people expect; where somebody has it, another one, and a line that says so."""
-    if ports.is_free(DEFAULT_API_PORT):
+    if DEFAULT_API_PORT not in taken and ports.is_free(DEFAULT_API_PORT):
         return DEFAULT_API_PORT
-    port = ports.choose(set())
+    port = ports.choose(taken)
     announce(f"Port {DEFAULT_API_PORT} is taken: the API uses port {port} this time. Choose one with API_PORT.")
     return port
 

@@ -1,5 +1,6 @@
 """The composition root: what each process is made of. Nothing is wired elsewhere."""
 
+from runtime.wiring.judging import run_judge
 from runtime.wiring.parts import (
     database_engine,
     database_settings,
@@ -23,5 +24,6 @@ __all__ = [
     "publisher",
     "run_api",
     "run_consumer",
+    "run_judge",
     "run_worker",
 ]

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.header_names import take_any_header_names
@@ -13,10 +14,13 @@ from adapters.postgres.fitness import DatabaseAwayError, ensure_usable
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.rights import KEEPING_KEYS, Rights
 from adapters.postgres.tls import TLS
+from domain.delivery.parts import GRACE_SECONDS, MEBIBYTE, PartsSettings
 from domain.delivery.settings import DeliverySettings
 from domain.errors import UserError
+from domain.operations.many.limits import Limits
 from runtime.kafka_security import kafka_security
 from runtime.settings import Settings
+from schemas.operations import Operation
 
 logger = logging.getLogger(__name__)
 
@@ -157,6 +161,54 @@ def llm_settings(settings: Settings) -> LLMSettings:
     )
 
 
+def fallback_settings(settings: Settings) -> LLMSettings | None:
+    """The model that answers where the first does not, and how to reach it; None where none is set.
+
+    Raises:
+        UserError: a key or an address without a model, or values that do not go together.
+    """
+    key, base = settings.llm_fallback_api_key, settings.llm_fallback_api_base
+    if settings.llm_fallback_model is None:
+        if key is not None or base is not None:
+            raise UserError(
+                "LLM_FALLBACK_API_KEY or LLM_FALLBACK_API_BASE is set, and no fallback model.",
+                "Set LLM_FALLBACK_MODEL as well, or none of them.",
+            )
+        return None
+    return replace(
+        llm_settings(settings),
+        model=settings.llm_fallback_model,
+        api_key=key.get_secret_value() if key else None,
+        api_base=base,
+        input_cost_per_token=None,
+        output_cost_per_token=None,
+    )
+
+
+def settings_by_operation(settings: Settings) -> dict[Operation, LLMSettings]:
+    """The models of LLM_MODELS, by operation; reached as LLM_MODEL is.
+
+    Raises:
+        UserError: it does not read `operation=provider/model`, with commas between several.
+    """
+    found: dict[Operation, LLMSettings] = {}
+    for pair in filter(None, map(str.strip, (settings.llm_models or "").split(","))):
+        name, _, model = (part.strip() for part in pair.partition("="))
+        if name not in _ROUTED or not model or Operation(name) in found:
+            raise UserError(
+                "LLM_MODELS does not name one model for each of some operations.",
+                f"Give operation=provider/model, with commas between several; operations: {', '.join(_ROUTED)}.",
+            )
+        found[Operation(name)] = replace(
+            llm_settings(settings), model=model, input_cost_per_token=None, output_cost_per_token=None
+        )
+    return found
+
+
+_ROUTED = tuple(operation.value for operation in Operation if operation is not Operation.JUDGE)
+"""The operations that workers carry out; a judge has JUDGE_MODEL."""
+
+
 def delivery_settings(settings: Settings) -> DeliverySettings:
     """How much at once, how long, and when to stop."""
     return DeliverySettings(
@@ -164,5 +216,14 @@ def delivery_settings(settings: Settings) -> DeliverySettings:
         framework_wait_seconds=settings.framework_wait_seconds,
         framework_token_budget=settings.framework_token_budget,
         deadline_seconds=settings.invocation_deadline_seconds,
+        many_deadline_seconds=settings.request_deadline_seconds,
+        coding_batch=settings.coding_batch,
+        coding_batch_wait_seconds=settings.coding_batch_wait_ms / 1000,
         dead_letter_share=settings.dead_letter_share,
+        parts=PartsSettings(
+            wait_seconds=settings.parts_wait_seconds,
+            grace_seconds=min(GRACE_SECONDS, settings.parts_wait_seconds),
+            max_bytes=settings.parts_max_megabytes * MEBIBYTE,
+        ),
+        many=Limits(settings.request_token_budget, settings.request_calls_at_once),
     )

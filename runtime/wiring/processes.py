@@ -8,26 +8,25 @@ from functools import partial
 
 from adapters.kafka.frameworks import KafkaFrameworkCatalogue
 from adapters.kafka.topic_ids import KafkaTopicIds
-from adapters.llm.factory import open_model
-from adapters.llm.recording import RecordingModel
+from adapters.postgres.agreement import PostgresAgreementReader
+from adapters.postgres.codings import PostgresCodingSink, PostgresCorrectionSink
 from adapters.postgres.engine import Engine
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
-from adapters.postgres.rights import READING_USAGE, STORING_CALLS
+from adapters.postgres.rights import READING_AGREEMENT, READING_USAGE, STORING_CALLS, STORING_CODINGS
 from adapters.postgres.usage import PostgresUsageReader
 from domain.delivery.delivery import Delivery
-from domain.delivery.submitted import Submitted
 from domain.ports import EventPublisher
 from runtime.metrics.figures import ConsumerFigures, WorkerFigures
 from runtime.metrics.serving import serving_metrics
-from runtime.process import collect_garbage_less_often, first, run_with
+from runtime.process import collect_garbage_less_often, first, run_with, together
 from runtime.settings import DEFAULT_API_PORT, Settings
+from runtime.wiring.answering import aids, answering, routed_models
 from runtime.wiring.parts import (
     database_settings,
     delivery_settings,
     kafka_connection,
-    llm_settings,
     patient_engine,
     publisher,
 )
@@ -51,13 +50,15 @@ async def delivery(
     connection, letters = kafka_connection(settings), figures.dead_letters
     async with AsyncExitStack() as stack:
         events = await stack.enter_async_context(publisher(settings))
-        chosen = await stack.enter_async_context(open_model(llm_settings(settings)))
-        model = RecordingModel(chosen, events, settings.llm_attempt_timeout_seconds, tally=figures.calls)
-        stack.push_async_callback(model.aclose)
+        routing = await stack.enter_async_context(
+            routed_models(settings, events, figures.calls, figures.breaker, figures.routes)
+        )
+        model = routing.of("")[0].model
         catalogue = await stack.enter_async_context(KafkaFrameworkCatalogue(connection, events, tally=letters))
-        chosen_settings = delivery_settings(settings)
-        inputs = Submitted(catalogue, chosen_settings)
-        yield Delivery(inputs, model, events, figures.breaker, chosen_settings, dead_letters=letters), catalogue
+        helped = await stack.enter_async_context(aids(settings, connection))
+        chosen, breaker = delivery_settings(settings), figures.breaker
+        handler = answering(model, events, catalogue, chosen, helped, breaker=breaker, letters=letters, routing=routing)
+        yield handler, catalogue
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
@@ -102,41 +103,41 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def run_consumer(settings: Settings, stop: asyncio.Event) -> None:
-    """The consumer of LLM-call events, until `stop` is set.
+    """The consumer of LLM-call events, and of codings and their corrections, until `stop` is set; none without another.
 
     Raises:
         UserError: Kafka cannot be reached at the start, or PostgreSQL cannot be used as it is set.
         BrokerUnavailableError: Kafka failed in a way that trying again does not mend.
     """
+    from consumers.codings import CodingConsumerSettings, consume_codings
     from consumers.llm_calls import LLMCallConsumerSettings, consume_llm_calls
 
     connection = kafka_connection(settings)
-    consumer = LLMCallConsumerSettings(
-        kafka={**connection.client_options(), "group_instance_id": settings.consumer_instance_id},
-        group_id=settings.consumer_group,
-        drain_seconds=settings.drain_seconds,
-    )
+    kafka = {**connection.client_options(), "group_instance_id": settings.consumer_instance_id}
+    calls = LLMCallConsumerSettings(kafka, settings.consumer_group, settings.drain_seconds)
+    codings = CodingConsumerSettings(kafka, settings.codings_group, settings.drain_seconds)
+    further = {codings.group_id: (codings.codings, codings.corrections)}
     figures = ConsumerFigures()
 
     @asynccontextmanager
-    async def parts() -> AsyncIterator[tuple[PostgresLLMCallSink, EventPublisher]]:
+    async def parts() -> AsyncIterator[tuple[Engine, EventPublisher]]:
         async with (
-            serving_metrics(settings, figures, connection, consumer.group_id, (consumer.topic,)),
-            _sink_and_publisher(settings) as found,
+            serving_metrics(settings, figures, connection, calls.group_id, (calls.topic,), further),
+            publisher(settings) as events,
+            patient_engine(settings, {**STORING_CALLS, **STORING_CODINGS}) as engine,
         ):
-            yield found
+            yield engine, events
 
-    async def work(found: tuple[PostgresLLMCallSink, EventPublisher]) -> None:
+    async def work(found: tuple[Engine, EventPublisher]) -> None:
+        engine, events = found
+        sinks = PostgresCodingSink(engine), PostgresCorrectionSink(engine)
         async with aclosing(KafkaTopicIds(connection)) as ids:
-            await consume_llm_calls(consumer, *found, stop, figures.progress, ids)
+            await together(
+                consume_llm_calls(calls, PostgresLLMCallSink(engine), events, stop, figures.progress, ids),
+                consume_codings(codings, *sinks, events, stop, figures.codings, ids),
+            )
 
     await run_with(parts(), work, stop)
-
-
-@asynccontextmanager
-async def _sink_and_publisher(settings: Settings) -> AsyncIterator[tuple[PostgresLLMCallSink, EventPublisher]]:
-    async with publisher(settings) as events, patient_engine(settings, STORING_CALLS) as engine:
-        yield PostgresLLMCallSink(engine), events
 
 
 async def run_api(settings: Settings, stop: asyncio.Event) -> None:
@@ -153,14 +154,18 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
     async def parts() -> AsyncIterator[tuple[socket.socket, Engine]]:
         database_settings(settings)
         with listen(settings.api_host, settings.api_port or DEFAULT_API_PORT) as listener:
-            async with patient_engine(settings, READING_USAGE) as engine:
+            async with patient_engine(settings, {**READING_USAGE, **READING_AGREEMENT}) as engine:
                 yield listener, engine
 
     async def work(found: tuple[socket.socket, Engine]) -> None:
         listener, engine = found
         rates = RateLimits(settings.api_requests_per_minute, settings.api_failures_per_minute)
         app = create_app(
-            PostgresUsageReader(engine), PostgresKeyStore(engine), partial(is_current, engine), rate_limits=rates
+            PostgresUsageReader(engine),
+            PostgresKeyStore(engine),
+            partial(is_current, engine),
+            rate_limits=rates,
+            agreement_reader=PostgresAgreementReader(engine),
         )
         await serve(app, listener, stop)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from adapters.kafka.admin import ensure_topics
 from adapters.kafka.connection import KafkaConnection
 from runtime.embedded.postgres import EmbeddedPostgres
+from tests.chaos.kafka_checkpoint import remembered
 from tests.chaos.proxied_kafka import ProxiedKafka, proxied_kafka
 from tests.integration.system_support import PARTITIONS, empty_topics
 
@@ -39,7 +40,8 @@ class Ground:
         """As `mend`, and there is nothing on our topics but frameworks."""
         await self.mend()
         await ensure_topics(KafkaConnection(self.kafka.bootstrap_servers), PARTITIONS, 1)
-        await empty_topics(self.kafka.bootstrap_servers)
+        emptied = await empty_topics(self.kafka.bootstrap_servers)
+        await remembered(self.kafka.data, {(place.topic, place.partition): end for place, end in emptied.items()})
 
 
 @asynccontextmanager

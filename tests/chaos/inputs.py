@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import islice
+from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
@@ -104,6 +105,17 @@ class Inputs:
         for given in list(gone):
             self.sent[self.sent.index(given)] = replace(given, skipped=True)
             self.sightings.open.pop(given.event_id, None)
+
+    def judge(self, message: Any, tenant: str) -> None:
+        """A result that came out is an input of the judge: it owes one judgement, however often the result comes."""
+        place = (message.topic, message.partition, message.offset)
+        event_id = identify(message.topic, message.key, message.value, message.headers).event_id
+        given = Input(place, event_id, tenant, ("judge",), sha256(message.value).hexdigest())
+        again = event_id in self._partitions
+        self.sent.append(given)
+        self._partitions.setdefault(event_id, set()).add(place[:2])
+        if not again:
+            self.sightings.expect(given)
 
     async def _send(
         self,

@@ -24,10 +24,10 @@ _TASKS = re.compile(r"^feedback_asyncio_tasks (?P<count>\S+)$", re.MULTILINE)
 
 @dataclass
 class Member:
-    """One process of `feedback worker` or `feedback consumer`, under a name that stays when it is started again.
+    """One process of `feedback worker`, `judge` or `consumer`, under a name that stays when it is started again.
 
     Attributes:
-        command: worker or consumer.
+        command: one of these.
         in_flight: how many inputs it may work on at a time.
         lives: its processes so far; the last one may run.
     """

@@ -19,6 +19,7 @@ listeners=BROKER://{host}:{broker},PROXIED://{host}:{proxied},CONTROLLER://{host
 advertised.listeners=BROKER://{host}:{broker},PROXIED://{proxy}
 listener.security.protocol.map=BROKER:PLAINTEXT,PROXIED:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.flush.start.offset.checkpoint.interval.ms=200
+log.initial.task.delay.ms=200
 log.message.timestamp.type=LogAppendTime
 """
 
@@ -38,6 +39,11 @@ class ProxiedKafka(EmbeddedKafka):
     def __init__(self, directory: Path, *, rng: random.Random | None = None, **options: Any) -> None:
         super().__init__(directory, **options)
         self.proxy = KafkaProxy(HOST, 0, rng=rng)
+
+    @property
+    def data(self) -> Path:
+        """Where its logs are."""
+        return self._data
 
     @property
     def proxied_bootstrap_servers(self) -> str:

@@ -29,6 +29,7 @@ class Record:
 
     Attributes:
         group: the workers' consumer group; it names the case's records, too.
+        more_groups: groups that are watched as well as the workers'.
         disturbances, samples: what was done, and how things stood each second.
         sampling: whether samples are taken now; not while the broker is away.
         watched_seconds: for how long they were taken.
@@ -38,15 +39,18 @@ class Record:
     sightings: Sightings
     inputs: Inputs
     admin: AIOKafkaAdminClient
+    more_groups: list[str] = field(default_factory=list)
     disturbances: list[Disturbance] = field(default_factory=list)
     samples: list[Snapshot] = field(default_factory=list)
     sampling: bool = True
     watched_seconds: float = 0.0
 
     async def committed(self) -> dict[Partition, int]:
-        """The offsets of the workers' group, where it has any."""
-        offsets = await self.admin.list_consumer_group_offsets(self.group)
-        told = {(tp.topic, tp.partition): at.offset for tp, at in offsets.items() if at.offset >= 0}
+        """The offsets of the groups that are watched, where they have any; no two read the same topic."""
+        told: dict[Partition, int] = {}
+        for group in (self.group, *self.more_groups):
+            offsets = await self.admin.list_consumer_group_offsets(group)
+            told |= {(tp.topic, tp.partition): at.offset for tp, at in offsets.items() if at.offset >= 0}
         if not told and self.samples and self.samples[-1].committed:
             # A broker that has just started says that it still reads its groups where aiokafka does not look.
             raise GroupLoadInProgressError

@@ -16,11 +16,11 @@ from pydantic import ValidationError
 
 from schemas.cloudevents import deterministic_id
 from schemas.llm_calls import MAX_COST_USD, MAX_TOKENS, LLMCall
-from schemas.topics import DEAD_LETTERS, LLM_CALLS, TOPICS
+from schemas.topics import DEAD_LETTERS, JUDGEMENTS, LLM_CALLS, TOPICS
 from tests.chaos.evidence import Call, CallMessage, Input, Letter, Partition, Place, Result
 from tests.integration.system_support import partitions_of
 
-NOT_OURS = {"feedback.records", "feedback.requests", "feedback.frameworks"}
+NOT_OURS = {"feedback.records", "feedback.requests", "feedback.frameworks", "feedback.corrections"}
 RESULTS = tuple(topic.name for topic in TOPICS if topic.name not in {*NOT_OURS, DEAD_LETTERS.name, LLM_CALLS.name})
 OUTCOMES = (*RESULTS, DEAD_LETTERS.name)
 _MOST: dict[str, int | Decimal] = {
@@ -39,6 +39,7 @@ class Sightings:
         results, letters, calls: all of it, repeats among them.
         open: the inputs that have not all of their outcomes yet, by event id.
         failed: what kept this from reading a message, if anything did.
+        judged: told of each result with its tenant, where a judge reads them; None where there is none.
         latest: for each place of an input the broker's time (seconds) of the newest outcome of it.
     """
 
@@ -50,6 +51,7 @@ class Sightings:
         self.calls: list[CallMessage] = []
         self.open: dict[str, set[str]] = {}
         self.failed: Exception | None = None
+        self.judged: Callable[[Any, str], None] | None = None
         self.latest: dict[Place, float] = {}
         self._places: dict[str, Place] = {}  # by the id of an outcome
         self._events: dict[str, tuple[str, str]] = {}  # the event and the operation by the id of an outcome
@@ -143,9 +145,12 @@ class Sightings:
                 self._saw(letter.dead_letter_id, message.timestamp / 1000)
             else:
                 told = json.loads(message.value)
+                result_id = told["judgement_id" if message.topic == JUDGEMENTS.name else "result_id"]
                 subject = told.get("record_id") or told.get("request_id") or ""
-                self.results.append(Result(place, told["result_id"], told["tenant_id"], subject))
-                self._saw(told["result_id"], message.timestamp / 1000)
+                self.results.append(Result(place, result_id, told["tenant_id"], subject))
+                self._saw(result_id, message.timestamp / 1000)
+                if self.judged is not None and message.topic != JUDGEMENTS.name:
+                    self.judged(message, told["tenant_id"])
 
 
 def call_in(value: bytes | None) -> Call | None:

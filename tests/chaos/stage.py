@@ -26,7 +26,7 @@ from tests.chaos.inputs import Inputs
 from tests.chaos.ledger import Ledger
 from tests.chaos.members import Member, a_port
 from tests.chaos.record import Record, Stake
-from tests.chaos.sightings import following
+from tests.chaos.sightings import RESULTS, following
 from tests.integration.system_support import eventually
 from tests.llm_server import running_llm_server
 
@@ -84,6 +84,23 @@ class Stage(Record):
             "DEAD_LETTER_SHARE": 1,
         }
         return await self._member(name, "worker", usual | settings, joined)
+
+    async def judge(self, name: str = "judge", **settings: object) -> Member:
+        """Start a judge, before the first input: every result is an input of its own from here on."""
+        assert not self.inputs.sent, "it judges results that nobody has counted as its inputs"
+        usual: dict[str, object] = {
+            "KAFKA_BOOTSTRAP_SERVERS": self.ground.kafka.bootstrap_servers,
+            "JUDGE_GROUP": f"{self.group}-judges",
+            "JUDGE_INSTANCE_ID": f"{self.group}-{name}",
+            "MAX_IN_FLIGHT": self.in_flight,
+            "LLM_MODEL": "openai/gpt-4o-mini",
+            "LLM_API_BASE": self.ledger.base_url,
+            "LLM_API_KEY": self.key,
+            "DEAD_LETTER_SHARE": 1,
+        }
+        self.sightings.judged = self.inputs.judge
+        self.more_groups.append(f"{self.group}-judges")
+        return await self._member(name, "judge", usual | settings, joined=True)
 
     async def consumer(self, name: str = "consumer", *, joined: bool = True, **settings: object) -> Member:
         """Start a consumer of LLM calls."""
@@ -196,9 +213,11 @@ class Stage(Record):
         await self.sightings.caught_up()
 
     async def _all_committed(self) -> bool:
-        return await self.everything_committed(
-            self.group, {given.place[0] for given in self.inputs.sent} - {"llm.calls"}
-        )
+        topics = {given.place[0] for given in self.inputs.sent} - {"llm.calls"}
+        results = topics.intersection(RESULTS)
+        if results and not await self.everything_committed(f"{self.group}-judges", results):
+            return False
+        return await self.everything_committed(self.group, topics - results)
 
     # faults
 

@@ -12,12 +12,21 @@ from typing import Any
 from runtime.settings import load_settings
 from runtime.wiring import run_worker
 from schemas.cloudevents import deterministic_id, identify
-from schemas.topics import ANALYSES, CODE_ASSIGNMENTS, DEAD_LETTERS, FRAMEWORKS, LLM_CALLS, RECORDS, SUMMARIES
+from schemas.topics import (
+    ANALYSES,
+    CODE_ASSIGNMENTS,
+    DEAD_LETTERS,
+    FRAMEWORKS,
+    LLM_CALLS,
+    RECORDS,
+    SENSITIVITY,
+    SUMMARIES,
+)
 from tests.builders import a_framework
 from tests.integration.system_support import Outcomes, in_this_process, publishing, reading
 from tests.llm_server import LLMServer, running_llm_server
 
-RESULTS = (CODE_ASSIGNMENTS.name, SUMMARIES.name, ANALYSES.name, DEAD_LETTERS.name)
+RESULTS = (CODE_ASSIGNMENTS.name, SUMMARIES.name, SENSITIVITY.name, ANALYSES.name, DEAD_LETTERS.name)
 
 
 @dataclass
@@ -76,24 +85,25 @@ class Crm:
 
 
 @asynccontextmanager
-async def a_crm(bootstrap: str, name: str) -> AsyncIterator[Crm]:
-    """A CRM that has sent `a_framework()`; its worker ends with the block."""
+async def a_crm(bootstrap: str, name: str, **changes: Any) -> AsyncIterator[Crm]:
+    """A CRM that has sent `a_framework()`; its worker, with these settings changed, ends with the block."""
     framework = a_framework()
     async with (
         running_llm_server(LLMServer()) as provider,
         publishing(bootstrap, max_request_size=16 * 2**20, compression_type="gzip") as producer,
         reading(bootstrap, *RESULTS, LLM_CALLS.name) as outcomes,
     ):
-        settings = load_settings(
-            kafka_bootstrap_servers=bootstrap,
-            worker_group=f"{name}-{secrets.token_hex(4)}",
-            llm_model="openai/gpt-4o-mini",
-            llm_api_base=provider.base_url,
-            llm_api_key="sk-local",
-            framework_wait_seconds=1,
-            drain_seconds=2,
-            dead_letter_share=1,
-        )
+        usual: dict[str, Any] = {
+            "kafka_bootstrap_servers": bootstrap,
+            "worker_group": f"{name}-{secrets.token_hex(4)}",
+            "llm_model": "openai/gpt-4o-mini",
+            "llm_api_base": provider.base_url,
+            "llm_api_key": "sk-local",
+            "framework_wait_seconds": 1,
+            "drain_seconds": 2,
+            "dead_letter_share": 1,
+        }
+        settings = load_settings(**usual | changes)
         async with in_this_process(partial(run_worker, settings)):
             await producer.send_and_wait(FRAMEWORKS.name, framework.to_bytes(), key=framework.key.encode())
             yield Crm(f"{name}-{secrets.token_hex(4)}", producer, outcomes, provider)

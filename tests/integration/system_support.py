@@ -211,8 +211,11 @@ async def in_this_process(work: Callable[[asyncio.Event], Coroutine[Any, Any, No
             await task
 
 
-async def empty_topics(bootstrap: str) -> None:
-    """Delete all that stands on our topics but frameworks: a new group and a new reader begin at the beginning."""
+async def empty_topics(bootstrap: str) -> dict[TopicPartition, int]:
+    """Delete all that stands on our topics but frameworks: a new group and a new reader begin at the beginning.
+
+    Returns where each partition begins now.
+    """
     admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
     await admin.start()
     try:
@@ -221,6 +224,7 @@ async def empty_topics(bootstrap: str) -> None:
         await admin.delete_records({place: RecordsToDelete(before_offset=end) for place, end in ends.items()})
     finally:
         await admin.close()
+    return dict(ends)
 
 
 async def partitions_of(consumer: AIOKafkaConsumer, *topics: str) -> list[TopicPartition]:

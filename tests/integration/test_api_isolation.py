@@ -9,6 +9,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from adapters.postgres.agreement import PostgresAgreementReader
+from adapters.postgres.codings import PostgresCodingSink, PostgresCorrectionSink
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
@@ -16,12 +18,14 @@ from adapters.postgres.usage import PostgresUsageReader
 from api.app import create_app
 from runtime.embedded import ports
 from tests.api_routes import paths_of
+from tests.codings_support import a_coding, a_correction
 from tests.integration.system_support import feedback, until_ready
 from tests.integration.tls_front import with_netloc
 from tests.usage_support import many_calls, migrated_database
 
 WINDOW = {"from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z"}
 OPEN, TENANT, SUPERUSER = "open to all, without a figure", "the key's own tenant", "superusers"
+NAMED = "the tenant that is named, to its own keys and to superusers"
 
 POLICY = {
     "/": OPEN,
@@ -32,6 +36,7 @@ POLICY = {
     "/v1/usage": TENANT,
     "/v1/usage/all/by-tenant": SUPERUSER,
     "/v1/usage/all/by-operation": SUPERUSER,
+    "/v1/agreement": NAMED,
 }
 """What each address may tell whom. A new one gets its line here first."""
 
@@ -52,7 +57,8 @@ class World:
         headers = {"Authorization": f"Bearer {self.keys[who]}"} if who in self.keys else {}
         # Nothing that a caller adds may make another tenant of it.
         named = {"X-Tenant-ID": B, "X-Forwarded-User": B, "Cookie": f"tenant_id={B}"}
-        return await self.client.get(path, params=WINDOW | extra, headers=headers | named)
+        asked = WINDOW | {"framework_id": "community-feedback"} | extra
+        return await self.client.get(path, params=asked, headers=headers | named)
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +66,12 @@ async def world(postgres) -> AsyncIterator[World]:
     async with migrated_database(postgres.url) as (settings, engine):
         for tenant, tokens in FIGURES.items():
             await PostgresLLMCallSink(engine).write(many_calls(1, tenant_id=tenant, input_tokens=tokens))
+            code = f"code-{tokens}"
+            await PostgresCodingSink(engine).write([a_coding("r-1", code, tenant_id=tenant)])
+            await PostgresCorrectionSink(engine).write([a_correction("r-1", code, tenant_id=tenant)])
         store = PostgresKeyStore(engine)
-        app = create_app(PostgresUsageReader(engine), store, lambda: is_current(engine))
+        agreement = PostgresAgreementReader(engine)
+        app = create_app(PostgresUsageReader(engine), store, lambda: is_current(engine), agreement_reader=agreement)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
             found = World(settings.url or "", client, store, paths_of(app))
             revoked = await store.create(A, superuser=True)
@@ -89,6 +99,7 @@ ALLOWED = {
     OPEN: {"anonymous", "a", "b", "superuser", "revoked", "unknown"},
     TENANT: {"a", "b", "superuser"},
     SUPERUSER: {"superuser"},
+    NAMED: {"b", "superuser"},
 }
 REFUSALS = {"anonymous": 401, "unknown": 401, "revoked": 401, "a": 403, "b": 403}
 
@@ -104,6 +115,8 @@ async def test_everyone_is_told_what_is_theirs_and_no_more(world, who):
             assert answer.status_code == REFUSALS[who], path
             assert set(answer.json()) == {"error"}
         mine = {"a": {A}, "b": {B}}.get(who, set()) if policy == TENANT else set()
+        if policy == NAMED and who in ALLOWED[NAMED]:
+            mine = {B}  # the one that is named
         if path == "/v1/usage/all/by-tenant" and who == "superuser":
             mine = {A, B}
         if path != "/v1/usage/all/by-operation":
@@ -111,6 +124,11 @@ async def test_everyone_is_told_what_is_theirs_and_no_more(world, who):
         for method in ("POST", "PUT", "PATCH", "DELETE"):
             refused = await world.client.request(method, path, headers={"Authorization": f"Bearer {world.keys['a']}"})
             assert refused.status_code == 405, (method, path)
+
+
+async def test_where_no_tenant_is_named_the_keys_own_is_meant(world):
+    for who, tenants in {"a": {A}, "b": {B}, "superuser": set()}.items():
+        assert seen_in(await world.ask("/v1/agreement", who)) == tenants
 
 
 async def test_the_sums_of_all_operations_are_for_superusers_only(world):

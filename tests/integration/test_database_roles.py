@@ -1,4 +1,4 @@
-"""The roles of migration 0002 on a real PostgreSQL: enough for each process, and not a statement more."""
+"""The roles of migrations 0002 and 0003 on a real PostgreSQL: enough for each process, and not a statement more."""
 
 import asyncio
 import logging
@@ -6,6 +6,7 @@ import re
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from uuid import UUID
 
 import asyncpg
 import httpx
@@ -14,21 +15,26 @@ from alembic import command
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.agreement import PostgresAgreementReader
+from adapters.postgres.codings import PostgresCodingSink, PostgresCorrectionSink
 from adapters.postgres.engine import DatabaseSettings, create_engine
 from adapters.postgres.fitness import ensure_usable
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import alembic_config, is_current, migrate
-from adapters.postgres.rights import KEEPING_KEYS, READING_USAGE, STORING_CALLS
+from adapters.postgres.rights import KEEPING_KEYS, READING_AGREEMENT, READING_USAGE, STORING_CALLS, STORING_CODINGS
 from adapters.postgres.usage import PostgresUsageReader
 from api.app import create_app
 from domain.errors import UserError
+from tests.codings_support import a_coding, a_correction
 from tests.integration.system_support import eventually
 from tests.integration.tls_front import with_netloc
 from tests.services import new_database
 from tests.usage_support import llm_call, migrated_database, mortal_postgres
 
 WINDOW = {"from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z"}
+NOBODYS = UUID(int=7)
+GIVEN = ({**READING_USAGE, **READING_AGREEMENT}, {**STORING_CALLS, **STORING_CODINGS}, KEEPING_KEYS)
 ROLES = ("feedback_api", "feedback_consumer", "feedback_keys")
 WRITES = {
     "llm_calls": (
@@ -39,6 +45,16 @@ WRITES = {
         "ALTER TABLE llm_calls DROP COLUMN cost_usd",
         "DROP TABLE llm_calls",
         "DO 'BEGIN LOCK TABLE llm_calls IN ACCESS EXCLUSIVE MODE; END'",
+    ),
+    "codings": (
+        "INSERT INTO codings (tenant_id) VALUES ('t')",
+        "INSERT INTO corrections (tenant_id) VALUES ('t')",
+        "UPDATE codings SET code_ids = '{}'",
+        "UPDATE corrections SET code_ids = '{}'",
+        "DELETE FROM codings",
+        "DELETE FROM corrections",
+        "TRUNCATE codings, corrections",
+        "DROP TABLE corrections",
     ),
     "api_keys": (
         "INSERT INTO api_keys (prefix, sha256, tenant_id, superuser) VALUES ('p', '', 't', true)",
@@ -105,24 +121,37 @@ async def test_the_api_answers_and_cannot_write(database):
     await PostgresLLMCallSink(owner).write([llm_call(tenant_id="a")])
     key = await PostgresKeyStore(owner).create("a", superuser=True)
     async with login(owner, url, "feedback_api") as settings, engine_of(settings) as engine:
-        await ensure_usable(settings, engine, READING_USAGE)
-        app = create_app(PostgresUsageReader(engine), PostgresKeyStore(engine), lambda: is_current(engine))
+        await ensure_usable(settings, engine, {**READING_USAGE, **READING_AGREEMENT})
+        app = create_app(
+            PostgresUsageReader(engine),
+            PostgresKeyStore(engine),
+            lambda: is_current(engine),
+            agreement_reader=PostgresAgreementReader(engine),
+        )
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
             headers = {"Authorization": f"Bearer {key.text}"}
             for path in ("/readyz", "/v1/usage", "/v1/usage/all/by-tenant", "/v1/usage/all/by-operation"):
                 assert (await client.get(path, params=WINDOW, headers=headers)).status_code == 200, path
+            asked = WINDOW | {"framework_id": "community-feedback"}
+            assert (await client.get("/v1/agreement", params=asked, headers=headers)).status_code == 200
         await assert_refused(settings, *(statement for group in WRITES.values() for statement in group))
 
 
 async def test_the_consumer_stores_and_reads_no_keys_and_no_calls(database):
     url, owner = database
     async with login(owner, url, "feedback_consumer") as settings, engine_of(settings) as engine:
-        await ensure_usable(settings, engine, STORING_CALLS)
+        await ensure_usable(settings, engine, {**STORING_CALLS, **STORING_CODINGS})
+        for _ in range(2):
+            await PostgresCodingSink(engine).write([a_coding("r-1", "a", result_id=NOBODYS)])
+            await PostgresCorrectionSink(engine).write([a_correction("r-1", "a", event_id=NOBODYS)])
         call = llm_call()
         assert (await PostgresLLMCallSink(engine).write([call])).inserted == 1
         assert (await PostgresLLMCallSink(engine).write([call])).inserted == 0
-        reads = ("SELECT * FROM api_keys", "SELECT tenant_id FROM llm_calls")
-        await assert_refused(settings, *reads, *WRITES["llm_calls"][1:], *WRITES["api_keys"], *WRITES["the rest"])
+        reads = ("SELECT * FROM api_keys", "SELECT tenant_id FROM llm_calls", "SELECT code_ids FROM codings")
+        reads += ("SELECT code_ids FROM corrections",)
+        await assert_refused(
+            settings, *reads, *WRITES["llm_calls"][1:], *WRITES["codings"][2:], *WRITES["api_keys"], *WRITES["the rest"]
+        )
 
 
 async def test_who_keeps_keys_makes_lists_and_revokes_them_and_no_more(database, feedback_says):
@@ -136,7 +165,14 @@ async def test_who_keeps_keys_makes_lists_and_revokes_them_and_no_more(database,
         revoked = await asyncio.to_thread(feedback_says, "keys", "revoke", prefix, DATABASE_URL=settings.url)
         assert revoked.code == 0, revoked
         change = "UPDATE api_keys SET superuser = true"
-        others = ("SELECT * FROM llm_calls", "DELETE FROM api_keys", "TRUNCATE api_keys", "DROP TABLE api_keys", change)
+        others = ("SELECT * FROM codings", "SELECT * FROM corrections", *WRITES["codings"])
+        others += (
+            "SELECT * FROM llm_calls",
+            "DELETE FROM api_keys",
+            "TRUNCATE api_keys",
+            "DROP TABLE api_keys",
+            change,
+        )
         await assert_refused(settings, *others, *WRITES["llm_calls"], *WRITES["the rest"][:-2])
 
 
@@ -189,7 +225,7 @@ async def test_roles_that_another_migration_makes_at_the_same_moment_are_found(f
             waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
             await eventually(lambda: _is_one(other, waiting))
             await transaction.commit()
-            assert (await migrating).after == "0002"
+            assert (await migrating).after == "0003"
         finally:
             await other.close()
         async with login(engine, url, "feedback_api") as settings, engine_of(settings) as reader:
@@ -214,19 +250,20 @@ async def test_a_user_who_may_not_create_roles_migrates_and_is_told_what_an_admi
             await connection.execute(text(f"GRANT ALL ON SCHEMA public TO {name}"))
         with caplog.at_level(logging.WARNING):
             report = await migrate(owner)
-        assert report.after == "0002"
+        assert report.after == "0003"
         assert await roles_of(admin) == set()
-        [notice] = [record.getMessage() for record in caplog.records if record.name == "migrations"]
-        assert "\n" not in notice
-        statements = notice.partition("in this database: ")[2]
+        notices = [record.getMessage() for record in caplog.records if record.name == "migrations"]
+        assert len(notices) == 2
+        assert "\n" not in "".join(notices)
         async with engine_of(owner) as engine:
-            await ensure_usable(owner, engine, {**STORING_CALLS, **READING_USAGE})
+            await ensure_usable(owner, engine, {**STORING_CALLS, **READING_USAGE, **READING_AGREEMENT})
         connection = await asyncpg.connect(url)
         try:
-            await connection.execute(statements)
+            for notice in notices:
+                await connection.execute(re.search("in this database.*?: (.*)", notice)[1])
         finally:
             await connection.close()
-        for role, rights in zip(ROLES, (READING_USAGE, STORING_CALLS, KEEPING_KEYS), strict=True):
+        for role, rights in zip(ROLES, GIVEN, strict=True):
             async with login(admin, url, role) as settings, engine_of(settings) as engine:
                 await ensure_usable(settings, engine, rights)
         # Once they are there, the tables' owner grants them in the next database without an administrator.

@@ -103,6 +103,7 @@ async def test_a_worker_at_work_and_one_that_was_away(kafka, tmp_path, caplog):
         await delete_before(table.bootstrap, table.topic, behind)
         async with working(table, handler) as status:
             await until(lambda: status.deleted_unread)  # the partition is empty
+            await table.until_committed(behind)  # and the next start has nothing to tell
             await publish(table.bootstrap, table.topic, b"{}")
             await until(lambda: behind in handler.offsets)
         assert losses(caplog, table.topic) == [range(end, behind)]
@@ -142,6 +143,7 @@ async def test_a_consumer_at_work_and_one_that_was_away(kafka, postgres, caplog)
         await delete_before(rig.bootstrap, rig.topic, behind)
         async with rig.consuming(sink) as again:
             await until(lambda: again.deleted_unread)
+            await rig.until_committed(behind)
             await publish(rig.bootstrap, rig.topic, llm_call().to_bytes())
             await until(lambda: again.stored)
         assert losses(caplog, rig.topic) == [range(end, behind)]

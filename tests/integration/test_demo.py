@@ -25,12 +25,14 @@ async def test_every_sample_record_has_its_outcome_and_every_call_its_row(tmp_pa
         "outcomes": len(records),
         "lost": 0,
         "dead_letters": 0,
-        "llm_calls": 2 * len(records),
-        "rows": 2 * len(records),
+        "llm_calls": 3 * len(records),
+        "rows": 3 * len(records),
     }
     assert demo.errors == ""
-    for word in ("code path", "summary title", "Usage by tenant", "Usage by operation", "harbour-aid", "assign_codes"):
+    for word in ("code path", "summary title", "sensitive", "Usage by tenant", "Usage by operation", "harbour-aid"):
         assert word in demo.out
+    for operation in ("assign_codes", "summarize", "detect_sensitive"):
+        assert f" {operation} " in demo.out
     shown = [record for record in map(json.loads, records) if f" {record['id']} " in demo.out]
     assert len(shown) >= 20
     assert f"Results ({len(shown)} of {len(records)} shown)" in demo.out

@@ -17,6 +17,7 @@ from domain.ports import OutboundMessage
 from runtime.settings import Settings
 from schemas.topics import (
     CODE_ASSIGNMENTS,
+    CORRECTIONS,
     DEAD_LETTERS,
     FRAMEWORKS,
     LLM_CALLS,
@@ -101,6 +102,7 @@ async def test_a_record_goes_its_whole_way_over_tls_with_the_least_rights(broker
             group=settings.worker_group,
         )
         await broker.grant(CONSUMER, reads=[LLM_CALLS], writes=[DEAD_LETTERS], group=settings.consumer_group)
+        await broker.grant(CONSUMER, reads=[CODE_ASSIGNMENTS, CORRECTIONS], group=settings.codings_group)
         async with (
             feedback("worker", cwd=tmp_path, **as_user(WORKER, environment)) as worker,
             feedback("consumer", cwd=tmp_path, **as_user(CONSUMER, environment)) as consumer,
@@ -114,7 +116,8 @@ async def test_a_record_goes_its_whole_way_over_tls_with_the_least_rights(broker
 
             async def stored() -> bool:
                 async with engine.connect() as connection:
-                    return (await connection.execute(text("SELECT count(*) FROM llm_calls"))).scalar() == 2
+                    counts = "SELECT (SELECT count(*) FROM llm_calls), (SELECT count(*) FROM codings)"
+                    return tuple((await connection.execute(text(counts))).one()) == (2, 1)
 
             await eventually(stored)
             for running in (worker, consumer):

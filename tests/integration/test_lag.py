@@ -11,7 +11,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.lag import lags
-from schemas.topics import LLM_CALLS, RECORDS, REQUESTS
+from schemas.topics import CODE_ASSIGNMENTS, CORRECTIONS, LLM_CALLS, RECORDS, REQUESTS
 from tests.integration.system_support import PARTITIONS, empty_topics, publishing
 
 SEND_AT = 1_600_000_000_000
@@ -55,7 +55,7 @@ def test_what_is_unread_and_what_was_deleted_unread(scene, feedback_says):
         "CONSUMER_GROUP": f"{scene.group}-calls",
     }
     said = feedback_says("lag", "--json", **environment)
-    workers, consumers = map(json.loads, said.out.splitlines())
+    workers, consumers, codings = map(json.loads, said.out.splitlines())
     assert (workers["group"], workers["members"], workers["lag"], workers["deleted_unread"]) == (scene.group, 0, 4, 2)
     assert len(workers["partitions"]) == 2 * PARTITIONS
     found = [tuple(one[name] for name in PARTS) for one in workers["partitions"][:2]]
@@ -65,6 +65,8 @@ def test_what_is_unread_and_what_was_deleted_unread(scene, feedback_says):
         RECORDS.name,
         REQUESTS.name,
     }
+    assert (codings["group"], codings["lag"]) == (f"{scene.group}-calls-codings", 0)
+    assert {one["topic"] for one in codings["partitions"]} == {CODE_ASSIGNMENTS.name, CORRECTIONS.name}
     assert (consumers["lag"], consumers["deleted_unread"], consumers["partitions"][2]["lag"]) == (1, 0, 1)
 
     said = feedback_says("lag", **environment)

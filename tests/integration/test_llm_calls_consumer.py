@@ -156,7 +156,7 @@ async def test_a_long_outage_keeps_the_place_in_the_group(rig, monkeypatch):
             polled_on.set()
         pause(consumer, *partitions)
 
-    monkeypatch.setattr("consumers.llm_calls.PATIENCE_SECONDS", 0.05)
+    monkeypatch.setattr("consumers.tables.PATIENCE_SECONDS", 0.05)
     monkeypatch.setattr(AIOKafkaConsumer, "pause", paused)
     sink = MemorySink()
     sink.failures = 10**9

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from runtime.embedded import ports
-from schemas.topics import FRAMEWORKS, LLM_CALLS, RECORDS, REQUESTS
+from schemas.topics import CODE_ASSIGNMENTS, CORRECTIONS, FRAMEWORKS, LLM_CALLS, RECORDS, REQUESTS
 from tests.builders import a_framework, a_record
 from tests.integration.system_support import eventually, feedback, publishing
 from tests.usage_support import migrated_database
@@ -106,6 +106,9 @@ async def test_a_worker_and_a_consumer_tell_what_they_do_and_a_second_one_on_the
                 "feedback_store_waiting": 0,
                 'feedback_dead_letters_total{reason="not_storable"}': 0,
                 f'feedback_consumer_lag{{topic="{LLM_CALLS.name}",partition="0"}}': 0,
+                "feedback_coding_events_stored_total": 2,
+                f'feedback_consumer_lag{{topic="{CODE_ASSIGNMENTS.name}",partition="0"}}': 0,
+                f'feedback_consumer_lag{{topic="{CORRECTIONS.name}",partition="0"}}': 0,
             },
         )
         for text in (await scraped(worker_port), await scraped(consumer_port)):

@@ -38,13 +38,14 @@ def _shape(connection: Connection):
     """What autogenerate does not look at: check constraints, primary keys, identities, kinds of indexes."""
     query = """
         SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
-        WHERE conrelid::regclass::text IN ('llm_calls', 'api_keys')
+        WHERE conrelid::regclass::text IN ('llm_calls', 'codings', 'corrections', 'api_keys')
         UNION ALL
-        SELECT tablename, indexname, indexdef FROM pg_indexes WHERE tablename IN ('llm_calls', 'api_keys')
+        SELECT tablename, indexname, indexdef FROM pg_indexes
+        WHERE tablename IN ('llm_calls', 'codings', 'corrections', 'api_keys')
         UNION ALL
         SELECT table_name, column_name, concat_ws(' ', data_type, is_nullable, column_default, identity_generation,
                                                   numeric_precision, numeric_scale)
-        FROM information_schema.columns WHERE table_name IN ('llm_calls', 'api_keys')
+        FROM information_schema.columns WHERE table_name IN ('llm_calls', 'codings', 'corrections', 'api_keys')
     """
     return sorted(tuple(row) for row in connection.execute(text(query)))
 
@@ -55,7 +56,7 @@ async def test_the_migrated_schema_is_the_declared_one(fresh_database, engine):
     async with engine.connect() as connection:
         assert await connection.run_sync(_differences) == []
         migrated = await connection.run_sync(_shape)
-        await connection.execute(text("DROP TABLE llm_calls, api_keys"))
+        await connection.execute(text("DROP TABLE llm_calls, codings, corrections, api_keys"))
         await connection.run_sync(metadata.create_all)
         assert migrated == await connection.run_sync(_shape)
 
@@ -66,8 +67,8 @@ async def test_five_replicas_may_start_together(fresh_database, engine):
     reports = await asyncio.gather(*(migrate(settings) for _ in range(5)))
 
     assert sorted(report.changed for report in reports) == [False, False, False, False, True]
-    assert {report.after for report in reports} == {"0002"}
-    assert await migrate(settings) == MigrationReport("0002", "0002")
+    assert {report.after for report in reports} == {"0003"}
+    assert await migrate(settings) == MigrationReport("0003", "0003")
     assert await is_current(engine)
 
 
@@ -84,7 +85,7 @@ async def test_down_and_up_again(fresh_database, engine):
     async with engine.begin() as connection:
         assert await connection.run_sync(downgrade) == ["alembic_version"]
     assert not await is_current(engine)
-    assert await migrate(settings) == MigrationReport(None, "0002")
+    assert await migrate(settings) == MigrationReport(None, "0003")
 
 
 async def test_a_database_of_a_newer_release_is_left_alone(fresh_database, engine):

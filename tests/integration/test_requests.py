@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from schemas.requests import AnalysisRequested, SummaryRequested
-from schemas.topics import ANALYSES, LLM_CALLS, REQUESTS
+from schemas.requests import AnalysisRequested
+from schemas.results import RecordsSummarized
+from schemas.topics import ANALYSES, LLM_CALLS, REQUESTS, SUMMARIES
 from tests.builders import a_summary_request
 from tests.integration.crm_support import a_crm
 from tests.integration.system_support import ROOT, json_lines
@@ -19,13 +20,13 @@ async def crm(system_kafka):
         yield crm
 
 
-async def test_each_sample_request_gets_its_analysis_for_one_call_and_a_summary_is_told_to_be_unavailable(crm):
+async def test_each_sample_request_gets_its_analysis_and_a_summary_its_themes_for_one_call(crm):
     ids = {
         request["request_id"]: await crm.send(request, key=request["request_id"].encode(), topic=REQUESTS.name)
         for request in SAMPLES
     }
     summary = json.loads(a_summary_request().to_bytes())
-    refused = await crm.send(summary, key=summary["request_id"].encode(), topic=REQUESTS.name)
+    summarised = await crm.send(summary, key=summary["request_id"].encode(), topic=REQUESTS.name)
 
     assert len(ids) >= 2
     for request in SAMPLES:
@@ -38,12 +39,13 @@ async def test_each_sample_request_gets_its_analysis_for_one_call_and_a_summary_
         assert analysis["answer"] == f"{len(asked.records)} records were read."
         assert analysis["disclaimer"]
 
-    letter = await crm.letter(refused, "summarize_aggregate")
-    assert (letter["reason"], letter["attempts"]) == ("operation_unavailable", 0)
-    assert letter["source"]["topic"] == REQUESTS.name
-    assert SummaryRequested.model_validate(summary).tenant_id == letter["tenant_id"]
+    message = await crm.outcome(summarised, "summarize_aggregate")
+    found = RecordsSummarized.model_validate_json(message.value)
+    assert (message.topic, message.key) == (SUMMARIES.name, found.request_id.encode())
+    assert [theme.record_ids for theme in found.themes] == [("a",)]
 
     calls = [json.loads(message.value) for message in await crm.outcomes.all(LLM_CALLS.name)]
-    assert sorted(call["request_id"] for call in calls) == sorted(ids)
-    assert {(call["operation"], call["attempt"], call["status"]) for call in calls} == {("analyze", 1, "ok")}
-    assert dict(crm.provider.tally.by_task) == {"analyze": len(ids)}
+    assert sorted(call["request_id"] for call in calls) == sorted([*ids, summary["request_id"]])
+    operations = {("analyze", 1, "ok"), ("summarize_aggregate", 1, "ok")}
+    assert {(call["operation"], call["attempt"], call["status"]) for call in calls} == operations
+    assert dict(crm.provider.tally.by_task) == {"analyze": len(ids), "summarize_aggregate": 1}

@@ -242,7 +242,7 @@ def lines_like_an_archives(count: int) -> list[dict[str, Any]]:
     ]
 
 
-async def test_an_archives_first_hundred_lines_are_summarised_where_only_that_is_asked(tmp_path, servers):
+async def test_an_archives_first_hundred_lines_are_summarised_and_screened_where_only_that_is_asked(tmp_path, servers):
     """There is a framework, and it is not used."""
     lines = lines_like_an_archives(100)
     file = a_file(tmp_path / "records.jsonl", *lines)
@@ -250,14 +250,19 @@ async def test_an_archives_first_hundred_lines_are_summarised_where_only_that_is
     bare = tmp_path / "framework.json"
     bare.write_text(json.dumps({"root_codes": framework["root_codes"]}))
     out = tmp_path / "out"
-    arguments = ("run", "--records", file, "--framework", bare, "--operations", "summarize", "--out", out)
+    asked = ("--operations", "summarize,detect_sensitive")
+    arguments = ("run", "--records", file, "--framework", bare, *asked, "--out", out)
     async with feedback(*arguments, cwd=tmp_path, **servers) as run:
         assert await run.ends(seconds=90) == 0, run.out + run.errors
 
     assert run.last_line == {
-        "records": 100, "outcomes": 100, "lost": 0, "dead_letters": 0, "llm_calls": 100, "rows": 100
+        "records": 100, "outcomes": 100, "lost": 0, "dead_letters": 0, "llm_calls": 200, "rows": 200
     }  # fmt: skip
     summaries = (out / "summaries.jsonl").read_text()
     assert {summary["record_id"] for summary in json_lines(out / "summaries.jsonl")} == {line["id"] for line in lines}
+    screenings = json_lines(out / "sensitivity.jsonl")
+    assert {screening["record_id"] for screening in screenings} == {line["id"] for line in lines}
+    assert all(screening["sensitive"] == bool(screening["findings"]) for screening in screenings)
+    assert re.search("^published 100/100, coded 0, summarised 100, screened 100, ", run.out, re.M)
     assert (out / "code-assignments.jsonl").read_text() == (out / "dead-letters.jsonl").read_text() == ""
     assert CANARY not in summaries

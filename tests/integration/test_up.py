@@ -100,10 +100,18 @@ class Up:
             assert psutil.Process(after).is_running()
 
 
+def two_free_ports() -> int:
+    """The first of them; the other one is the next."""
+    while not ports.is_free((first := ports.choose(set())) + 1):
+        pass
+    return first
+
+
 @pytest.fixture(scope="module")
 async def up(tmp_path_factory):
     home = tmp_path_factory.mktemp("up")
-    async with feedback("up", cwd=home, API_PORT=ports.choose(set()), **SETTINGS) as running:
+    api_port, metrics_port = ports.choose(set()), two_free_ports()
+    async with feedback("up", cwd=home, API_PORT=api_port, METRICS_PORT=metrics_port, **SETTINGS) as running:
         await running.says("Ctrl-C ends it")
         up = Up(running, home)
         key = f"{FRAMEWORK['tenant_id']}/{FRAMEWORK['framework_id']}"
@@ -134,6 +142,13 @@ async def test_a_record_published_as_the_readme_shows_is_answered_and_counted(up
     coding = json.loads(answers[CODE_ASSIGNMENTS.name].value)
     assert [step["id"] for step in coding["codes"][0]["path"]] == ["water", "water.supply", "water.supply.none"]
     assert coding["framework_version"] == FRAMEWORK["version"]
+
+
+def test_it_says_where_each_process_serves_its_metrics(up):
+    urls = dict(re.findall(r"(?m)^Metrics of (\S+): (\S+)$", up.running.out))
+    assert set(urls) == {"consumer", "worker"}
+    assert "feedback_inputs_finished_total" in httpx.get(urls["worker"]).text
+    assert "feedback_store_waiting" in httpx.get(urls["consumer"]).text
 
 
 async def test_whatever_dies_comes_back_and_the_next_record_is_answered(up):

@@ -86,8 +86,8 @@ async def lost_commit_reply(stage: Stage) -> None:
             await all_calls_committed(stage)
         await stage.settled()
         assert await stage.stop(consumer) == 0
-    [repeated] = re.findall(r"stored \d+, repeated (\d+)", consumer.life.errors)
-    assert int(repeated) >= 5, f"{repeated} rows were written again"
+    repeated = sum(map(int, re.findall(r"stored \d+, repeated (\d+)", consumer.life.errors)))  # codings are rows, too
+    assert repeated >= 5, f"{repeated} rows were written again"
 
 
 @case("postgres-killed")

@@ -36,6 +36,11 @@ async def bad(stage: Stage) -> None:
     kinds = _bad_values(stage)
     # What compresses well may be more than its dead letter can carry.
     await stage.inputs.publish_value(_too_much(stage), reason="too_large", tenant=TENANT, uncarried=True)
+    # Messages of megabytes need room that is kept: what counts is that the next ones need no more.
+    await stage.inputs.publish_value(stage.random.randbytes(_NEAR_THE_LIMIT), reason="not_json")
+    await stage.answered()
+    await stage.weighed()
+    await stage.inputs.publish_value(_too_much(stage), reason="too_large", tenant=TENANT, uncarried=True)
     for number, (value, reason, tenant) in enumerate(kinds):
         await stage.inputs.publish(1, partition=number % PARTITIONS)
         await stage.inputs.publish_value(
@@ -99,7 +104,7 @@ async def _odd_but_good(stage: Stage) -> None:
 
 
 async def _requests(stage: Stage) -> None:
-    """An analysis, one without records, and operations that this release does not carry out."""
+    """An analysis, one without records, a summary over records, and a screening."""
     request_id = f"{stage.group}-request"
     texts = [{"record_id": "a", "content": f"The tap is dry. {stage.inputs.canary} {mark(request_id)}"}]
     analysis = an_analysis_request(request_id=request_id, records=texts).to_bytes()
@@ -107,10 +112,11 @@ async def _requests(stage: Stage) -> None:
     await publish(analysis, operations=("analyze",), tenant=TENANT, topic=REQUESTS.name)
     without = json.dumps(json.loads(analysis) | {"records": []}).encode()
     await publish(without, reason="wrong_schema", tenant=TENANT, topic=REQUESTS.name)
-    aggregate = a_summary_request(records=texts).to_bytes()
-    future = "operation_unavailable"
-    await publish(aggregate, operations=("summarize_aggregate",), reason=future, tenant=TENANT, topic=REQUESTS.name)
-    await stage.inputs.publish(1, operations=("detect_sensitive", "summarize"), reason=future)
+    summary_id = f"{stage.group}-summary"
+    texts = [{"record_id": "a", "content": f"The tap is dry. {stage.inputs.canary} {mark(summary_id)}"}]
+    aggregate = a_summary_request(request_id=summary_id, records=texts).to_bytes()
+    await publish(aggregate, operations=("summarize_aggregate",), tenant=TENANT, topic=REQUESTS.name)
+    await stage.inputs.publish(1, operations=("detect_sensitive", "summarize"))
 
 
 @case("output-over-limit", quick=True)

@@ -116,6 +116,10 @@ async def hangs(stage: Stage) -> None:
 async def sends_50_mb(stage: Stage) -> None:
     """Bodies of 50 MB, and bodies without end: memory stays bounded, these inputs are given up, others answered."""
     [worker] = await stage.system()
+    # Answers of megabytes need room that is kept: what counts is that the next ones need no more.
+    first = await stage.inputs.publish(4, f"[[huge:{50 * 2**20}]]", reason="invalid_output")
+    await stage.answered([*first, *await stage.inputs.publish(4, "[[endless]]", reason="invalid_output")])
+    await stage.weighed()
     watching = asyncio.create_task(_peak(worker))
     before = psutil.Process(worker.pid).memory_info().rss
     huge = await stage.inputs.publish(6, f"[[huge:{50 * 2**20}]]", reason="invalid_output")

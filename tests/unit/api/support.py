@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 
 from api.app import create_app
+from domain.agreement import AgreementCounts, AgreementQuestion, CodeCounts
 from domain.usage import OperationUsage, TenantUsage, View, Window
 from tests.usage_support import MemoryKeys
 
@@ -38,12 +39,26 @@ class ScriptedUsage:
         return [OperationUsage(operation=name, start=window.start, end=window.end) for name in ("x y", None)]
 
 
+class ScriptedAgreement:
+    """Notes what it is asked and counts two records; raises `error` where there is one."""
+
+    def __init__(self) -> None:
+        self.asked: list[AgreementQuestion] = []
+        self.error: Exception | None = None
+
+    async def of(self, question: AgreementQuestion) -> AgreementCounts:
+        self.asked.append(question)
+        if self.error is not None:
+            raise self.error
+        return AgreementCounts(2, 1, (CodeCounts("b", 0, 1, 0), CodeCounts("a", 1, 1, 1)))
+
+
 class Rig:
     """A client of the API, with a tenant's key and a superuser's."""
 
     def __init__(self) -> None:
-        self.usage, self.keys, self.is_ready = ScriptedUsage(), MemoryKeys(), True
-        self.app = create_app(self.usage, self.keys, self.ready)
+        self.usage, self.agreement, self.keys, self.is_ready = ScriptedUsage(), ScriptedAgreement(), MemoryKeys(), True
+        self.app = create_app(self.usage, self.keys, self.ready, agreement_reader=self.agreement)
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://api")
 
     async def ready(self) -> bool:

@@ -1,5 +1,8 @@
 """How often a key may ask, and an address guess."""
 
+import asyncio
+from collections import Counter
+
 import httpx
 import pytest
 
@@ -55,6 +58,60 @@ class _Watched:
     async def find(self, prefix):
         self.looked_up.append(prefix)
         return await self.keys.find(prefix)
+
+
+class _Together:
+    """Answers nobody before as many ask as are expected: all have passed whatever is looked at before."""
+
+    def __init__(self, keys, expected) -> None:
+        self.keys, self.barrier = keys, asyncio.Barrier(expected)
+
+    async def find(self, prefix):
+        await self.barrier.wait()
+        return await self.keys.find(prefix)
+
+
+async def _at_once(rig, keys, *presented):
+    rig.app.state.keys = _Together(keys, len(presented))
+    answers = await asyncio.gather(*(rig.get("/v1/usage", key, params=WINDOW) for key in presented))
+    return Counter(answer.status_code for answer in answers)
+
+
+async def test_of_keys_tried_at_one_time_no_more_are_answered_than_of_keys_tried_one_by_one():
+    rig = LimitedRig(0, 3)
+    known = (await rig.keys.create("a")).text
+    wrong = [f"fbk_aaaaaaaaaaa{letter}_" + "b" * 43 for letter in "abcdefghijklmnopqrst"]
+    guesses = [known[:-2] + ("AA" if known[-2:] != "AA" else "BB")] * 20
+    async with rig.client:
+        assert (await rig.get("/v1/usage", known, params=WINDOW)).status_code == 200
+        assert await _at_once(rig, rig.keys, *wrong, known) == {401: 3, 429: 17, 200: 1}
+        assert await _at_once(rig, rig.keys, known) == {200: 1}
+        assert await _at_once(rig, rig.keys, *guesses) == {401: 3, 429: 17}  # who guesses at one that opened
+
+
+async def test_a_right_key_among_wrong_ones_is_refused_only_behind_too_many_of_them():
+    rig = LimitedRig(0, 3)
+    first, second = [(await rig.keys.create("a")).text for _ in range(2)]
+    wrong = ["fbk_aaaaaaaaaaaa_" + "b" * 43] * 5
+    async with rig.client:
+        assert await _at_once(rig, rig.keys, *wrong[:2], first) == {401: 2, 200: 1}
+        assert await _at_once(rig, rig.keys, *wrong, first) == {401: 1, 429: 4, 200: 1}
+        assert told(await rig.get("/v1/usage", second, params=WINDOW)) == (429, "rate_limited")
+
+
+async def test_a_right_key_behind_too_many_wrong_ones_of_one_moment_does_not_stand_out():
+    rig = LimitedRig(0, 3)
+    key = (await rig.keys.create("a")).text
+    wrong = ["fbk_aaaaaaaaaaaa_" + "b" * 43] * 5
+    async with rig.client:
+        assert await _at_once(rig, rig.keys, *wrong, key, *wrong) == {401: 3, 429: 8}
+
+
+async def test_good_keys_at_one_time_never_use_the_limit_up():
+    rig = LimitedRig(0, 3)
+    keys = [(await rig.keys.create("a")).text for _ in range(20)]
+    async with rig.client:
+        assert await _at_once(rig, rig.keys, *keys) == {200: 20}
 
 
 async def test_nought_is_no_limit_and_the_defaults_are_some():

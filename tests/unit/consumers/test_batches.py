@@ -5,6 +5,7 @@ import base64
 import pytest
 
 from consumers.batches import BatchSettler, Progress
+from consumers.llm_calls import llm_call_tables
 from domain.errors import BrokerUnavailableError, TooLargeError
 from domain.ports import OutboundMessage
 from tests.builders import a_message
@@ -18,7 +19,7 @@ class Rig:
     def __init__(self) -> None:
         self.sink, self.publisher, self.progress = MemorySink(), FakePublisher(), Progress()
         self.pauses: list[float] = []
-        self.settler = BatchSettler(self.sink, self.publisher, self.progress, self.pause)
+        self.settler = BatchSettler(llm_call_tables(self.sink), self.publisher, self.progress, self.pause)
 
     async def pause(self, seconds: float) -> None:
         self.pauses.append(seconds)

@@ -9,7 +9,9 @@ from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import RequestTimedOutError
 
 from consumers.batches import Progress
-from consumers.llm_calls import LLMCallConsumerSettings, consume_llm_calls
+from consumers.llm_calls import LLMCallConsumerSettings, consume_llm_calls, llm_call_tables
+from consumers.settings import TableConsumerSettings
+from consumers.tables import consume
 from tests.fakes import FakePublisher, until
 from tests.usage_support import MemorySink, llm_call
 
@@ -65,6 +67,9 @@ class Group:
             return {}
         return {TopicPartition(record.topic, record.partition): [record]}
 
+    def seek(self, _partition, _offset):
+        pass
+
     async def commit(self, offsets):
         self.commits.append(offsets)
         if self.refuse:
@@ -82,6 +87,12 @@ class Group:
             ConsumerRecord(*partition, offset, 0, 0, None, llm_call().to_bytes(), None, 0, 0, headers=())
         )
 
+    async def has_given(self) -> None:
+        """All that came was fetched."""
+        await until(self._records.empty)
+        for _ in range(5):  # and is kept by the consumer
+            await asyncio.sleep(0)
+
     async def takes(self) -> None:
         """A rebalance begins."""
         await self.listener.on_partitions_revoked(self.mine)
@@ -96,7 +107,7 @@ class Group:
 @pytest.fixture
 def group(monkeypatch):
     group = Group()
-    monkeypatch.setattr("consumers.llm_calls.AIOKafkaConsumer", group)
+    monkeypatch.setattr("consumers.tables.AIOKafkaConsumer", group)
     return group
 
 
@@ -175,7 +186,7 @@ async def test_what_was_read_and_not_settled_is_left_to_whoever_has_the_partitio
 
 
 async def test_an_offset_that_could_not_be_committed_is_tried_again_while_it_is_ours(group, monkeypatch):
-    monkeypatch.setattr("consumers.llm_calls.POLL_SECONDS", 0.02)
+    monkeypatch.setattr("consumers.tables.POLL_SECONDS", 0.02)
     group.refuse = True
     async with consuming(group, MemorySink()):
         group.brings(P0, 5)
@@ -196,3 +207,41 @@ async def test_what_was_deleted_before_the_end_came_is_told_before_it_ends(group
     assert progress.deleted_unread == 3
     lost = "3 messages of calls partition 0 were deleted before they were read (offsets 6 to 8); they have no outcome"
     assert [record.message for record in caplog.records if record.levelname == "ERROR"] == [lost]
+
+
+class Ids:
+    """Topics' ids that a test changes."""
+
+    def __init__(self) -> None:
+        self.now = {"calls": "1", "others": "1"}
+
+    async def of(self, topics):
+        return {topic: self.now[topic] for topic in topics}
+
+
+async def test_of_several_topics_only_the_one_that_was_made_anew_is_read_from_its_beginning(group):
+    """What was read of the other one is not let go, as nobody would read it again, and its offsets are committed."""
+    other, ids, sink = TopicPartition("others", 0), Ids(), MemorySink()
+    stop, progress = asyncio.Event(), Progress()
+    tables = {**llm_call_tables(sink, "calls"), **llm_call_tables(sink, "others")}
+    settings = TableConsumerSettings({}, "g", 5.0, max_rows=3, max_wait_seconds=60.0)
+    work = asyncio.create_task(consume("rows", settings, tables, FakePublisher(), stop, progress, ids))
+    await until(lambda: hasattr(group, "listener"))
+    await group.gives(P0, other)
+    group.brings(P0, 70)
+    group.brings(other, 4)
+    await group.has_given()
+    ids.now["calls"] = "2"
+    await group.listener.on_partitions_assigned(group.mine)
+    group.brings(P0, 0)
+    group.brings(P0, 1)
+    await seconds_until(lambda: len(group.commits) == 2)
+    ids.now["others"] = "2"  # noticed before anything of it is committed
+    for offset in (5, 6):
+        group.brings(other, offset)
+    group.brings(P0, 2)
+    await seconds_until(lambda: len(group.commits) == 3)
+    stop.set()
+    await asyncio.wait_for(work, 10)
+    assert group.commits == [{P0: 0}, {P0: 2, other: 5}, {P0: 3}]
+    assert progress.stored == 6

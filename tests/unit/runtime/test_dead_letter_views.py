@@ -6,8 +6,10 @@ from base64 import b64encode
 from uuid import UUID
 
 import pytest
+from rich.cells import cell_len
 from rich.console import Console
 
+from domain.delivery.reasons import REASONS
 from runtime.cli.dead_letter_views import as_json, ids_of, lines_of, nothing_found, print_table, summary_of
 from tests.unit.domain.dead_letters.test_register import a_letter, a_register
 
@@ -93,13 +95,50 @@ def test_that_nothing_matches_is_told_with_how_many_there_are():
     assert nothing_found(0, filtered=False) == "No dead letters."
 
 
-@pytest.mark.parametrize(("width", "whole"), [(None, True), (120, True), (119, False), (80, False)])
-def test_a_narrow_terminal_gets_fewer_columns(width, whole):
-    letter = a_letter(tenant_id="t", record_id="r")
-    told = "\n".join(printed(a_register(letter).matching(), width))
-    assert ("source" in told, "record/request" in told) == (whole, whole)
-    assert str(letter.dead_letter_id) in told
-    assert whole or max(map(len, told.splitlines())) < 119
+ALWAYS = {"dead_letter_id", "tenant", "reason", "replayed"}
+
+
+@pytest.mark.parametrize(
+    ("width", "missing"),
+    [
+        (None, set()),
+        (200, set()),
+        (150, {"source"}),
+        (135, {"source", "record/request"}),
+        (111, {"source", "record/request"}),
+        (99, {"source", "record/request", "operation"}),
+        (80, {"source", "record/request", "operation", "times", "failed_at"}),
+    ],
+)
+def test_a_narrow_terminal_gets_fewer_and_shorter_columns_and_no_row_is_broken(width, missing):
+    names = [*ALWAYS, "source", "record/request", "operation", "times", "failed_at"]
+    fields = {"tenant_id": "red-river-relief", "operation": "assign_codes", "reason": "provider_misconfigured"}
+    letter = a_letter(record_id="record-1", **fields)
+    lines = printed(a_register(letter).matching(), width)
+    assert width is None or max(map(len, lines)) <= width
+    [head] = [line for line in lines if "dead_letter_id" in line]
+    assert {name for name in names if name not in head.split()} == missing
+    [row] = [line for line in lines if str(letter.dead_letter_id) in line]
+    whole = width is None or width >= 135
+    assert ("2026-05-04T12:00:00Z" in row, "red-river-relief" in row) == (whole, whole)
+    assert ("05-04 12:00" in row) is (width in (111, 99))
+
+
+@pytest.mark.parametrize(("tenant", "shown"), [("red-hill", "red-hill"), ("red-river-relief", "red-river-r…")])
+def test_at_80_columns_a_row_is_whole_whatever_is_in_it(tenant, shown):
+    for reason in (*REASONS, "one_of_a_later_version_with_a_long_name"):
+        letter = a_letter(tenant_id=tenant, reason=reason, operation="summarize_aggregate")
+        lines = printed(a_register(letter).matching(), 80)
+        assert max(map(cell_len, lines)) <= 80
+        [row] = [line.split() for line in lines if str(letter.dead_letter_id) in line]
+        assert shown in row
+        assert reason in row or reason not in REASONS
+
+
+def test_a_character_of_two_columns_counts_as_two():
+    lines = printed(a_register(a_letter(tenant_id="水" * 40, reason="provider_misconfigured")).matching(), 80)
+    assert max(map(cell_len, lines)) <= 80
+    assert "水水水水水…" in "".join(lines)
 
 
 def test_at_most_a_hundred_ids_are_named():

@@ -46,15 +46,19 @@ def test_every_variable_is_a_setting_that_the_example_file_lists():
 @pytest.mark.parametrize("name", OURS)
 def test_every_setting_of_the_env_file_reaches_every_service(name: str):
     assert OURS[name]["env_file"] == [{"path": ".env", "required": False}]
-    overridden = {"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_ALLOW_PLAINTEXT", "LLM_API_KEY", "API_HOST", "API_PORT"}
+    keys = {"LLM_API_KEY", "LLM_FALLBACK_API_KEY", "JUDGE_API_KEY"}
+    overridden = {"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_ALLOW_PLAINTEXT", "API_HOST", "API_PORT"} | keys
     services_here = ("DATABASE_", "METRICS_", "KAFKA_SECURITY_", "KAFKA_SASL_", "KAFKA_SSL_")
     assert all(one in overridden or one.startswith(services_here) for one in OURS[name]["environment"])
 
 
-def test_only_the_worker_has_the_providers_key():
+def test_only_who_calls_a_model_has_its_key():
     keys = {name: service["environment"]["LLM_API_KEY"] for name, service in OURS.items()}
-    assert keys.pop("worker") == "${LLM_API_KEY:-}"
+    assert keys.pop("worker") == keys.pop("judge") == "${LLM_API_KEY:-}"
     assert set(keys.values()) == {""}
+    judges = {name: service["environment"]["JUDGE_API_KEY"] for name, service in OURS.items()}
+    assert judges.pop("judge") == "${JUDGE_API_KEY:-}"
+    assert set(judges.values()) == {""}
 
 
 def test_a_database_url_of_the_env_file_does_not_come_before_the_service_here(monkeypatch):

@@ -24,7 +24,7 @@ from runtime.job.task import Task, read_inputs
 from runtime.job.usage import _rounded
 from schemas.operations import RecordOperation
 from schemas.results import RecordSummarized
-from schemas.topics import CODE_ASSIGNMENTS, DEAD_LETTERS, SUMMARIES
+from schemas.topics import CODE_ASSIGNMENTS, DEAD_LETTERS, SENSITIVITY, SUMMARIES
 
 CODE = {"id": "c", "name": "Code"}
 
@@ -240,6 +240,19 @@ def test_the_table_says_that_it_is_a_sample_who_answered_and_why_there_is_no_res
     assert rows["r3"].count("dead letter: too_large") == 2
     assert "dead letter" not in rows["r5"]
     assert "dead letters: 1 x not_storable" in lines
+
+
+def test_the_table_names_what_was_found_sensitive():
+    records = [
+        FileRecord(line, f"r{line}", "t", (RecordOperation.DETECT_SENSITIVE,), {"content": "c"}) for line in (1, 2)
+    ]
+    findings = Findings(records, 3)
+    found = [{"type": name, "confidence": 0.5, "reason": "r"} for name in ("theft", "fraud", "bribery")]
+    findings.keep(SENSITIVITY.name, a_result("SensitivityDetected", findings=found), 1)
+    findings.keep(SENSITIVITY.name, a_result("SensitivityDetected", sensitive=False, findings=[]), 2)
+    rows = {line.split()[0]: line.split()[1:] for line in shown(findings).splitlines() if line.startswith(" r")}
+    assert rows["r1"] == ["theft,", "fraud,", "+1"]
+    assert rows["r2"] == ["no"]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.lag_watch import LagWatch
 from consumers.batches import BatchSettler
+from consumers.llm_calls import llm_call_tables
 from domain.delivery.dead_letters import DeadLetters, Failure
 from domain.delivery.reasons import REASONS
 from domain.errors import (
@@ -24,12 +25,13 @@ from domain.errors import (
 )
 from domain.lag import PartitionLag
 from domain.llm.breaker import CircuitBreaker
+from domain.llm.routing import Route
 from domain.ports import BatchOutcome
 from runtime.metrics.collector import STATES, registry_of
 from runtime.metrics.figures import ConsumerFigures, WorkerFigures
 from runtime.metrics.pulse import Pulse
 from tests.builders import a_message
-from tests.fakes import FakeClock, FakePublisher
+from tests.fakes import FakeClock, FakePublisher, ScriptedModel
 from tests.usage_support import llm_call
 
 ROOT = Path(__file__).parents[3]
@@ -37,7 +39,7 @@ NOWHERE = KafkaConnection("127.0.0.1:1")
 ALERTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "docs" / "alerts.yml").read_text())["groups"][0]["rules"]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 FOREIGN = {"up", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"}
-LABELS = {"topic", "partition", "state", "reason", "operation", "status", "le"}
+LABELS = {"topic", "partition", "state", "reason", "operation", "status", "model", "le"}
 
 
 class Page:
@@ -45,7 +47,7 @@ class Page:
 
     def __init__(self, figures: WorkerFigures | ConsumerFigures) -> None:
         self.lag = LagWatch(NOWHERE, "group", ["feedback.records"])
-        self._registry = registry_of(figures, self.lag, Pulse())
+        self._registry = registry_of(figures, [self.lag], Pulse())
 
     def text(self) -> str:
         return generate_latest(self._registry).decode()
@@ -66,7 +68,9 @@ class Page:
 @pytest.fixture
 async def pages() -> list[Page]:
     """Of a worker and a consumer that have done nothing, but know their lag."""
-    pages = [Page(WorkerFigures()), Page(ConsumerFigures())]
+    worker = WorkerFigures()
+    worker.routes.append(Route(ScriptedModel(), worker.breaker))
+    pages = [Page(worker), Page(ConsumerFigures())]
     for page in pages:
         page.lag.note([PartitionLag("feedback.records", 0, None, 0, 0)])
     return pages
@@ -188,7 +192,7 @@ async def test_a_consumer_tells_that_it_waits_for_the_database_and_what_became_o
     async def pause(seconds: float) -> None:
         while_waiting.extend([page["feedback_store_waiting"], page["feedback_batch_age_seconds"]])
 
-    settler = BatchSettler(Sink(), FakePublisher(), figures.progress, pause)
+    settler = BatchSettler(llm_call_tables(Sink()), FakePublisher(), figures.progress, pause)
     values = (llm_call().to_bytes(), llm_call().to_bytes(), b"{")
     await settler.settle([a_message(value, topic="llm.calls") for value in values])
 
@@ -199,6 +203,25 @@ async def test_a_consumer_tells_that_it_waits_for_the_database_and_what_became_o
     assert page["feedback_llm_call_events_stored_total"] == page["feedback_llm_call_events_repeated_total"] == 1
     assert page["feedback_outages_waited_out_total"] == 1
     assert page['feedback_dead_letters_total{reason="not_json"}'] == 1
+
+
+async def test_a_consumer_tells_of_codings_beside_the_calls_and_of_both_together():
+    figures = ConsumerFigures()
+    page = Page(figures)
+    figures.progress.stored, figures.codings.stored, figures.codings.repeated = 5, 3, 2
+    figures.progress.outages = figures.codings.outages = 1
+    figures.progress.deleted_unread, figures.codings.deleted_unread = 4, 6
+    figures.codings.waits_for_store = True
+    figures.codings.batch_since = 0.0
+
+    assert page["feedback_llm_call_events_stored_total"] == 5
+    assert page["feedback_coding_events_stored_total"] == 3
+    assert page["feedback_coding_events_repeated_total"] == 2
+    assert page["feedback_outages_waited_out_total"] == 2
+    assert page["feedback_messages_deleted_unread_total"] == 10
+    assert page["feedback_store_waiting"] == 1
+    assert page["feedback_batch_age_seconds"] > 0
+    assert figures.codings.letters is figures.progress.letters is figures.dead_letters
 
 
 async def test_a_loop_that_stands_still_is_late_while_it_does_and_for_a_while_after():

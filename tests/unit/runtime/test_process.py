@@ -11,7 +11,7 @@ import pytest
 from adapters.kafka.publisher import KafkaPublisher
 from runtime import wiring
 from runtime.embedded import ports
-from runtime.process import first, run_with
+from runtime.process import first, run_with, together
 from runtime.settings import load_settings
 
 
@@ -98,6 +98,44 @@ async def test_first_raises_what_ended_it_and_leaves_nothing_running():
     with pytest.raises(KeyError):
         await first(endless(), failing())
     assert ended.is_set()
+
+
+async def test_of_several_together_each_may_end_in_its_own_time():
+    seen: list[str] = []
+    other = asyncio.Event()
+
+    async def quick() -> None:
+        seen.append("quick")
+        other.set()
+
+    async def slow() -> str:
+        await other.wait()
+        await asyncio.sleep(0)
+        seen.append("slow")
+        return "done"
+
+    await together(quick(), slow())
+    assert seen == ["quick", "slow"]
+
+
+async def test_of_several_together_one_that_fails_ends_all():
+    ended = asyncio.Event()
+
+    async def endless() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def failing() -> None:
+        await asyncio.sleep(0)
+        raise KeyError
+
+    for order in ((endless, failing), (failing, endless)):
+        ended.clear()
+        with pytest.raises(KeyError):
+            await together(*(one() for one in order))
+        assert order[0] is failing or ended.is_set()
 
 
 @pytest.mark.parametrize("process", [wiring.run_worker, wiring.run_consumer])

@@ -7,7 +7,8 @@ from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.header_names import FetchedRecords, PartitionRecords
 from domain.errors import UserError
 from runtime.settings import Settings
-from runtime.wiring import database_settings, kafka_connection
+from runtime.wiring import database_settings, delivery_settings, kafka_connection
+from runtime.wiring.answering import narrowing
 
 
 @pytest.fixture
@@ -33,3 +34,25 @@ def test_without_an_address_there_is_a_remedy():
     with pytest.raises(UserError, match="DATABASE_URL") as caught:
         database_settings(Settings(database_url=None, database_host=None))
     assert "set -a; source .feedback/env; set +a" in caught.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("changes", "narrows"),
+    [
+        ({}, False),
+        ({"llm_model": "openai/gpt-4o-mini"}, True),
+        ({"llm_models": "assign_codes=openai/gpt-4o-mini"}, True),
+        ({"llm_models": "summarize=openai/gpt-4o-mini"}, False),
+        ({"llm_fallback_model": "openai/gpt-4o-mini"}, True),
+    ],
+)
+async def test_frameworks_are_narrowed_for_models_that_cannot_read_them_whole(changes, narrows):
+    async with narrowing(Settings(_env_file=None, **changes)) as likeness:
+        assert (likeness is not None) is narrows
+
+
+def test_batches_of_codings_are_off_unless_they_are_set():
+    usual, chosen = Settings(_env_file=None), Settings(_env_file=None, coding_batch=10, coding_batch_wait_ms=20)
+
+    assert delivery_settings(usual).coding_batch == 1
+    assert (delivery_settings(chosen).coding_batch, delivery_settings(chosen).coding_batch_wait_seconds) == (10, 0.02)

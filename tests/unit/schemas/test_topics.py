@@ -77,6 +77,13 @@ def test_a_dead_letter_of_an_operation_names_the_result_that_it_stands_for():
     assert DeadLetter.model_validate(letter).result_id is None
 
 
+def test_a_coding_says_how_much_of_the_framework_the_model_saw_where_it_did_not_see_all_of_it():
+    value = json.loads(example(CodesAssigned))
+    assert CodesAssigned.model_validate(value).narrowed is None
+    event = CodesAssigned.model_validate(value | {"narrowed": {"codes_shown": 412, "codes_total": 3063}})
+    assert json.loads(event.to_bytes())["narrowed"] == {"codes_shown": 412, "codes_total": 3063}
+
+
 def test_no_two_frameworks_share_a_key():
     assert framework_key("a", "b") == "a/b"
     assert framework_key("a/b", "c") != framework_key("a", "b/c")

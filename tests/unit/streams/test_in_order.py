@@ -9,6 +9,7 @@ import pytest
 from domain.errors import BrokerUnavailableError, BugError
 from streams.drain import settle
 from streams.in_order import InOrder
+from streams.lease import Lease
 from streams.status import WorkerStatus
 
 
@@ -54,7 +55,7 @@ class Rig:
     def __init__(self, window=10):
         self.handler, self.status, self.epoch = Handler(), WorkerStatus(), 1
         self.source, self.other = Source(), Source()
-        self.engine = InOrder(self.handler, window, lambda: self.epoch, self.status)
+        self.engine = InOrder(self.handler, window, lambda: self.epoch, self.status, Lease(60))
         self.consuming = [asyncio.create_task(self.engine.consume(s)) for s in (self.other, self.source)]
 
     def put(self, *offsets, epoch=1, timestamp=1.0):

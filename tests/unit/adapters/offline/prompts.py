@@ -5,7 +5,7 @@ from typing import Any
 
 from adapters.offline.engine import Engine
 from domain.llm.calls import Prompt
-from domain.operations import analyze, assign_codes, summarize
+from domain.operations import analyze, assign_codes, detect_sensitive, summarize
 from domain.operations.outline import Outline, outline_of
 from schemas.frameworks import Code, CodingFramework
 from tests.builders import a_code, a_framework, a_record, an_analysis_request
@@ -50,6 +50,11 @@ def code_ids(found: assign_codes.Coding) -> list[str]:
 def summary(engine: Engine, content: str) -> summarize.Summary:
     """What the engine answers, as the product understands it."""
     return summarize.parse(_answer(engine, summarize.prompt(a_record(content=content))))
+
+
+def screening(engine: Engine, content: str) -> detect_sensitive.Screening:
+    """What the engine answers, as the product understands it."""
+    return detect_sensitive.parse(_answer(engine, detect_sensitive.prompt(a_record(content=content))))
 
 
 def analysis(engine: Engine, *contents: str) -> analyze.Analysis:

@@ -62,7 +62,7 @@ async def test_a_duration_does_not_count_the_time_in_the_queue() -> None:
         def warm_up(self) -> None:
             pass
 
-        def answer(self, system: str, user: str) -> str:
+        def answer(self, system: str, user: str, teaching: object = None) -> str:
             time.sleep(0.02)
             return "{}"
 

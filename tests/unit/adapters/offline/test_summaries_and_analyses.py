@@ -51,6 +51,7 @@ def test_bullets_keep_the_order_of_the_record_and_its_first_sentence(engine: Eng
         "12345",
         "...",
         "水管坏了，我们没有水喝，孩子们都生病了，请尽快来修理。",
+        "水" * 70 + " " + "水" * 70 + " " + "水" * 9,
         "a" * 100_000,
         "<b>&amp;</b>",
         "\u200f\u200b.",

@@ -5,6 +5,7 @@ from uuid import UUID
 import pytest
 
 from consumers.batches import BatchSettler, Progress
+from consumers.llm_calls import llm_call_tables
 from domain.dead_letters.originals import DamagedError, message_of
 from domain.dead_letters.replay import (
     FOREIGN,
@@ -19,7 +20,7 @@ from domain.dead_letters.replay import (
 from domain.delivery import replays
 from domain.delivery.dead_letters import DeadLetters, Failure
 from domain.delivery.replays import asked_again
-from domain.errors import EmptyPayloadError, NotJSONError, OperationUnavailableError, TooLargeError
+from domain.errors import EmptyPayloadError, NotJSONError, TooLargeError, UnknownFrameworkError
 from schemas.cloudevents import identify
 from schemas.operations import RecordOperation
 from tests.builders import a_message, a_record
@@ -68,8 +69,8 @@ async def test_a_replay_is_the_same_input(topic, headers, key, value):
 
 async def test_what_failed_again_is_replayed_with_headers_of_its_own():
     record = a_record()
-    first = await buried(a_message(record, offset=5), OperationUnavailableError("No."), "summarize")
-    second = await buried(again(message_of(first), offset=9), OperationUnavailableError("No."), "summarize")
+    first = await buried(a_message(record, offset=5), UnknownFrameworkError("No."), "summarize")
+    second = await buried(again(message_of(first), offset=9), UnknownFrameworkError("No."), "summarize")
     assert second.result_id == first.result_id
     headers = message_of(second).headers
     assert [value for name, value in headers if name == replays.AT] == [b"feedback.records:0:9"]
@@ -203,7 +204,7 @@ def test_a_framework_with_a_newer_version_is_not_replayed():
 
 async def test_the_consumer_of_llm_calls_takes_a_replay_for_the_same_call():
     publisher = FakePublisher()
-    settler = BatchSettler(None, publisher, Progress())
+    settler = BatchSettler(llm_call_tables(None), publisher, Progress())
     await settler.settle([a_message(b"{", topic="llm.calls", headers=(("ce_source", b"s"), ("ce_id", b"1")), offset=1)])
     await settler.settle([again(message_of(publisher.dead_letters()[0]))])
     first, second = publisher.dead_letters()

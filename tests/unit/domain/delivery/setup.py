@@ -35,8 +35,9 @@ class Setup:
         self.model = ScriptedModel(self._say)
         self.breaker = CircuitBreaker(BreakerPolicy(), clock=self.clock, call_later=self.clock.call_later)
         chosen = delivery_settings(**settings)
+        inputs = Submitted(self.catalogue, chosen, now=self.clock.now, monotonic=self.clock)
         self.delivery = Delivery(
-            Submitted(self.catalogue, chosen, now=self.clock.now),
+            inputs,
             self.model,
             self.publisher,
             self.breaker,
@@ -45,6 +46,7 @@ class Setup:
             now=self.clock.now,
             random=lambda: 0.5,
             sleep=self.clock.sleep,
+            reading_held=inputs.parts.reading_held,
         )
 
     def _say(self, prompt, attempt):

@@ -72,6 +72,50 @@ def test_a_topic_that_was_made_anew_may_lose_the_same_offsets_again():
     assert told(deletions, {P0: 4}) == [(P0, 0, 4)]
 
 
+def test_what_is_lost_right_behind_the_groups_place_may_be_passed():
+    deletions: Deletions[Place] = Deletions()
+    deletions.assigned({P0: 5, P1: None})
+    assert deletions.passing({}) == {}
+    told(deletions, {P0: 30, P1: 30})
+    assert deletions.passing({}) == {P0: 30}
+    deletions.arrived(P0, at(30, 31))
+    assert deletions.passing({}) == {P0: 30}
+    assert deletions.passing({P0: 31, P1: 40}) == {P0: 31, P1: 40}
+
+
+def test_nothing_unfinished_is_passed():
+    deletions: Deletions[Place] = Deletions()
+    deletions.assigned({P0: 5})
+    deletions.arrived(P0, at(5, 6, 9, 12))
+    told(deletions, {P0: 12})
+    assert deletions.passing({}) == {}
+    assert deletions.passing({P0: 6}) == {P0: 6}
+    assert deletions.passing({P0: 7}) == {P0: 9}
+    assert deletions.passing({P0: 10}) == {P0: 12}
+
+
+def test_what_arrives_after_all_is_not_passed():
+    deletions: Deletions[Place] = Deletions()
+    deletions.assigned({P0: 5})
+    told(deletions, {P0: 30})
+    deletions.arrived(P0, at(5, 6))  # fetched before it was deleted, or of another topic of that name
+    assert deletions.passing({}) == {}
+
+
+def test_what_was_asked_in_an_earlier_assignment_passes_nothing_in_a_later_one():
+    deletions: Deletions[Place] = Deletions()
+    deletions.assigned({P0: 5})
+    deletions.arrived(P0, at(9))
+    asked = deletions.suspicions()
+    deletions.assigned({P0: 5})
+    assert [tuple(one) for one in deletions.resolve(asked, {P0: 9})] == [(P0, 5, 9)]
+    assert deletions.passing({}) == {}
+    told(deletions, {P0: 9})
+    assert deletions.passing({}) == {P0: 9}  # asked in this one
+    deletions.revoked()
+    assert deletions.passing({}) == {}
+
+
 def test_one_message_is_one():
     deletions: Deletions[Place] = Deletions()
     deletions.assigned({P0: 5})

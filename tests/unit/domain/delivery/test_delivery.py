@@ -29,7 +29,7 @@ async def test_a_record_is_coded_and_summarised():
     (coding,), (summary,) = setup.publisher.on(CODES), setup.publisher.on(SUMMARIES)
     assert coding["codes"][0]["code_id"] == "dry-water-point"
     assert summary["title"] == "Water point is dry"
-    assert (coding["model"], coding["prompt_version"]) == ("scripted-model-2026", "assign_codes.v1")
+    assert (coding["model"], coding["prompt_version"]) == ("scripted-model-2026", "assign_codes.v2")
     assert coding["invocation_id"] != summary["invocation_id"]
     assert setup.publisher.counts() == {CODES: 1, SUMMARIES: 1}
     for message in setup.publisher.acknowledged:
@@ -167,18 +167,19 @@ async def test_a_dead_letter_has_the_id_that_the_result_would_have_had():
     assert of_input.result_id is None
 
 
-async def test_what_this_release_does_not_carry_out_is_named_and_the_rest_is_done():
-    setup = Setup()
-    await setup.handle(a_record(operations=["detect_sensitive", "summarize"]))
-    await setup.handle(a_summary_request(), topic="feedback.requests")
-    await setup.handle(an_analysis_request(mode="hierarchical"), topic="feedback.requests")
-
-    assert [(letter.reason, letter.operation) for letter in setup.publisher.dead_letters()] == [
-        ("operation_unavailable", "detect_sensitive"),
-        ("operation_unavailable", "summarize_aggregate"),
-        ("operation_unavailable", "analyze"),
-    ]
-    assert len(setup.publisher.on(SUMMARIES)) == 1
+@pytest.mark.parametrize("mode", ["single_pass", "hierarchical", "auto"])
+async def test_requests_are_answered_in_every_mode(mode):
+    themes = json.dumps({"title": "Dry taps", "themes": [{"title": "Dry", "summary": "Dry.", "records": [1]}]})
+    merged = json.dumps({"title": "Dry taps", "themes": [{"title": "Dry", "summary": "Dry.", "parts": [1]}]})
+    setup = Setup(saying={"summarize_aggregate": themes})
+    setup.model.script = lambda prompt, attempt: merged if "merge" in prompt.version else setup.saying[prompt.operation]
+    await setup.handle(a_summary_request(mode=mode), topic="feedback.requests")
+    await setup.handle(an_analysis_request(mode=mode), topic="feedback.requests")
+    assert not setup.publisher.dead_letters()
+    [summary] = [one for one in setup.publisher.on(SUMMARIES) if "themes" in one]
+    [analysis] = [one for one in setup.publisher.on("feedback.analyses") if "answer" in one]
+    assert summary["themes"][0]["record_ids"] == ["a"]
+    assert analysis["coverage"] == 1.0
 
 
 async def test_a_result_that_kafka_refuses_for_its_size_is_a_dead_letter():

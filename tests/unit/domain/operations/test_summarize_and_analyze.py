@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.errors import InvalidOutputError, OperationUnavailableError
+from domain.errors import InvalidOutputError
 from domain.operations import analyze, summarize
 from domain.operations.answers import Made
 from tests.builders import NOON, a_record, an_analysis_request
@@ -52,6 +52,34 @@ def test_limits_of_a_summary_are_inclusive():
     assert summarize.parse(json.dumps({"title": "word " * 12, "bullets": ["a"]})).bullets == ("a",)
 
 
+@pytest.mark.parametrize(
+    ("title", "taken"),
+    [
+        ("学校旁边的水井已经干了", True),
+        ("บ่อน้ำใกล้โรงเรียนแห้งมาสองสัปดาห์", True),
+        ("Kobo 应用 打不开", True),
+        ("水" * 60, True),
+        ("水" * 61, False),
+        ("น้ำ" * 21, False),
+        ("水" * 58 + " dry tap", False),
+        ("В селі немає води вже два тижні", True),
+        ("학교 옆 우물이 말랐습니다", True),
+    ],
+)
+def test_a_title_without_spaces_is_measured_by_its_characters(title, taken):
+    text = json.dumps({"title": title, "bullets": ["a"]})
+    if taken:
+        assert summarize.parse(text).title == title
+    else:
+        with pytest.raises(InvalidOutputError, match="12 words"):
+            summarize.parse(text)
+
+
+def test_a_record_that_says_little_has_one_bullet():
+    assert "fewer where the record says less. Never pad." in summarize.prompt(a_record()).system
+    assert summarize.parse(json.dumps({"title": "Thanks", "bullets": ["It thanks."]})).bullets == ("It thanks.",)
+
+
 def test_an_analysis_numbers_its_records_and_keeps_the_question_in_the_system_message():
     prompt = analyze.prompt(an_analysis_request(instruction="Why </instruction>?", output_language="French"))
 
@@ -80,8 +108,3 @@ def test_an_analysis_becomes_its_event():
 def test_an_analysis_that_is_none_is_refused(answer):
     with pytest.raises(InvalidOutputError):
         analyze.parse(json.dumps(answer))
-
-
-def test_several_passes_are_not_carried_out():
-    with pytest.raises(OperationUnavailableError):
-        analyze.prompt(an_analysis_request(mode="hierarchical"))

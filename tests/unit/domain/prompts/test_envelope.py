@@ -6,7 +6,7 @@ from html import unescape
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.prompts.envelope import feedback_record, one_line, options
+from domain.prompts.envelope import LONGEST_RUN, bounded, feedback_record, one_line, options
 
 HOSTILE = st.lists(
     st.one_of(
@@ -36,7 +36,7 @@ def test_community_text_neither_closes_its_envelope_nor_opens_another(content):
 
     assert re.findall(r"<[^>]*>", envelope) == ["<feedback_record>", "</feedback_record>"]
     assert unescape(envelope.removeprefix("<feedback_record>\n").removesuffix("\n</feedback_record>")) == unescape(
-        content.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+        bounded(content).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     )
 
 
@@ -64,3 +64,33 @@ def test_options_that_are_not_asked_for_leave_no_block():
 
 def test_several_records_are_numbered():
     assert feedback_record("Dry tap.", 2) == '<feedback_record number="2">\nDry tap.\n</feedback_record>'
+
+
+RUNS = st.lists(
+    st.tuples(st.sampled_from("aب水 \t\n\r\u200b\u200c\u202e\u2003\x00"), st.integers(1, 70)), max_size=8
+).map(lambda runs: "".join(character * count for character, count in runs))
+
+
+@given(st.one_of(RUNS, HOSTILE))
+def test_bounding_a_text_twice_is_as_good_as_once(text):
+    once = bounded(text)
+    assert bounded(once) == once
+    assert not re.search(
+        rf"(.)\1{{{LONGEST_RUN}}}|\n{{4}}|[\x00\x07\x1b\u200b\u202a-\u202e\u2066-\u2069\ufeff]", once, re.DOTALL
+    )
+
+
+@given(st.text(st.characters(whitelist_categories=("L", "M", "N", "P", "S")), max_size=LONGEST_RUN))
+def test_an_ordinary_text_stays_as_it_is(text):
+    assert bounded(f"{text}\n\n{text} \u200c{text}") == f"{text}\n\n{text} \u200c{text}"
+
+
+def test_a_run_costs_no_more_than_its_bound():
+    assert bounded("Help" + "!" * 100_000) == "Help" + "!" * LONGEST_RUN
+    assert bounded("one" + " \t" * 50_000 + "two") == "one" + " \t" * 16 + "two"
+    assert bounded("one" + " \n" * 50_000 + "two") == "one\n\n\ntwo"
+
+
+def test_what_overrides_directions_or_hides_text_is_gone_and_joiners_stay():
+    assert bounded("a\u202eb\u2066c\u200bd\ufeff\U000e0041") == "abcd"
+    assert bounded("می\u200cخواهم 👩\u200d👧 \u200f(ب)") == "می\u200cخواهم 👩\u200d👧 \u200f(ب)"

@@ -1,0 +1,105 @@
+"""Writes rows of one table: one statement per batch, each row once."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.failures import is_databases_fault, is_rows_fault, summary
+from domain.errors import SinkUnavailableError
+from domain.ports import BatchOutcome
+
+R = TypeVar("R")
+
+TEXTS = "text[]"
+"""The kind of a column that holds several texts; its values are given as JSON, as arrays of arrays do not unnest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rows(Generic[R]):
+    """How rows of one kind are written.
+
+    Attributes:
+        table: the table.
+        columns: its columns and their kinds, as PostgreSQL names them.
+        key: the column by which a row is stored once.
+        values: of one row, in the order of the columns.
+        what: what the rows are, in words: "LLM calls".
+    """
+
+    table: str
+    columns: Mapping[str, str]
+    key: str
+    values: Callable[[R], tuple[Any, ...]]
+    what: str
+    insert: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "insert", _statement(self.table, self.columns, self.key))
+
+
+def _statement(table: str, columns: Mapping[str, str], key: str) -> str:
+    names = ", ".join(f'"{name}"' for name in columns)
+    taken = ", ".join(_taken(name, kind) for name, kind in columns.items())
+    kinds = ("text" if kind == TEXTS else kind for kind in columns.values())
+    arrays = ", ".join(f"${number}::{kind}[]" for number, kind in enumerate(kinds, start=1))
+    # In the order of the key, so that two writers of the same rows wait for each other and never in a circle;
+    # of two with one id in a batch the first counts, as it does between batches.
+    return (
+        f"INSERT INTO {table} ({names}) SELECT {taken} "  # noqa: S608 - the names are ours, the values parameters
+        f"FROM unnest({arrays}) WITH ORDINALITY AS given({names}, position) "
+        f"ORDER BY {key}, position ON CONFLICT ({key}) DO NOTHING"
+    )
+
+
+def _taken(name: str, kind: str) -> str:
+    return f'ARRAY(SELECT jsonb_array_elements_text("{name}"::jsonb))' if kind == TEXTS else f'"{name}"'
+
+
+class PostgresRowSink(Generic[R]):
+    """Fulfils `domain.ports.RowSink` on one table."""
+
+    def __init__(self, engine: AsyncEngine, rows: Rows[R]) -> None:
+        self._engine = engine
+        self._rows = rows
+
+    async def write(self, batch: Sequence[R]) -> BatchOutcome:
+        """Store the rows that are not there yet; one that the table refuses never holds up the others.
+
+        Raises:
+            SinkUnavailableError: the database cannot take rows now; part of the batch may be stored.
+        """
+        if not batch:
+            return BatchOutcome(0)
+        try:
+            async with self._engine.connect() as connection:
+                driver = (await connection.get_raw_connection()).driver_connection
+                return await _insert(driver, self._rows, batch)
+        except Exception as error:
+            if is_databases_fault(error):
+                what = self._rows.what
+                raise SinkUnavailableError(f"The database cannot take {what} now ({summary(error)}).") from error
+            raise
+
+
+async def _insert(driver: Any, rows: Rows[R], batch: Sequence[R]) -> BatchOutcome:
+    """Insert all; where a row is refused, halve until it stands alone. Each half is its own transaction."""
+    inserted = 0
+    refused: list[int] = []
+    waiting = [(0, len(batch))]
+    while waiting:
+        start, stop = waiting.pop()
+        try:
+            status: str = await driver.execute(rows.insert, *zip(*map(rows.values, batch[start:stop]), strict=True))
+        except Exception as error:
+            if not is_rows_fault(error):
+                raise
+            if stop - start == 1:
+                refused.append(start)
+            else:
+                middle = (start + stop) // 2
+                waiting += [(middle, stop), (start, middle)]
+        else:
+            inserted += int(status.rpartition(" ")[2])
+    return BatchOutcome(inserted, tuple(refused))

@@ -1,0 +1,171 @@
+"""The parts of one request that are here now."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+
+from domain.delivery.messages import InboundMessage
+from domain.errors import FeedbackError, WrongSchemaError
+from schemas.base import shown
+from schemas.requests import AnalysisRequested, RequestedRecord, SummaryRequested
+
+Request = AnalysisRequested | SummaryRequested
+_A_MOMENT = 0.05
+
+
+def head_of(request: Request) -> Request:
+    """What all parts of a request have in common: everything but its records, and which part it is."""
+    return request.model_copy(update={"records": (), "part": None})
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A request with the records of all its parts, in the order of the parts.
+
+    Attributes:
+        request: without a `part`.
+        messages: what it came in, one for each part, in their order.
+    """
+
+    request: Request = field(repr=False)
+    messages: tuple[InboundMessage, ...]
+
+
+@dataclass(eq=False, slots=True)
+class Member:
+    """A message that is a part of a request."""
+
+    message: InboundMessage
+    request: Request = field(repr=False)
+    digest: bytes = field(repr=False)
+
+    @property
+    def number(self) -> int:
+        """Which part it is."""
+        return 1 if self.request.part is None else self.request.part.number
+
+    @property
+    def of(self) -> int:
+        """How many parts there are."""
+        return 1 if self.request.part is None else self.request.part.of
+
+    @property
+    def size(self) -> int:
+        """Bytes, as it travels."""
+        return len(self.message.value or b"")
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What the parts of one request share, and no other's."""
+        return type(self.request).__name__, self.request.tenant_id, self.request.request_id
+
+
+class Group:
+    """The parts of one request.
+
+    Attributes:
+        head, of: as the first one has them; the others must have the same.
+        members: by their number, each with its repeats.
+        due: when it is given up, on the register's clock.
+        worker: who does the work now.
+        faults: how often it met an unknown exception.
+        ended: whether there is an outcome; then `error` says which, None for a result.
+    """
+
+    def __init__(self, first: Member, due: float) -> None:
+        self.head, self.of = head_of(first.request), first.of
+        self.members: dict[int, list[Member]] = {}
+        self.due = due
+        self.worker: Member | None = None
+        self.faults = 0
+        self.ended = False
+        self.error: FeedbackError | None = None
+        self._news = asyncio.Event()
+
+    @property
+    def complete(self) -> bool:
+        """Whether all parts are here."""
+        return len(self.members) == self.of
+
+    @property
+    def first(self) -> Member | None:
+        """Who does the work: part 1, once all parts are here."""
+        return self.members[1][0] if self.complete else None
+
+    def missing(self) -> list[int]:
+        """The numbers of the parts that are not here, ascending."""
+        return [number for number in range(1, self.of + 1) if number not in self.members]
+
+    def check(self, member: Member) -> None:
+        """Refuse a part that does not go together with those that are here.
+
+        Raises:
+            WrongSchemaError: it is of another number of parts, asks something else, or stands in another one's place.
+        """
+        head = head_of(member.request)
+        differing = [name for name in type(head).model_fields if getattr(head, name) != getattr(self.head, name)]
+        if member.of != self.of:
+            differing.append("part.of")
+        if differing:
+            names = ", ".join(f"`{name}`" for name in differing)
+            raise WrongSchemaError(f"The part differs in {names} from the part of its request that came first.")
+        known = self.members.get(member.number)
+        if known and known[0].digest != member.digest:
+            raise WrongSchemaError(f"Part {member.number} of the request came before, with another content.")
+
+    def add(self, member: Member) -> None:
+        """A part is here."""
+        self.members.setdefault(member.number, []).append(member)
+        self._tell()
+
+    def remove(self, member: Member) -> None:
+        """A part is gone."""
+        copies = self.members[member.number]
+        copies.remove(member)
+        if not copies:
+            del self.members[member.number]
+        self._tell()
+
+    def end(self, error: FeedbackError | None) -> None:
+        """There is an outcome."""
+        self.ended, self.error = True, error
+        self._tell()
+
+    async def changed(self, seconds: float | None) -> None:
+        """Return when something has changed, or after so many seconds."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._news.wait(), None if seconds is None else max(seconds, _A_MOMENT))
+
+    async def last_where_lowest(self, member: Member) -> None:
+        """Let the message that stands first on its partition leave last: its offset holds back those of the others.
+
+        So none of them is committed before all are done.
+        """
+        while any(other.message.offset > member.message.offset for other in self._others(member)):
+            await self.changed(None)
+
+    def whole(self) -> Whole:
+        """The request with all records.
+
+        Raises:
+            WrongSchemaError: two parts hold the same record.
+        """
+        members = [self.members[number][0] for number in range(1, self.of + 1)]
+        records = tuple(record for member in members for record in member.request.records)
+        _check_each_once(records)
+        return Whole(self.head.model_copy(update={"records": records}), tuple(member.message for member in members))
+
+    def _others(self, member: Member) -> list[Member]:
+        return [other for copies in self.members.values() for other in copies if other is not member]
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+
+def _check_each_once(records: tuple[RequestedRecord, ...]) -> None:
+    seen: set[str] = set()
+    for record in records:
+        if record.record_id in seen:
+            raise WrongSchemaError(f"Two parts of the request hold a record with the id {shown(record.record_id)}.")
+        seen.add(record.record_id)

@@ -1,0 +1,119 @@
+"""Results as inputs: which of them are judged, and what they were made from."""
+
+from collections.abc import Sequence
+from functools import partial
+
+from domain.delivery.decoding import decode, read_event
+from domain.delivery.inputs import Assignment
+from domain.delivery.job import Job
+from domain.delivery.messages import InboundMessage
+from domain.errors import InputError
+from domain.judging.sampling import chosen
+from domain.judging.settings import JudgingSettings, JudgingTally
+from domain.operations import judge
+from domain.operations.questions import Question
+from domain.operations.retelling import kind_of, retold
+from domain.operations.work import Work
+from domain.ports import Anonymiser, PastMessages
+from domain.privacy.anonymised import untouched
+from schemas.operations import Operation
+from schemas.records import FeedbackRecordSubmitted
+from schemas.results import (
+    AnalysisCompleted,
+    CodesAssigned,
+    RecordsSummarized,
+    RecordSummarized,
+    Result,
+    SensitivityDetected,
+)
+
+_KINDS: dict[bytes, type[Result]] = {
+    kind.ce_type.encode(): kind
+    for kind in (CodesAssigned, RecordSummarized, RecordsSummarized, SensitivityDetected, AnalysisCompleted)
+}
+
+
+class Results:
+    """Fulfils `Inputs` for the topics of results.
+
+    What is no result (word of progress) or not among the sample asks for nothing. Neither does a result of which the
+    records are gone, or too long for one question: that is counted, and harms nobody.
+
+    Args:
+        past: the inputs that results were made from.
+        settings: how many are judged.
+        tally: where those are counted that are not judged.
+        anonymiser: hides personal data from the judge; None: nothing is hidden.
+    """
+
+    def __init__(
+        self,
+        past: PastMessages,
+        settings: JudgingSettings,
+        tally: JudgingTally | None = None,
+        anonymiser: Anonymiser | None = None,
+    ) -> None:
+        self._past = past
+        self._settings = settings
+        self._tally = tally or JudgingTally()
+        self._anonymiser = anonymiser
+
+    async def read(self, job: Job) -> None:
+        """See `Inputs`."""
+        kind = _KINDS.get(next((value or b"" for name, value in job.message.headers if name == "ce_type"), b""))
+        if kind is None:
+            return
+        result = read_event(job.message.value, kind)
+        if chosen(result.result_id, self._settings.share):
+            job.event = result
+        else:
+            self._tally.left_out += 1
+
+    def assignments(self, job: Job) -> Sequence[Assignment]:
+        """See `Inputs`."""
+        if not isinstance(job.event, Result):
+            return ()
+        return (Assignment(Operation.JUDGE, partial(self._judging, job.event)),)
+
+    async def _judging(self, result: Result) -> Work | None:
+        contents = await self._contents(result)
+        if contents is None:
+            self._tally.without_records += 1
+            return None
+        said = retold(result)
+        if sum(map(len, contents)) + len(said) > self._settings.max_characters:
+            self._tally.too_long += 1
+            return None
+        texts = [said, *contents]
+        hidden = untouched(texts) if self._anonymiser is None else await self._anonymiser.anonymise(texts)
+        prompt = judge.prompt(kind_of(result), hidden.texts[0], hidden.texts[1:])
+        return Question(prompt, judge.parse, partial(judge.result, result))
+
+    async def _contents(self, result: Result) -> list[str] | None:
+        """The records behind a result; None where they are gone."""
+        contents: list[str] = []
+        for source in result.inputs:
+            message = await self._past.at(source)
+            found = _records_in(message, result) if message is not None else None
+            if found is None:
+                return None
+            contents += found
+        return contents or None
+
+
+def _records_in(message: InboundMessage, result: Result) -> list[str] | None:
+    """What the records of a message say; None where it is not what the result was made from.
+
+    A topic may have been made anew: another message may stand there now.
+    """
+    try:
+        event = decode(message)
+    except InputError:
+        return None
+    if event.tenant_id != result.tenant_id:
+        return None
+    if isinstance(event, FeedbackRecordSubmitted):
+        return [event.content] if event.record_id == getattr(result, "record_id", None) else None
+    if event.request_id != getattr(result, "request_id", None):
+        return None
+    return [record.content for record in event.records]

@@ -1,0 +1,35 @@
+"""How much of a request goes into one prompt, and how much is asked at once."""
+
+from dataclasses import dataclass
+
+CHARACTERS_PER_TOKEN = 4
+"""About as many, in most languages; a tokenizer of each provider would tell it better, and slower."""
+
+MAX_FINDINGS_CHARACTERS = 6_000
+"""How long the answer for one chunk may be: some 1,500 tokens, so that a prompt takes dozens of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one request.
+
+    Attributes:
+        token_budget: tokens of one user message, at about 4 characters each, envelopes counted.
+        calls_at_once: how many questions of one request are asked at the same time.
+        kept_for_reduce: the share of the invocation's time that is not spent on reading chunks.
+        progress_seconds: the least time between two words of progress.
+    """
+
+    token_budget: int = 24_000
+    calls_at_once: int = 16
+    kept_for_reduce: float = 0.25
+    progress_seconds: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.token_budget < 1 or self.calls_at_once < 1 or not 0 <= self.kept_for_reduce < 1:
+            raise ValueError("token_budget and calls_at_once are 1 or more, kept_for_reduce is a share below 1")
+
+    @property
+    def characters(self) -> int:
+        """The budget in characters."""
+        return self.token_budget * CHARACTERS_PER_TOKEN

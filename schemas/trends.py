@@ -1,0 +1,38 @@
+"""How often codes occur over time."""
+
+from datetime import date
+from typing import Literal
+
+from pydantic import Field
+
+from schemas.base import Frozen
+from schemas.frameworks import CodeId
+
+
+class TrendCount(Frozen):
+    """How many records of a day, week or month have a code."""
+
+    start: date = Field(description="The first day of the stretch, in UTC; weeks begin on Monday (ISO 8601).")
+    records: int = Field(ge=1, description="How many records; a stretch without any is left out.")
+
+
+class CodeTrend(Frozen):
+    """One code over time."""
+
+    code_id: CodeId = Field(description="The code's id.")
+    name: str | None = Field(default=None, description="The code's name, where it is known.")
+    records: int = Field(ge=1, description="How many records have the code, dated or not.")
+    undated: int = Field(default=0, ge=0, description="How many of them have no date.")
+    outside_period: int = Field(default=0, ge=0, description="How many of them are dated outside the period.")
+    counts: tuple[TrendCount, ...] = Field(description="The dated ones inside the period, earliest first.")
+
+
+class Trend(Frozen):
+    """The codes of a request's records over time: counted by us, not by a model."""
+
+    granularity: Literal["day", "week", "month"] = Field(description="How long each stretch is, by the whole span.")
+    codes: tuple[CodeTrend, ...] = Field(description="The codes, most frequent first.")
+    codes_left_out: int = Field(default=0, ge=0, description="How many rarer codes are not listed.")
+    from_metadata: int = Field(ge=0, description="How many records have their codes from their metadata.")
+    from_assignments: int = Field(ge=0, description="How many others have them from our own codings.")
+    uncoded: int = Field(ge=0, description="How many records have no known code.")
