@@ -12,7 +12,7 @@ from hashlib import blake2b
 
 from aiohttp import web
 
-_MARKER = re.compile(r"\[\[([a-z-]+)(?::([A-Za-z0-9._/-]+?))?(?:x(\d+))?\]\]")
+_MARKER = re.compile(r"\[\[([a-z-]+)(?::([A-Za-z0-9._~/-]+?))?(?:x(\d+))?\]\]")
 DRIP_SECONDS = 0.1
 
 

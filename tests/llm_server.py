@@ -16,7 +16,8 @@ the first N requests of one task with this text only. Several follow each other.
     empty-choices, null-content, content-filter, length, fenced, thinking, invalid-json, unknown-id
                            odd answers, all of them billed          endless          a body that does not stop
     swap-numbers           in a batch of codings: the records so marked get each other's numbers
-    model:NAME, tier:NAME  says that another model, or another service tier, answered
+    model:NAME, tier:NAME  says that another model, or another service tier, answered (~ in a model's name is a hyphen:
+                           with hyphens a date in it may pass for a telephone number, and be hidden)
     input:N, output:N, cached:N, reasoning:N     the tokens that it says it took
 """
 
@@ -177,7 +178,7 @@ class LLMServer:
             "id": "chatcmpl-local",
             "object": "chat.completion",
             "created": 1_750_000_000,
-            "model": odd["model"].argument if "model" in odd else body["model"],
+            "model": odd["model"].argument.replace("~", "-") if "model" in odd else body["model"],
             "choices": [] if "empty-choices" in odd else [choice],
             "usage": usage,
         }

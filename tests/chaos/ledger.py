@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from time import monotonic
 from typing import Any
+from urllib.parse import quote, unquote
 
 from aiohttp import web
 
@@ -14,12 +15,12 @@ from tests.llm_answers import read_system
 from tests.llm_behaviours import Behaviour
 from tests.llm_server import LLMServer
 
-_SUBJECT = re.compile(r"\[#(.+?)#\]")
+_SUBJECT = re.compile(r"\[#(\S+?)#\]")
 
 
 def mark(subject: str) -> str:
     """What the text of an input carries so that the provider knows whose it is."""
-    return f"[#{subject}#]"
+    return f"[#{quote(subject)}#]"
 
 
 @dataclass
@@ -76,7 +77,7 @@ class Ledger(LLMServer):
         messages = body["messages"]
         user = next(message["content"] for message in messages if message["role"] == "user")
         found = _SUBJECT.search(user)
-        entry = _Entry(found[1] if found else "?", read_system(messages[0]["content"]).task, monotonic())
+        entry = _Entry(unquote(found[1]) if found else "?", read_system(messages[0]["content"]).task, monotonic())
         self._entries.append(entry)
         async with self._asked:
             self._asked.notify_all()

@@ -7,7 +7,7 @@ from aiohttp import web
 
 from runtime.metrics.figures import WorkerFigures
 from runtime.settings import Settings
-from runtime.wiring.answering import answering, routed_models
+from runtime.wiring.answering import Aids, answering, routed_models
 from runtime.wiring.parts import delivery_settings
 from tests.builders import a_message, a_record
 from tests.fakes import FakeCatalogue, FakePublisher
@@ -49,7 +49,9 @@ async def test_the_fallback_answers_for_a_model_that_is_down_or_refuses():
         events, figures = FakePublisher(), WorkerFigures()
         async with routed_models(settings, events, figures.calls, figures.breaker, figures.routes) as routing:
             model, chosen = routing.of("summarize")[0].model, delivery_settings(settings)
-            handler = answering(model, events, FakeCatalogue(), chosen, figures.breaker, routing=routing)
+            handler = answering(
+                model, events, FakeCatalogue(), chosen, Aids(), breaker=figures.breaker, routing=routing
+            )
 
             async def handle(name: str) -> list[tuple[str, int | None]]:
                 """Bring one record to its outcome; the models that were asked for it, with what they said."""

@@ -12,7 +12,7 @@ from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.lessons import KafkaLessons
 from domain.operations.corrected_examples import Guide
 from runtime.settings import Settings
-from runtime.wiring.answering import answering, recorded_model
+from runtime.wiring.answering import Aids, answering, recorded_model
 from runtime.wiring.parts import delivery_settings
 from schemas.corrections import CodesCorrected
 from schemas.topics import CORRECTIONS
@@ -52,7 +52,9 @@ async def codes(lessons: KafkaLessons, tenant: str) -> list[str]:
     events, framework = FakePublisher(), a_framework(tenant_id=tenant)
     async with AsyncExitStack() as stack:
         model = await stack.enter_async_context(recorded_model(SETTINGS, events))
-        handler = answering(model, events, FakeCatalogue(framework), delivery_settings(SETTINGS), guide=Guide(lessons))
+        handler = answering(
+            model, events, FakeCatalogue(framework), delivery_settings(SETTINGS), Aids(guide=Guide(lessons))
+        )
         await handler.handle(a_message(a_record(tenant_id=tenant, content=JARGON, operations=["assign_codes"])))
     (result,) = events.on("feedback.code-assignments")
     return [code["code_id"] for code in result["codes"]]

@@ -25,7 +25,10 @@ async def crm(system_kafka):
 
 def records(numbers, text="The tap near the school is dry, and nobody comes."):
     """Records of 300 characters."""
-    return [{"record_id": f"r{n}", "content": f"{n}: {text} ".ljust(300, "."), "created_at": DAY} for n in numbers]
+    return [
+        {"record_id": f"r{n}", "content": (f"{n}: {text} " + "It is so. " * 30)[:300], "created_at": DAY}
+        for n in numbers
+    ]
 
 
 DAY = "2026-11-03T10:00:00Z"

@@ -126,7 +126,7 @@ async def output_over_limit(stage: Stage) -> None:
         await stage.system()
         for number in range(8):
             await stage.inputs.publish(5)
-            await send(stage, f"{stage.group}-long-{number}", "\U0001f6b0" * 900, reason="too_large")
+            await send(stage, f"{stage.group}-long-{number}", "\U0001f6b0\U0001f6b1" * 450, reason="too_large")
         await stage.settled()
     assert Counter(letter.operation for letter in stage.sightings.letters) == {"summarize": 8}
 

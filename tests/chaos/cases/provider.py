@@ -46,7 +46,7 @@ async def misbehaves(stage: Stage) -> None:
     publish = stage.inputs.publish
     for marker in _GOOD_IN_THE_END:
         await publish(1, marker)
-    renamed = await publish(1, f"[[model:{_OTHER_MODEL}]]")
+    renamed = await publish(1, f"[[model:{_OTHER_MODEL.replace('-', '~')}]]")
     unpriced = [given for marker in _UNPRICED for given in await publish(1, marker)]
     for reason, markers in _GIVEN_UP.items():
         for marker in markers:
