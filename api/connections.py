@@ -22,6 +22,10 @@ REQUEST_SECONDS = 10.0
 UNREAD_SECONDS = 30.0
 """How long an answer may wait for its reader to take more of it."""
 
+LINGER_SECONDS = 1.0
+"""How long a client that was refused may go on sending, unheard. Closed at once, a socket with unread bytes is reset,
+and the reset takes away from the client what it was answered."""
+
 MAX_CONNECTIONS = 500
 """Open at a time, about: well below the 1,024 files that a process may open on most systems."""
 
@@ -35,6 +39,7 @@ class Connection(H11Protocol):
         super().__init__(*arguments, **options)
         self.waiting_since: float | None = None
         self.is_over = False
+        self._refused = False
         self._patience: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
 
@@ -56,7 +61,9 @@ class Connection(H11Protocol):
         self._stop_the_last_clock()
 
     def data_received(self, data: bytes) -> None:
-        """More of a request."""
+        """More of a request; of one that is refused already, nothing is heard."""
+        if self._refused:
+            return
         super().data_received(data)
         self._watch()
 
@@ -78,7 +85,7 @@ class Connection(H11Protocol):
     @property
     def is_closing(self) -> bool:
         """Whether its end has begun."""
-        return self.transport.is_closing()
+        return self._refused or self.transport.is_closing()
 
     @property
     def can_give_way(self) -> bool:
@@ -103,6 +110,8 @@ class Connection(H11Protocol):
 
     def _watch(self) -> None:
         """Start the clock where a request is to come, stop it where one is here; where uvicorn closed, see to it."""
+        if self._refused:
+            return
         if self.is_closing:
             self._close_soon()
         elif self.conn.their_state not in _CLIENT_IS_SENDING:
@@ -145,7 +154,18 @@ class Connection(H11Protocol):
                 h11.EndOfMessage(),
             ):
                 self.transport.write(self.conn.send(event) or b"")
-        self._close_soon()
+        self._linger()
+
+    def _linger(self) -> None:
+        """Say that all is said, and close a little later, or when the client closes."""
+        self._refused = True
+        self._stop_watching()
+        if self.transport.is_closing() or not self.transport.can_write_eof():
+            self._close_soon()
+            return
+        self.transport.write_eof()
+        self._unread = self._unread or self.loop.call_later(UNREAD_SECONDS, self.abort)
+        self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def pause_writing(self) -> None:
         """The client reads too slowly."""

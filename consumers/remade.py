@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.errors import KafkaError
@@ -29,8 +29,12 @@ class TopicWatch:
         self._topics = frozenset(topics)
         self._remade = RemadeTopics(ids)
 
-    async def given(self, partitions: Iterable[TopicPartition]) -> set[str]:
-        """These partitions were assigned; which topics among theirs are new ones, and read from the beginning."""
+    async def given(self, partitions: Iterable[TopicPartition], forget: Callable[[set[str]], None]) -> set[str]:
+        """These partitions were assigned; which topics among theirs are new ones, and read from the beginning.
+
+        Reading goes on all the while. So what was read of these topics is let go, by `forget`, in the same step in
+        which their reading goes back to the beginning: a moment later it would be some of what is not read again.
+        """
         given = list(partitions)
         remade = await self._remade.begin({partition.topic for partition in given})
         begun = {partition: 0 for partition in given if partition.topic in remade}
@@ -38,6 +42,7 @@ class TopicWatch:
             return remade
         for partition in begun:
             self._consumer.seek(partition, 0)
+        forget(remade)
         try:
             await self._consumer.commit(begun)  # over what may be there: of the old topic, from just before it went
         except KafkaError as error:  # the next commit of each partition does as well

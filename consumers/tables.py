@@ -149,9 +149,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
             logger.info(
                 "reading partitions%s %s", of_topic, sorted(tp.partition for tp in assigned if tp.topic == topic)
             )
-        remade = await self._topics.given(assigned)
-        if remade:
-            self._forget(remade)  # what was read at the old topics' offsets
+        remade = await self._topics.given(assigned, self._forget)
         if kept := [tp for tp in assigned if tp.topic not in remade]:
             await self._deletions.given(kept)
 

@@ -107,7 +107,7 @@ _FAILURES: dict[str, Callable[[str], web.Response]] = {
     "ratelimit-date": lambda seconds: _rate_limited(_date_in(seconds)),
     "html": _page,
     "redirect": lambda _: web.Response(status=307, headers={"Location": "/elsewhere/v1/chat/completions"}),
-    "huge": lambda size: web.Response(body=b" " * int(size), content_type="application/json"),
+    "huge": lambda size: web.Response(body=b" " * (int(size) * 2**20), content_type="application/json"),
 }
 
 

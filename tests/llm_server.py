@@ -10,15 +10,16 @@ the first N requests of one task with this text only. Several follow each other.
     ratelimit:SECONDS      429, Retry-After in seconds, if given    ratelimit-date:SECONDS  429, as an HTTP date
     hang                   never answers                            drip             a space every tenth of a second
     reset                  cuts the connection                      redirect         307 to another path
-    huge:BYTES             a body of that size                      truncated        half of the JSON body
+    huge:MEGABYTES         a body of that size                      truncated        half of the JSON body
     slow:SECONDS           answers late                             gzip             a compressed answer
     no-usage, absurd-usage:negative|text|huge|cached|bool|list      usage missing, or not to be believed
     empty-choices, null-content, content-filter, length, fenced, thinking, invalid-json, unknown-id
                            odd answers, all of them billed          endless          a body that does not stop
     swap-numbers           in a batch of codings: the records so marked get each other's numbers
-    model:NAME, tier:NAME  says that another model, or another service tier, answered (~ in a model's name is a hyphen:
-                           with hyphens a date in it may pass for a telephone number, and be hidden)
+    model:NAME, tier:NAME  says that another model, or another service tier, answered (~ in a model's name is a hyphen)
     input:N, output:N, cached:N, reasoning:N     the tokens that it says it took
+
+A marker is part of a record: long numbers in it pass for telephone numbers, and are hidden before it gets here.
 """
 
 import argparse

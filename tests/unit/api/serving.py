@@ -41,6 +41,9 @@ class Client:
     def send(self, data: bytes) -> None:
         self.writer.write(data)
 
+    async def drain(self) -> None:
+        await self.writer.drain()
+
     async def answer(self) -> tuple[int, dict[str, str], Any]:
         """Status, headers and body of the next answer."""
         head = (await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 10)).decode()

@@ -51,8 +51,17 @@ async def test_a_head_that_comes_byte_by_byte_is_ended_all_the_same(impatient, p
     async with connected(port) as client:
         client.send(b"GET /")
         dribbling = asyncio.create_task(dribble(client))
-        assert await client.refusal() == (408, "request_timeout")
-        dribbling.cancel()
+        try:
+            assert await client.refusal() == (408, "request_timeout")
+        finally:
+            dribbling.cancel()
+
+
+async def test_what_a_client_is_told_reaches_it_though_it_goes_on_sending(port):
+    async with connected(port) as client:
+        client.send(b"x" * 2**24)  # far more than the server reads at a time
+        await client.drain()
+        assert await client.refusal() == (400, "bad_request")
 
 
 async def test_so_is_the_second_request_of_a_connection(impatient, port):

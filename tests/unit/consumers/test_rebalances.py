@@ -245,3 +245,29 @@ async def test_of_several_topics_only_the_one_that_was_made_anew_is_read_from_it
     await asyncio.wait_for(work, 10)
     assert group.commits == [{P0: 0}, {P0: 2, other: 5}, {P0: 3}]
     assert progress.stored == 6
+
+
+async def test_what_comes_of_a_new_topic_while_its_beginning_is_being_committed_is_stored(group):
+    """It is not read again."""
+    ids, sink, stop, progress = Ids(), MemorySink(), asyncio.Event(), Progress()
+    commit = group.commit
+
+    async def slow(offsets):
+        if offsets == {P0: 0}:
+            group.brings(P0, 0)
+            await group.has_given()
+        await commit(offsets)
+
+    group.commit = slow
+    settings = TableConsumerSettings({}, "g", 5.0, max_rows=2, max_wait_seconds=60.0)
+    tables = llm_call_tables(sink, "calls")
+    work = asyncio.create_task(consume("rows", settings, tables, FakePublisher(), stop, progress, ids))
+    await until(lambda: hasattr(group, "listener"))
+    await group.gives(P0)
+    ids.now["calls"] = "2"
+    await group.listener.on_partitions_assigned(group.mine)
+    group.brings(P0, 1)
+    await seconds_until(lambda: progress.stored == 2)
+    stop.set()
+    await asyncio.wait_for(work, 10)
+    assert group.commits == [{P0: 0}, {P0: 2}]
