@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from heapq import nlargest
@@ -17,6 +17,8 @@ MAX_LESSON_CHARACTERS = 5_000
 """Of a record's beginning: nobody learns from more of it, and memory is bounded."""
 MAX_CHARACTERS = 100_000_000
 """Of all lessons together; beyond it the framework with the most of them forgets its older half."""
+_LESSON_COST = 1_000
+"""What a lesson takes besides its own characters, in characters: objects, and a place in its framework's shelf."""
 _SLACK = 1.2
 _DIGEST_BYTES = 16
 
@@ -31,18 +33,20 @@ class Lesson:
     Attributes:
         content: how the record begins: the community's own text, not anonymised.
         code_ids: the codes that are right; none where no code of the framework fits.
+        record_id: which record it was, of the lessons' tenant.
         digest: the same for the same content.
     """
 
     content: str = field(repr=False)
     code_ids: tuple[str, ...]
+    record_id: str
     digest: bytes = field(repr=False)
 
     @classmethod
-    def of(cls, content: str, code_ids: tuple[str, ...]) -> "Lesson":
+    def of(cls, content: str, code_ids: tuple[str, ...], record_id: str) -> "Lesson":
         """The lesson in a corrected record, its content cut to 5,000 characters."""
         kept = content[:MAX_LESSON_CHARACTERS]
-        return cls(kept, code_ids, _digest(kept))
+        return cls(kept, code_ids, record_id, _digest(kept))
 
 
 @dataclass(frozen=True)
@@ -98,8 +102,8 @@ class LessonsCatalogue(Protocol):
 class NearestLessons(Protocol):
     """Finds lessons that are like a record."""
 
-    async def nearest(self, content: str, lessons: Lessons, count: int) -> tuple[Lesson, ...]:
-        """At most `count` lessons, the most alike first; one of the very same text is left out.
+    async def nearest(self, content: str, record_id: str, lessons: Lessons, count: int) -> tuple[Lesson, ...]:
+        """At most `count` lessons, the most alike first; that of the record itself is left out.
 
         Long work is done off the event loop.
         """
@@ -108,9 +112,32 @@ class NearestLessons(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Corrected:
+    """The latest that is known of one record; `content` None: a correction that named it came, and its text not yet."""
+
     corrected_at: datetime
     record_id: str
-    lesson: Lesson
+    code_ids: tuple[str, ...]
+    content: str | None = field(repr=False)
+
+    @classmethod
+    def by(cls, correction: CodesCorrected) -> "_Corrected":
+        content = correction.content and correction.content[:MAX_LESSON_CHARACTERS]
+        return cls(correction.corrected_at, correction.record_id, correction.code_ids, content or None)
+
+    def joined(self, other: "_Corrected") -> "_Corrected":
+        """The codes of the later of two corrections of a record, and the text of the latest that has one."""
+        earlier, later = (self, other) if other.corrected_at >= self.corrected_at else (other, self)
+        return replace(later, content=later.content or earlier.content)
+
+    @property
+    def weight(self) -> int:
+        """Characters in memory, about."""
+        return len(self.content or "") + sum(map(len, self.code_ids)) + len(self.record_id) + _LESSON_COST
+
+    @property
+    def taught(self) -> tuple[str, tuple[str, ...]] | None:
+        """What can be learned from it."""
+        return (self.content, self.code_ids) if self.content else None
 
 
 _AGE = attrgetter("corrected_at", "record_id")
@@ -119,37 +146,44 @@ _AGE = attrgetter("corrected_at", "record_id")
 @dataclass(eq=False, slots=True)
 class _Shelf:
     records: dict[str, _Corrected] = field(default_factory=dict)
-    characters: int = 0
+    weight: int = 0
     snapshot: Lessons | None = None
 
     def put(self, corrected: _Corrected) -> None:
         before = self.records.get(corrected.record_id)
-        self.characters += len(corrected.lesson.content) - (len(before.lesson.content) if before else 0)
+        self.weight += corrected.weight - (before.weight if before else 0)
         self.records[corrected.record_id] = corrected
         self.snapshot = None
 
     def keep_newest(self, count: int) -> None:
         kept = nlargest(count, self.records.values(), key=_AGE)
         self.records = {each.record_id: each for each in kept}
-        self.characters = sum(len(each.lesson.content) for each in kept)
+        self.weight = sum(each.weight for each in kept)
         self.snapshot = None
+
+    def lessons(self, key: Key, limit: int) -> Lessons | None:
+        if self.snapshot is None:
+            newest = nlargest(limit, (each for each in self.records.values() if each.content), key=_AGE)
+            taught = (Lesson.of(each.content or "", each.code_ids, each.record_id) for each in reversed(newest))
+            self.snapshot = Lessons(*key, tuple(taught))
+        return self.snapshot if self.snapshot.lessons else None
 
 
 class LessonBook:
     """LessonsCatalogue in memory, fed with corrections in any order; bounded, the newest are kept.
 
     Of several corrections of one record and framework the latest `corrected_at` counts, as for the agreement; one
-    without a content changes the codes of the record that is known. For use from one thread.
+    without a content changes the codes of the record, whose text another one brings. For use from one thread.
 
     Args:
         limit: lessons of one framework.
-        max_characters: of all lessons together.
+        max_characters: of all lessons together, with what each takes besides its text.
     """
 
     def __init__(self, limit: int = MAX_LESSONS, max_characters: int = MAX_CHARACTERS) -> None:
         self._limit, self._max_characters = limit, max_characters
         self._shelves: dict[Key, _Shelf] = {}
-        self._characters = 0
+        self._weight = 0
 
     @property
     def is_empty(self) -> bool:
@@ -157,39 +191,35 @@ class LessonBook:
         return not self._shelves
 
     def take(self, correction: CodesCorrected) -> bool:
-        """Learn a correction; whether it changed anything."""
-        key = (correction.tenant_id, correction.framework_id)
-        shelf = self._shelves.get(key)
-        before = shelf.records.get(correction.record_id) if shelf else None
-        content = correction.content or (before.lesson.content if before else None)
-        if content is None or (before is not None and correction.corrected_at < before.corrected_at):
+        """Learn a correction; whether that changed what can be learned."""
+        shelf = self._shelves.setdefault((correction.tenant_id, correction.framework_id), _Shelf())
+        before, now = shelf.records.get(correction.record_id), _Corrected.by(correction)
+        if before is not None:
+            now = before.joined(now)
+        if now == before:
             return False
-        shelf = self._shelves.setdefault(key, _Shelf())
-        self._characters -= shelf.characters
-        lesson = Lesson.of(content, correction.code_ids)
-        shelf.put(_Corrected(correction.corrected_at, correction.record_id, lesson))
+        self._weight -= shelf.weight
+        shelf.put(now)
         if len(shelf.records) > self._limit * _SLACK:
             shelf.keep_newest(self._limit)
-        self._characters += shelf.characters
+        self._weight += shelf.weight
         self._forget()
-        return before is None or before.lesson != lesson
+        return now.taught != (before.taught if before else None)
 
     def find(self, tenant_id: str, framework_id: str) -> Lessons | None:
         """See `LessonsCatalogue`."""
-        shelf = self._shelves.get((tenant_id, framework_id))
-        if shelf is None:
-            return None
-        if shelf.snapshot is None:
-            newest = nlargest(self._limit, shelf.records.values(), key=_AGE)
-            shelf.snapshot = Lessons(tenant_id, framework_id, tuple(each.lesson for each in reversed(newest)))
-        return shelf.snapshot
+        key = (tenant_id, framework_id)
+        shelf = self._shelves.get(key)
+        return shelf.lessons(key, self._limit) if shelf else None
 
     def _forget(self) -> None:
-        while self._characters > self._max_characters:
-            largest = max(self._shelves.values(), key=lambda shelf: shelf.characters)
-            self._characters -= largest.characters
+        while self._weight > self._max_characters:
+            key, largest = max(self._shelves.items(), key=lambda item: item[1].weight)
+            self._weight -= largest.weight
             largest.keep_newest(len(largest.records) // 2)
-            self._characters += largest.characters
+            self._weight += largest.weight
+            if not largest.records:
+                del self._shelves[key]
 
 
 def _digest(content: str | bytes) -> bytes:

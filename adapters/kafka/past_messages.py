@@ -6,9 +6,10 @@ from types import TracebackType
 from typing import Self
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, OffsetOutOfRangeError
 
 from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.topic_ids import KafkaTopicIds
 from domain.delivery.messages import InboundMessage
 from domain.errors import BrokerUnavailableError
 from schemas.sources import Source
@@ -39,6 +40,7 @@ class KafkaPastMessages:
             isolation_level="read_committed",
             max_partition_fetch_bytes=4 * 1024 * 1024,
         )
+        self._ids = KafkaTopicIds(connection)
         self._one_at_a_time = asyncio.Lock()
         self._kept: OrderedDict[Place, InboundMessage] = OrderedDict()
         self._bytes = 0
@@ -61,6 +63,7 @@ class KafkaPastMessages:
     ) -> None:
         """Close."""
         await self._consumer.stop()
+        await self._ids.aclose()
 
     async def at(self, source: Source) -> InboundMessage | None:
         """See `PastMessages`."""
@@ -88,17 +91,21 @@ class KafkaPastMessages:
         if not first <= offset < end:
             return
         self._consumer.seek(partition, offset)
-        while await self._consumer.position(partition) <= offset:
-            for records in (await self._consumer.getmany(partition, timeout_ms=POLL_MS)).values():
-                for record in records:
-                    self._keep(InboundMessage.from_kafka(record))
+        try:
+            while await self._consumer.position(partition) <= offset:
+                for records in (await self._consumer.getmany(partition, timeout_ms=POLL_MS)).values():
+                    for record in records:
+                        self._keep(InboundMessage.from_kafka(record))
+        except OffsetOutOfRangeError:  # deleted since we looked where the partition begins
+            return
 
     async def _partitions_of(self, topic: str) -> set[int]:
-        known: set[int] | None = self._consumer.partitions_for_topic(topic)
-        if known is None:
-            await self._consumer._client.force_metadata_update()  # no public way without a subscription
-            known = self._consumer.partitions_for_topic(topic)
-        return known or set()
+        """The topic's partitions; none only where Kafka says that there is no such topic."""
+        if topic not in await self._ids.of([topic]):
+            return set()
+        # The consumer knows the topics that it is assigned, and no others; there is no public way to have it learn one.
+        partitions: set[int] = await self._consumer._client._wait_on_metadata(topic)
+        return partitions
 
     def _keep(self, message: InboundMessage) -> None:
         place = (message.topic, message.partition, message.offset)

@@ -4,6 +4,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import numpy as np
 
@@ -33,17 +34,17 @@ class EmbeddedLessons:
         self._vectors: OrderedDict[bytes, Vectors] = OrderedDict()
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="nearest-lessons")
 
-    async def nearest(self, content: str, lessons: Lessons, count: int) -> tuple[Lesson, ...]:
+    async def nearest(self, content: str, record_id: str, lessons: Lessons, count: int) -> tuple[Lesson, ...]:
         """See `NearestLessons`. Of equal likeness, the newest comes first."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._nearest, content, lessons, count)
+        find = partial(self._nearest, content, record_id, lessons, count)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, find)
 
     async def aclose(self) -> None:
         """Let the thread end; what is still queued is dropped."""
         self._thread.shutdown(wait=False, cancel_futures=True)
 
-    def _nearest(self, content: str, lessons: Lessons, count: int) -> tuple[Lesson, ...]:
-        own = Lesson.of(content, ()).digest
-        known = [lesson for lesson in self._embedded(lessons) if lesson.digest != own]
+    def _nearest(self, content: str, record_id: str, lessons: Lessons, count: int) -> tuple[Lesson, ...]:
+        known = [lesson for lesson in self._embedded(lessons) if lesson.record_id != record_id]
         if not known:
             return ()
         likeness = np.stack([self._vectors[lesson.digest] for lesson in known]) @ self._vector(content)

@@ -65,17 +65,18 @@ class Examples:
     def __init__(self, nearest: NearestLessons, anonymiser: Anonymiser | None, count: int) -> None:
         self._nearest, self._anonymiser, self._count = nearest, anonymiser, count
 
-    async def of(self, content: str, lessons: Lessons) -> tuple[Example, ...]:
+    async def of(self, record: FeedbackRecordSubmitted, lessons: Lessons) -> tuple[Example, ...]:
         """The lessons that are most like a record, the most alike first.
 
         They are anonymised apart from the record and their placeholders have no numbers, so that none of a model's
-        answers about this record can be restored to what stood in another.
+        answers about this record can be restored to what stood in another. They are cut after that: half of a number
+        is not recognised.
         """
-        found = await self._nearest.nearest(content, lessons, self._count)
-        texts: Sequence[str] = [_beginning(lesson) for lesson in found]
+        found = await self._nearest.nearest(record.content, record.record_id, lessons, self._count)
+        texts: Sequence[str] = [lesson.content for lesson in found]
         if self._anonymiser is not None and texts:
             texts = [_PLACEHOLDER.sub(r"[\1]", text) for text in (await self._anonymiser.anonymise(texts)).texts]
-        return tuple(Example(text, lesson.code_ids) for text, lesson in zip(texts, found, strict=True))
+        return tuple(Example(_beginning(text), lesson.code_ids) for text, lesson in zip(texts, found, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +106,7 @@ class Guide:
         lessons = self._catalogue.find(record.tenant_id, record.framework_id or "") if self._catalogue else None
         if lessons is None:
             return Guidance()
-        examples = await self._examples.of(record.content, lessons) if self._examples else ()
+        examples = await self._examples.of(record, lessons) if self._examples else ()
         return Guidance(lessons if self._learn else None, examples)
 
 
@@ -114,8 +115,7 @@ def teaching(lessons: Lessons | None, positions: Mapping[str, str]) -> Teaching 
     return Teaching(lessons, positions) if lessons and lessons.lessons else None
 
 
-def _beginning(lesson: Lesson) -> str:
-    content = lesson.content
+def _beginning(content: str) -> str:
     if len(content) <= MAX_EXAMPLE_CHARACTERS:
         return content
     return content[:MAX_EXAMPLE_CHARACTERS].rpartition(" ")[0] or content[:MAX_EXAMPLE_CHARACTERS]

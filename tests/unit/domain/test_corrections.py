@@ -42,6 +42,7 @@ def test_the_latest_correction_of_a_record_counts_whichever_came_last():
 def test_a_correction_without_a_text_changes_the_codes_of_a_record_that_is_known_and_is_no_lesson_else():
     bare = a_correction(minute=5, content=None, code_ids=("thanks",))
     assert told(taken(a_correction(), bare)) == [("The text of r.", ("thanks",))]
+    assert told(taken(bare, a_correction())) == [("The text of r.", ("thanks",))]
     assert told(taken(bare)) == []
 
 
@@ -77,7 +78,7 @@ def test_the_newest_lessons_are_kept():
 
 
 def test_memory_is_bounded_over_all_frameworks_and_in_each_record():
-    book = LessonBook(max_characters=10_000)
+    book = LessonBook(max_characters=20_000)
     for n in range(40):
         book.take(a_correction(f"r{n}", minute=n, content="x" * 1_000))
     book.take(a_correction("small", framework_id="other", content="y" * 3 * MAX_LESSON_CHARACTERS))
@@ -86,6 +87,16 @@ def test_memory_is_bounded_over_all_frameworks_and_in_each_record():
     assert 0 < len(many.lessons) <= 10
     assert few
     assert [len(lesson.content) for lesson in few.lessons] == [MAX_LESSON_CHARACTERS]
+
+
+def test_small_lessons_many_codes_and_many_frameworks_are_bounded_too():
+    book = LessonBook(max_characters=20_000)
+    for n in range(100):
+        book.take(a_correction(f"r{n}", framework_id=f"f{n}", content="x"))
+        book.take(a_correction(f"r{n}", n, content="x", code_ids=tuple(f"{'c' * 100}{code}" for code in range(50))))
+    frameworks = [book.find(TENANT, f"f{n}") for n in range(100)]
+    many = book.find(TENANT, FRAMEWORK)
+    assert len(many.lessons if many else ()) + sum(map(bool, frameworks)) <= 20
 
 
 def test_the_same_object_is_found_until_something_changes():

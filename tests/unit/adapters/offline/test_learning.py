@@ -18,7 +18,8 @@ JARGON = "The blue donkey did not come again."
 
 
 def lessons(*taught: tuple[str, str], tenant: str = TENANT) -> Lessons:
-    return Lessons(tenant, FRAMEWORK, tuple(Lesson.of(content, tuple(codes.split())) for content, codes in taught))
+    learned = (Lesson.of(content, tuple(codes.split()), content) for content, codes in taught)
+    return Lessons(tenant, FRAMEWORK, tuple(learned))
 
 
 BLUE_DONKEY = lessons(*((f"The blue donkey {what}", "no-water") for what in ("is late.", "did not come.", "was gone.")))

@@ -7,12 +7,14 @@ from domain.corrections import Lesson, Lessons
 from tests.builders import FRAMEWORK, TENANT
 
 TEXTS = ("The clinic has no tablets.", "Das Wasser ist braun.", "There is no teacher.", "The tap is dry.")
-LESSONS = Lessons(TENANT, FRAMEWORK, tuple(Lesson.of(text, ("code",)) for text in TEXTS))
+LESSONS = Lessons(TENANT, FRAMEWORK, tuple(Lesson.of(text, ("code",), text) for text in TEXTS))
 
 
-async def contents(content: str, engine: Engine, count: int = 2, lessons: Lessons = LESSONS) -> list[str]:
+async def contents(
+    content: str, engine: Engine, count: int = 2, lessons: Lessons = LESSONS, record_id: str = "other"
+) -> list[str]:
     found = EmbeddedLessons(lambda: engine._embedder)
-    texts = [lesson.content for lesson in await found.nearest(content, lessons, count)]
+    texts = [lesson.content for lesson in await found.nearest(content, record_id, lessons, count)]
     await found.aclose()
     return texts
 
@@ -23,7 +25,9 @@ async def test_the_nearest_in_meaning_come_first_in_any_language(engine: Engine)
 
 
 async def test_the_record_itself_is_no_example(engine: Engine):
-    assert TEXTS[3] not in await contents(TEXTS[3], engine, count=10)
+    changed = "The tap is dry, call [PHONE_1]."  # as it is coded, and not as it is remembered
+    assert TEXTS[3] not in await contents(changed, engine, count=10, record_id=TEXTS[3])
+    assert TEXTS[3] in await contents(TEXTS[3], engine, count=10)  # of another record
 
 
 async def test_there_may_be_none(engine: Engine):
@@ -33,6 +37,6 @@ async def test_there_may_be_none(engine: Engine):
 async def test_a_backlog_is_worked_off_over_several_records_the_newest_first(engine: Engine, monkeypatch):
     monkeypatch.setattr(nearest, "NEW_AT_ONCE", 1)
     found = EmbeddedLessons(lambda: engine._embedder)
-    counts = [len(await found.nearest("Water", LESSONS, 10)) for _ in range(5)]
+    counts = [len(await found.nearest("Water", "other", LESSONS, 10)) for _ in range(5)]
     await found.aclose()
     assert counts == [1, 2, 3, 4, 4]

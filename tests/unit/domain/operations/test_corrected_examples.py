@@ -14,7 +14,7 @@ OUTLINE = outline_of(a_framework())
 
 
 class FakeNearest:
-    async def nearest(self, content: str, lessons: Lessons, count: int) -> tuple[Lesson, ...]:
+    async def nearest(self, content: str, record_id: str, lessons: Lessons, count: int) -> tuple[Lesson, ...]:
         return lessons.lessons[:count]
 
 
@@ -49,7 +49,7 @@ def test_without_examples_the_prompt_is_what_it_was():
 
 
 def test_lessons_are_no_part_of_what_a_provider_gets():
-    lessons = Lessons(TENANT, FRAMEWORK, (Lesson.of("Secret words.", ("thanks",)),))
+    lessons = Lessons(TENANT, FRAMEWORK, (Lesson.of("Secret words.", ("thanks",), "1"),))
     prompt = assign_codes.prompt(a_record(), OUTLINE, lessons)
     assert prompt.teaching
     assert "Secret" not in repr(prompt)
@@ -58,7 +58,7 @@ def test_lessons_are_no_part_of_what_a_provider_gets():
 
 async def test_examples_are_anonymised_without_numbers_so_that_no_answer_is_restored_to_another_record():
     guide = Guide(
-        FakeLessons(Lesson.of("Amina waits.", ("thanks",)), Lesson.of("x " * 1000, ())),
+        FakeLessons(Lesson.of("Amina waits.", ("thanks",), "1"), Lesson.of("x " * 1000, (), "2")),
         Examples(FakeNearest(), FakeAnonymiser(), 2),
     )
     guidance = await guide.guidance(a_record())
@@ -67,8 +67,15 @@ async def test_examples_are_anonymised_without_numbers_so_that_no_answer_is_rest
     assert guidance.lessons is not None
 
 
+async def test_what_stands_where_an_example_is_cut_is_anonymised_as_a_whole():
+    at_the_cut = "x" * (MAX_EXAMPLE_CHARACTERS - 3) + " Amina waits."
+    guide = Guide(FakeLessons(Lesson.of(at_the_cut, ("thanks",), "1")), Examples(FakeNearest(), FakeAnonymiser(), 1))
+    (example,) = (await guide.guidance(a_record())).examples
+    assert "Am" not in example.content
+
+
 async def test_nothing_is_shown_or_taught_to_another_tenant_or_where_it_is_not_wanted():
-    lessons, examples = FakeLessons(Lesson.of("Amina waits.", ("thanks",))), Examples(FakeNearest(), None, 1)
+    lessons, examples = FakeLessons(Lesson.of("Amina waits.", ("thanks",), "1")), Examples(FakeNearest(), None, 1)
     other = await Guide(lessons, examples).guidance(a_record(tenant_id="another"))
     assert (other.lessons, other.examples) == (None, ())
     assert (await Guide(lessons, examples, learn=False).guidance(a_record())).lessons is None

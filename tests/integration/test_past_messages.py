@@ -1,0 +1,38 @@
+"""Messages looked up again by their places, on a real Kafka."""
+
+import secrets
+
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.past_messages import KafkaPastMessages
+from schemas.sources import Source
+
+
+async def test_messages_of_several_topics_in_turn_and_what_is_not_there(kafka):
+    bootstrap = kafka.bootstrap_servers
+    topics = [f"past.{secrets.token_hex(4)}" for _ in range(3)]
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, 2, 1) for topic in topics])
+        async with (
+            AIOKafkaProducer(bootstrap_servers=bootstrap) as producer,
+            KafkaPastMessages(KafkaConnection(bootstrap)) as past,
+        ):
+            for offset in range(3):  # one after the other, so that none was kept when another was looked up
+                for topic in topics:
+                    value = f"{topic} {offset}".encode()
+                    await producer.send_and_wait(topic, value, partition=1)
+                    found = await past.at(Source(topic=topic, partition=1, offset=offset))
+                    assert found is not None
+                    assert found.value == value
+            nowhere = [(topics[0], 1, 3), (topics[1], 0, 0), (topics[2], 9, 0), (f"{topics[0]}-not", 0, 0)]
+            for topic, partition, offset in nowhere:
+                assert await past.at(Source(topic=topic, partition=partition, offset=offset)) is None
+            found = await past.at(Source(topic=topics[0], partition=1, offset=0))
+            assert found is not None
+    finally:
+        await admin.delete_topics(topics)
+        await admin.close()
