@@ -37,10 +37,12 @@ _COUNTS = text("""
         GROUP BY record_id, code_id
     )
     SELECT code_id, count(*) FILTER (WHERE assigned) AS assigned, count(*) FILTER (WHERE corrected) AS corrected,
-           count(*) FILTER (WHERE assigned AND corrected) AS agreed
+           count(*) FILTER (WHERE assigned AND corrected) AS agreed, NULL AS records, NULL AS exact
     FROM given GROUP BY code_id
     UNION ALL
-    SELECT NULL, count(*), count(*) FILTER (WHERE assigned @> corrected AND assigned <@ corrected), 0 FROM judged
+    SELECT NULL, NULL, NULL, NULL,
+           count(*), count(*) FILTER (WHERE assigned @> corrected AND assigned <@ corrected)
+    FROM judged
 """)
 
 
@@ -65,6 +67,8 @@ class PostgresAgreementReader:
         }
         async with answering(self._engine) as connection:
             rows = (await connection.execute(_COUNTS, asked)).all()
-        codes = tuple(CodeCounts(*row) for row in rows if row.code_id is not None)
-        [(records, exact)] = [(row.assigned, row.corrected) for row in rows if row.code_id is None]
-        return AgreementCounts(records, exact, codes)
+        codes = tuple(
+            CodeCounts(row.code_id, row.assigned, row.corrected, row.agreed) for row in rows if row.code_id is not None
+        )
+        (in_all,) = (row for row in rows if row.code_id is None)
+        return AgreementCounts(in_all.records, in_all.exact, codes)
