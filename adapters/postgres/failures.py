@@ -17,6 +17,9 @@ _ROW_CLASSES = ("22", "23", "54")
 
 _SETTINGS_CLASSES = ("28", "3D")
 
+_OF_THE_SERVER = OSError | TimeoutError | asyncpg.PostgresError | asyncpg.InterfaceError | asyncpg.InternalClientError
+"""A server that dies in the middle of a message leaves asyncpg at a loss, and that is its InternalClientError."""
+
 _NO_SUCH_HOST = frozenset({socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)})
 """The name service answered, and knows no address; EAI_AGAIN, that it did not answer, is an outage."""
 
@@ -55,8 +58,7 @@ def is_rows_fault(error: BaseException) -> bool:
 
 def is_databases_fault(error: BaseException) -> bool:
     """Whether the error comes from the database, the way to it, or its settings; else it is a bug of ours."""
-    expected = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, SQLAlchemyError, UserError)
-    return any(isinstance(link, expected) for link in chain(error))
+    return any(isinstance(link, _OF_THE_SERVER | SQLAlchemyError | UserError) for link in chain(error))
 
 
 def summary(error: BaseException) -> str:
@@ -88,7 +90,7 @@ def explain(error: BaseException, address: str, *, with_token: bool = False) -> 
             "Write DATABASE_URL as postgresql://user:password@host:5432/name, odd characters as %40; "
             "or DATABASE_HOST as the name or the address of a host.",
         )
-    if code is not None or isinstance(error, OSError | TimeoutError | asyncpg.PostgresError | asyncpg.InterfaceError):
+    if code is not None or isinstance(error, _OF_THE_SERVER):
         return UserError(
             f"The database at {address} cannot be reached ({summary(error)}).",
             "Check that PostgreSQL runs there and that DATABASE_URL names its host and port.",

@@ -75,7 +75,11 @@ class PostgresRowSink(Generic[R]):
         try:
             async with self._engine.connect() as connection:
                 driver = (await connection.get_raw_connection()).driver_connection
-                return await _insert(driver, self._rows, batch)
+                try:
+                    return await _insert(driver, self._rows, batch)
+                except BaseException:
+                    await connection.invalidate()  # SQLAlchemy did not see in what state the driver is now
+                    raise
         except Exception as error:
             if is_databases_fault(error):
                 what = self._rows.what

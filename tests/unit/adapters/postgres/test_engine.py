@@ -150,6 +150,7 @@ async def test_an_identity_service_that_fails_may_be_asked_again(monkeypatch, ki
         (asyncpg.UndefinedTableError("x"), False, True),
         (asyncpg.ConnectionDoesNotExistError("x"), False, True),
         (asyncpg.InterfaceError("connection is closed"), False, True),
+        (asyncpg.InternalClientError("got result for unknown protocol state 3"), False, True),
         (ConnectionResetError("x"), False, True),
         (TimeoutError(), False, True),
         (DBAPIError("INSERT", None, asyncpg.TooManyConnectionsError("x")), False, True),
