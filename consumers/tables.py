@@ -16,6 +16,7 @@ from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError
 from consumers.batches import BatchSettler, Progress, Tables
 from consumers.connecting import left, started
 from consumers.deletions import PartitionWatch
+from consumers.offsets import SettledOffsets
 from consumers.remade import TopicWatch
 from consumers.settings import TableConsumerSettings
 from domain.delivery.faults import as_ours
@@ -112,9 +113,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         self._topics = topics
         self._deletions = PartitionWatch(consumer, progress, settings.commit_seconds)
         self._read_ahead: list[ConsumerRecord] = []
-        self._settled: dict[TopicPartition, int] = {}
-        self._safe: dict[TopicPartition, int] = {}
-        self._assignments = 0
+        self._offsets = SettledOffsets()
         self._at_rest = asyncio.Event()
         self._at_rest.set()
 
@@ -168,11 +167,8 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
 
     def _forget(self, topics: Collection[str]) -> None:
         """Let go of what was read of these topics. Of others nothing, while they are ours: it is not read again."""
-        self._assignments += 1
         self._read_ahead = [record for record in self._read_ahead if record.topic not in topics]
-        for offsets in (self._settled, self._safe):
-            for partition in [partition for partition in offsets if partition.topic in topics]:
-                del offsets[partition]
+        self._offsets.forget(topics)
 
     async def _gather(self, stopping: asyncio.Task[bool]) -> list[ConsumerRecord]:
         """The next batch: as soon as it is full, or `max_wait_seconds` after its first message."""
@@ -194,7 +190,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
 
     async def _settle(self, records: list[ConsumerRecord], stopping: asyncio.Task[bool]) -> bool:
         """Settle a batch; False where `stop` was set and it could not be done in time."""
-        assignment = self._assignments
+        assignment = self._offsets.assignment
         settling = asyncio.create_task(self._settler.settle([InboundMessage.from_kafka(record) for record in records]))
         try:
             done, _ = await asyncio.wait({settling}, timeout=PATIENCE_SECONDS)
@@ -206,9 +202,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
             settling.result()
         finally:
             await _cancelled(settling)
-        if assignment == self._assignments:
-            for record in records:
-                self._settled[TopicPartition(record.topic, record.partition)] = record.offset + 1
+        self._offsets.settle(records, assignment)
         return True
 
     async def _wait_polling(self, settling: asyncio.Task[None], stopping: asyncio.Task[bool]) -> None:
@@ -254,7 +248,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
 
     async def _commit(self) -> None:
         """Commit what is settled, as far as it is still ours; what cannot be committed now is tried again next time."""
-        waiting, assignment = self._uncommitted(), self._assignments
+        waiting, assignment = self._uncommitted(), self._offsets.assignment
         certain = await self._topics.unchanged({tp.topic for tp in waiting}) if waiting else set()
         offsets = {tp: offset for tp, offset in waiting.items() if tp.topic in certain}
         if not offsets:
@@ -267,14 +261,12 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         except (KafkaError, TimeoutError) as error:
             logger.warning("Kafka did not take the offsets (%s); trying again", type(error).__name__)
             return
-        if assignment == self._assignments:
-            self._safe.update(offsets)
+        self._offsets.committed(offsets, assignment)
 
     def _uncommitted(self) -> dict[TopicPartition, int]:
         """Behind what is settled and what was lost right behind it, in the partitions that are still ours."""
-        mine = self._consumer.assignment()
-        may = self._deletions.passing(self._settled).items()
-        return {tp: offset for tp, offset in may if tp in mine and self._safe.get(tp) != offset}
+        may = self._deletions.passing(self._offsets.settled)
+        return self._offsets.uncommitted(may, self._consumer.assignment())
 
 
 async def _cancelled(task: asyncio.Task[Any]) -> None:
