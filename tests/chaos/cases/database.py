@@ -92,19 +92,20 @@ async def lost_commit_reply(stage: Stage) -> None:
 
 @case("postgres-killed")
 async def postgres_killed(stage: Stage) -> None:
-    """The database server is killed under load, and started again."""
-    await stage.system(warm=800)
-    stage.ledger.latency = 0.05
-    await _postgres_killed(stage)
-    await stage.settled()
+    """The database server is killed under load, and started again; twice."""
+    await _postgres_killed_times(stage, 2)
 
 
 @case("recovery-of-postgres")
 async def recovery_of_postgres(stage: Stage) -> None:
     """Three times: how long until rows arrive after the database server was killed and is back."""
+    await _postgres_killed_times(stage, 3)
+
+
+async def _postgres_killed_times(stage: Stage, times: int) -> None:
     await stage.system()
     stage.ledger.latency = 0.05
-    for number in range(3):
+    for number in range(times):
         await _postgres_killed(stage)
         await stage.settled()
         if not number:  # what waited meanwhile came in batches as large as they become: from here on nothing may grow
