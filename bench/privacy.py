@@ -17,18 +17,25 @@ from itertools import groupby
 from adapters.privacy.factory import PrivacySettings, open_anonymiser
 from bench.privacy_corpus import LANGUAGES, Case, cases, negatives
 from domain.ports import Anonymiser
+from domain.unseen import CONTROLS, DEFAULT_IGNORABLE
 
 _WORDS = re.compile(r"\w+")
+_GAPS = "\t\n\r"
 Shares = dict[tuple[str, str], list[bool]]
 """By kind and language: of each record, whether it went wrong."""
 
 
 def leaked(case: Case, masked: str) -> bool:
-    """Whether a word of the value is left that is not in its record anyhow."""
+    """Whether the value, or a word of it that is not in its record anyhow, is left."""
+    value, shown = seen(case.value or ""), seen(re.sub(r"\[[A-Z]+_\d+\]", " ", masked))
     before, _, behind = case.text.partition(case.value or "")
-    known = set(_WORDS.findall(before + behind))
-    seen = set(_WORDS.findall(re.sub(r"\[[A-Z]+_\d+\]", " ", masked)))
-    return any(len(word) > 1 and word in seen and word not in known for word in _WORDS.findall(case.value or ""))
+    known, left = set(_WORDS.findall(seen(before + behind))), set(_WORDS.findall(shown))
+    return value in shown or any(len(word) > 1 and word in left and word not in known for word in _WORDS.findall(value))
+
+
+def seen(text: str) -> str:
+    """The text without what nobody sees: a model may read over it."""
+    return "".join(one for one in text if one in _GAPS or ord(one) not in CONTROLS | DEFAULT_IGNORABLE)
 
 
 async def measure(anonymiser: Anonymiser, corpus: list[Case], show: int) -> tuple[Shares, float]:

@@ -4,18 +4,28 @@ import re
 from collections.abc import Iterator, Sequence
 from hashlib import sha256
 
+from adapters.privacy.recogniser import walked
 from domain.privacy.kinds import Kind
 from domain.privacy.spans import Span
 
-_IBAN = re.compile(r"(?<![A-Za-z0-9])(?=([A-Za-z]{2}[ -]?\d[ -]?\d(?:[ -]?[A-Za-z0-9]){11,30}))")
+_JOINT = r"[ \n._·-]"
+_IBAN = re.compile(rf"(?<![A-Za-z0-9])(?=([A-Za-z]{{2}}{_JOINT}?\d{_JOINT}?\d(?:{_JOINT}?[A-Za-z0-9]){{11,30}}))")
 _AFTER_IBAN = re.compile(
-    r"iban\W{0,5}(?:\w{1,12}\W{1,3}){0,2}?([A-Za-z]{2}\d{2}(?: ?[A-Za-z0-9]*\d[A-Za-z0-9]*){2,9})", re.IGNORECASE
+    r"iban\W{0,5}(?:\w{1,12}\W{1,3}){0,2}?"
+    rf"([A-Za-z]{{2}}\d{{2}}[A-Za-z0-9]*+(?:{_JOINT}(?=[A-Za-z]{{0,6}}\d)[A-Za-z0-9]++){{0,8}})",
+    re.IGNORECASE,
 )
-_SHORTEST_IBAN = 15
+"""Groups, each with a digit at its beginning or near it, are taken whole and never given back: linear."""
 
-_GROUPS = re.compile(r"(?<![\d.,+])\d+(?:[ .-]\d+)*")
+_SHORTEST_IBAN = 15
+_LEAST_DIGITS = 4
+
+_GROUPS = re.compile(r"(?:(?<!\d[.,])|(?<=\d{12}[.,]))(?<![\d+])\d+(?:(?:[ .\n_·-]|\n{2}| [-_·] )\d+)*")
+"""Not behind a decimal's point; a comma behind another card is no point."""
 _GROUP = re.compile(r"\d+")
 _CARD_DIGITS = range(12, 20)
+_CARD_GROUP = 4
+_CARD_SEPARATORS = frozenset(" .-")
 _MOST_GROUPS = 8
 _ISSUERS = re.compile(
     r"[2-9].{15}$|4(?:.{12}|.{18})$|3[47].{13}$|3(?:0[0-59]|[689]).{11}$|(?:2131|1800).{11}$|(?:50|5[6-9]|6).{10,17}$"
@@ -42,7 +52,11 @@ class IBANs:
         """Where they stand."""
         found = [span for match in _IBAN.finditer(text) if (span := _iban(text, match)) is not None]
         if "iban" in text.lower():
-            found += [Span(match.start(1), match.end(1), Kind.IBAN) for match in _AFTER_IBAN.finditer(text)]
+            found += [
+                Span(match.start(1), match.end(1), Kind.IBAN)
+                for match in _AFTER_IBAN.finditer(text)
+                if sum(character.isdigit() for character in match[1]) >= _LEAST_DIGITS
+            ]
         return found
 
 
@@ -83,21 +97,20 @@ class Cards:
 
 def _cards(run: re.Match[str]) -> Iterator[Span]:
     """Whole groups of digits that make a card: other numbers may stand before and behind it."""
-    groups = [(match.start(), match.group()) for match in _GROUP.finditer(run.group())]
-    first = 0
-    while first < len(groups):
-        ends = _card_ends([digits for _, digits in groups[first : first + _MOST_GROUPS]])
-        if ends:
-            start, digits = groups[first + ends - 1]
-            yield Span(run.start() + groups[first][0], run.start() + start + len(digits), Kind.CARD)
-        first += ends or 1
+    for card in walked(list(_GROUP.finditer(run.group())), _MOST_GROUPS, _card_ends):
+        yield Span(run.start() + card[0].start(), run.start() + card[-1].end(), Kind.CARD)
 
 
-def _card_ends(groups: Sequence[str]) -> int:
+def _card_ends(groups: Sequence[re.Match[str]]) -> int:
     """How many groups, from the first on, make a card: as many as can; 0 = none do."""
-    number, ends = "", 0
-    for count, digits in enumerate(groups, 1):
-        number += digits
+    number, ends, oddly = "", 0, False
+    for count, group in enumerate(groups, 1):
+        separator = group.string[groups[count - 2].end() : group.start()] if count > 1 else ""
+        oddly = oddly or not _CARD_SEPARATORS.issuperset(separator)
+        # Cells of a table, say: of a card all groups but the last have four digits, or more.
+        if oddly and min(len(before.group()) for before in groups[: count - 1]) < _CARD_GROUP:
+            break
+        number += group.group()
         if len(number) in _CARD_DIGITS and _is_card(number):
             ends = count
     return ends

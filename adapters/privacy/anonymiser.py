@@ -9,6 +9,10 @@ from adapters.privacy.language import LanguageDetector
 from adapters.privacy.recogniser import Recogniser
 from domain.privacy.anonymised import Anonymised, anonymised, untouched
 from domain.privacy.spans import Span, settled
+from domain.prompts.envelope import bounded
+
+Looked = tuple[str, list[Span], str | None]
+"""A clean text, where something personal stands in it, and its language."""
 
 LONG = 600
 """Characters from which on a thread is worth its switch: under a millisecond of work for patterns."""
@@ -47,25 +51,31 @@ class PatternAnonymiser:
         """Begin to load what takes long to load, in a thread. Texts that come meanwhile are looked at in threads."""
         self._loading = self._threads.submit(self.look, _OF_EVERY_KIND, None)
 
-    async def anonymise(self, texts: Sequence[str], language: str | None = None) -> Anonymised:
+    async def anonymise(self, texts: Sequence[str], language: str | Sequence[str | None] | None = None) -> Anonymised:
         """See `domain.ports.Anonymiser`."""
+        stated = [language] * len(texts) if language is None or isinstance(language, str) else language
+        pairs = list(zip(texts, stated, strict=True))
         if self._loading.done() and sum(map(len, texts)) <= self._longest_on_loop:
-            found = [self.look(text, language) for text in texts]
+            found = [self._looked(*pair) for pair in pairs]
         else:
             found = []
-            for first in range(0, len(texts), SLICE):
-                found += await self._in_thread(texts[first : first + SLICE], language)
-        spans, languages = [one[0] for one in found], [one[1] for one in found]
-        return anonymised(texts, spans, self.recognisers, languages)
+            for first in range(0, len(pairs), SLICE):
+                found += await self._in_thread(pairs[first : first + SLICE])
+        clean, spans, languages = [one[0] for one in found], [one[1] for one in found], [one[2] for one in found]
+        return anonymised(clean, spans, self.recognisers, languages)
 
     def close(self) -> None:
         """End the threads, once what they do is done."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _in_thread(self, texts: Sequence[str], language: str | None) -> list[tuple[list[Span], str | None]]:
+    async def _in_thread(self, pairs: Sequence[tuple[str, str | None]]) -> list[Looked]:
         return await asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: [self.look(text, language) for text in texts]
+            self._threads, lambda: [self._looked(*pair) for pair in pairs]
         )
+
+    def _looked(self, text: str, stated: str | None) -> Looked:
+        clean = bounded(text)
+        return clean, *self.look(clean, stated)
 
     def look(self, text: str, stated: str | None = None) -> tuple[list[Span], str | None]:
         """Where something personal stands in the text, without overlaps, and the text's language. Blocks."""
@@ -78,11 +88,15 @@ class PatternAnonymiser:
 class NoAnonymiser:
     """Fulfils the same port, and leaves every text as it is: for those who have switched it off."""
 
-    async def anonymise(self, texts: Sequence[str], language: str | None = None) -> Anonymised:  # noqa: ARG002
+    async def anonymise(
+        self,
+        texts: Sequence[str],
+        language: str | Sequence[str | None] | None = None,  # noqa: ARG002
+    ) -> Anonymised:
         """The texts as they are."""
         return untouched(texts)
 
 
 def _code(language: str | None) -> str | None:
     """The language without the region that was stated with it."""
-    return language.partition("-")[0].lower() if language else None
+    return language.partition("-")[0] if language else None

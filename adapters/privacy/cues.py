@@ -6,7 +6,7 @@ Not a model: who is named without such words is not found. bench/privacy.py meas
 import re
 from collections.abc import Iterator, Sequence
 
-from adapters.privacy.recogniser import words
+from adapters.privacy.recogniser import listed, words
 from domain.privacy.kinds import Kind
 from domain.privacy.spans import Span
 
@@ -16,23 +16,20 @@ _PARTICLE = r"(?:(?:de|del|de la|da|dos|van|von|bin|bint|ibn|ben|el|al|ould|abu|
 _NAME = rf"{_PARTICLE}?{_WORD}(?: {_PARTICLE}?{_WORD}| [{_CAPITAL}]\.){{0,3}}"
 """One to four words with capitals, particles between."""
 
-_LATIN = re.compile(
-    r"(?<!\w)(?:"
-    r"(?i:my (?:full )?name is|my name's|i am called|this is|name ?:|je m['’]appelle|mon nom (?:complet )?est|nom ?:|"
-    r"me llamo|mi nombre (?:completo )?es|nombre ?:|soy (?:la señora|el señor)|мене звати|мене звуть|моє ім['’ʼ]я|"
-    r"меня зовут|моє прізвище|ім['’ʼ]я ?:|піб ?:)"
-    r"|(?:Mr|Mrs|Ms|Miss|Dr|Prof|Mme|Mlle|Sr|Sra|Srta|Dra)\.?|M\.|(?:[Mm]onsieur|[Mm]adame|[Mm]ademoiselle|[Ss]eñora?|"
-    r"[Ss]eñorita|[Dd]octora?|[Dd]octeur|[Dd]oña|[Dd]on|[Tt]ata|[Mm]ama|[Mm]ister|Sister|Brother|Imam|Sheikh|Chief|"
-    r"[Пп]ан[іуe]?|[Пп]анові|[Лл]ікар(?:ка|ю)?)"
-    rf") ({_NAME})"
-)
-_NOT_NAMES = words(
-    """
-    The This That Water Food Help Please Thank We You They He She It My Our In On At Is Are Was And
-    But For From With Le La Les Un Une Des Nous Vous Ils Elle Il El Los Las Nosotros Ella Ми Ви Вони
-    Вона Він Це Що Як Дякую
-    """
-)
+_CUES = "name_cues.txt"
+
+
+def _cues(language: str) -> re.Pattern[str]:
+    """Sentences in any case and titles as they are written, with the name behind them."""
+    sentences, titles = (
+        "|".join(re.escape(cue.strip()).replace("'", "['’ʼ]") for cue in listed(_CUES)[f"{what} {language}"].split(","))
+        for what in ("sentence", "title")
+    )
+    return re.compile(rf"(?<!\w)(?:(?i:{sentences})|{titles}) ({_NAME})")
+
+
+_LATIN_AND_CYRILLIC = [_cues(language) for language in ("en", "fr", "es", "uk")]
+_NOT_NAMES = words(" ".join(listed(_CUES)[f"words {language}"] for language in ("en", "fr", "es", "uk")))
 
 _ARABIC_CUE = re.compile(
     r"(?<!\w)(?:اسمي(?: الكامل)?(?: هو)?|إسمي|أدعى|الاسم ?:"
@@ -40,13 +37,7 @@ _ARABIC_CUE = re.compile(
     r" (?=\S)"
 )
 _ARABIC_WORD = re.compile(r" ?((?:عبد |أبو |أم |بن |بنت |ابن )?[\u0621-\u064a\u064b-\u0652]{2,15})")
-_ARABIC_ENDS = words(
-    """
-    من في على إلى الى عن مع هذا هذه الذي التي أن ان لم لا ما كان كانت قال قالت هو هي أنا انا نحن و
-    ثم لكن لأن رقم رقمي هاتفي وأنا وهو وهي وقد ورقم ورقمي وهاتفي وأعيش واعيش وأسكن لقد قد يوم أمس
-    اليوم بعد قبل عند عندي لدي تأخر تأخرت لديه لديها
-    """
-)
+_ARABIC_ENDS = words(listed(_CUES)["ends ar"].replace(",", " "))
 
 
 class NameCues:
@@ -57,7 +48,10 @@ class NameCues:
     def find(self, text: str, language: str | None) -> Sequence[Span]:  # noqa: ARG002 - each cue is of one language
         """Where names stand, without their cue."""
         found = [
-            Span(match.start(1), match.end(1), Kind.PERSON) for match in _LATIN.finditer(text) if _is_name(match[1])
+            Span(match.start(1), match.end(1), Kind.PERSON)
+            for cues in _LATIN_AND_CYRILLIC
+            for match in cues.finditer(text)
+            if _is_name(match[1])
         ]
         return found if text.isascii() else [*found, *_arabic(text)]
 

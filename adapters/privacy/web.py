@@ -14,8 +14,14 @@ from domain.privacy.spans import Span
 _NO_SPACES_BETWEEN_WORDS = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
 """Thai, Lao, Burmese, Khmer, Japanese and Chinese: an address that stands in such a text touches its words."""
 
-_LOCAL = re.compile(rf"(?:(?![{_NO_SPACES_BETWEEN_WORDS}])[\w.+%&'=-]){{1,64}}\Z")
-_LOCAL_WITHOUT_SPACES = re.compile(r"\w{1,64}\Z")
+_LONGEST_LOCAL = 256
+"""Characters before the @ that are taken; 64 are allowed, and more are written."""
+
+_LOCAL = re.compile(rf"(?:(?![{_NO_SPACES_BETWEEN_WORDS}])[\w.+%&'=-]){{1,{_LONGEST_LOCAL}}}")
+_LOCAL_WITHOUT_SPACES = re.compile(rf"\w{{1,{_LONGEST_LOCAL}}}")
+_QUOTED = {'"': '"', "'": "'", "”": "“", "’": "‘", "»": "«"}
+"""Quotes around the local part, by the one that ends it."""
+
 _TOP = r"(?:xn--[a-z0-9-]{1,59}|[a-z]{2,24}|[^\W\d_]{2,24})"
 _DOMAIN = re.compile(rf" ?((?:[\w-]{{1,63}}\.){{1,8}}{_TOP}|\[?\d{{1,3}}(?:\.\d{{1,3}}){{3}}\]?)", re.IGNORECASE)
 _AT_WORD = r"(?:at|arroba|arobase|chez|собака|ат|آت|at sign)"
@@ -55,23 +61,28 @@ class Emails:
         at = text.find("@")
         while at >= 0:
             domain, before = _DOMAIN.match(text, at + 1), at - (text[max(0, at - 1) : at] == " ")
-            local = _local(text, before) if domain else None
-            if domain and local and (local.end() == at or not local.group().isdigit()):
-                yield Span(local.start(), domain.end(), Kind.EMAIL)
+            start = _local(text, before) if domain else at
+            if domain and start < before and (before == at or not text[start:before].isdigit()):
+                yield Span(start, domain.end(), Kind.EMAIL)
             at = text.find("@", at + 1)
 
     def _spelt(self, text: str) -> Iterator[Span]:
         for match in _SPELT.finditer(text):
-            local = _local(text, match.start())
+            start = _local(text, match.start())
             # "at example.org" alone says where, not who.
-            if local and not _SPELT_PLAINLY.match(match.group()):
-                yield Span(local.start(), match.end(), Kind.EMAIL)
+            if start < match.start() and not _SPELT_PLAINLY.match(match.group()):
+                yield Span(start, match.end(), Kind.EMAIL)
 
 
-def _local(text: str, end: int) -> re.Match[str] | None:
-    """What stands before the @ at `end`."""
-    start = max(0, end - 64)
-    return _LOCAL.search(text, start, end) or _LOCAL_WITHOUT_SPACES.search(text, start, end)
+def _local(text: str, end: int) -> int:
+    """Where what stands before the @ at `end` begins; `end` where nothing does. Read backwards: linear."""
+    before = text[max(0, end - _LONGEST_LOCAL) : end]
+    if before[-1:] in _QUOTED:
+        opened = before.rfind(_QUOTED[before[-1]], 0, -1)
+        if opened >= 0 and "\n" not in before[opened:]:
+            return end - len(before) + opened
+    found = _LOCAL.match(before[::-1]) or _LOCAL_WITHOUT_SPACES.match(before[::-1])
+    return end - len(found.group()) if found else end
 
 
 class URLs:
@@ -90,9 +101,19 @@ class URLs:
 def _trimmed(match: re.Match[str]) -> Span:
     """Without the punctuation of the sentence around it."""
     url = match.group()
-    while url and (url[-1] in _BEHIND or (url[-1] in _BRACKETS and url.count(_BRACKETS[url[-1]]) < url.count(url[-1]))):
-        url = url[:-1]
-    return Span(match.start(), match.start() + max(1, len(url)), Kind.URL)
+    end, unopened = len(url), dict[str, int]()
+    while end:
+        last = url[end - 1]
+        if last in _BRACKETS:
+            if last not in unopened:
+                unopened[last] = url.count(last) - url.count(_BRACKETS[last])
+            if unopened[last] <= 0:
+                break
+            unopened[last] -= 1
+        elif last not in _BEHIND:
+            break
+        end -= 1
+    return Span(match.start(), match.start() + max(1, end), Kind.URL)
 
 
 class IPAddresses:

@@ -15,7 +15,7 @@ from domain.operations.questions import Question
 from domain.operations.retelling import kind_of, retold
 from domain.operations.work import Work
 from domain.ports import Anonymiser, PastMessages
-from domain.privacy.anonymised import untouched
+from domain.privacy.anonymised import Anonymised, untouched
 from schemas.operations import Operation
 from schemas.records import FeedbackRecordSubmitted
 from schemas.results import (
@@ -31,6 +31,9 @@ _KINDS: dict[bytes, type[Result]] = {
     kind.ce_type.encode(): kind
     for kind in (CodesAssigned, RecordSummarized, RecordsSummarized, SensitivityDetected, AnalysisCompleted)
 }
+
+_Told = tuple[str, str | None]
+"""A record's content, and the language that was stated for it."""
 
 
 class Results:
@@ -76,32 +79,39 @@ class Results:
         return (Assignment(Operation.JUDGE, partial(self._judging, job.event)),)
 
     async def _judging(self, result: Result) -> Work | None:
-        contents = await self._contents(result)
-        if contents is None:
+        records = await self._records(result)
+        if records is None:
             self._tally.without_records += 1
             return None
-        said = retold(result)
+        said, contents = retold(result), [content for content, _ in records]
         if sum(map(len, contents)) + len(said) > self._settings.max_characters:
             self._tally.too_long += 1
             return None
-        texts = [said, *contents]
-        hidden = untouched(texts) if self._anonymiser is None else await self._anonymiser.anonymise(texts)
-        prompt = judge.prompt(kind_of(result), hidden.texts[0], hidden.texts[1:])
+        hidden = await self._hidden(said, records)
+        prompt = judge.prompt(kind_of(result), hidden.hide(hidden.texts[0]), hidden.texts[1:])
         return Question(prompt, judge.parse, partial(judge.result, result))
 
-    async def _contents(self, result: Result) -> list[str] | None:
+    async def _hidden(self, said: str, records: Sequence[_Told]) -> Anonymised:
+        """What was said, then the records: the judge is shown no more of them than the worker's model was."""
+        texts, stated = [said], [records[0][1] if len(records) == 1 else None]
+        for content, language in records:
+            texts.append(content)
+            stated.append(language)
+        return untouched(texts) if self._anonymiser is None else await self._anonymiser.anonymise(texts, stated)
+
+    async def _records(self, result: Result) -> list[_Told] | None:
         """The records behind a result; None where they are gone."""
-        contents: list[str] = []
+        records: list[_Told] = []
         for source in result.inputs:
             message = await self._past.at(source)
             found = _records_in(message, result) if message is not None else None
             if found is None:
                 return None
-            contents += found
-        return contents or None
+            records += found
+        return records or None
 
 
-def _records_in(message: InboundMessage, result: Result) -> list[str] | None:
+def _records_in(message: InboundMessage, result: Result) -> list[_Told] | None:
     """What the records of a message say; None where it is not what the result was made from.
 
     A topic may have been made anew: another message may stand there now.
@@ -113,7 +123,7 @@ def _records_in(message: InboundMessage, result: Result) -> list[str] | None:
     if event.tenant_id != result.tenant_id:
         return None
     if isinstance(event, FeedbackRecordSubmitted):
-        return [event.content] if event.record_id == getattr(result, "record_id", None) else None
+        return [(event.content, event.language)] if event.record_id == getattr(result, "record_id", None) else None
     if event.request_id != getattr(result, "request_id", None):
         return None
-    return [record.content for record in event.records]
+    return [(record.content, None) for record in event.records]

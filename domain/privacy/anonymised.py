@@ -1,11 +1,12 @@
 """Texts without what is personal in them, and the way back."""
 
+import re
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from domain.privacy.kinds import Kind
-from domain.privacy.placeholders import Key, Placeholders, replaced
+from domain.privacy.placeholders import Key, Placeholders, replaced, written
 from domain.privacy.spans import Span
 from schemas.privacy import Privacy
 
@@ -53,6 +54,17 @@ class Anonymised:
             return found if left >= 0 else None
 
         return replaced(text, original) if self._originals else text
+
+    def hide(self, text: str) -> str:
+        """Another text with placeholders for the originals in it: for what was made of these texts and restored.
+
+        Originals as whole words alone, the longest first.
+        """
+        placeholders = {original: written(*key) for key, original in self._originals.items()}
+        if not placeholders:
+            return text
+        longest_first = "|".join(re.escape(original) for original in sorted(placeholders, key=len, reverse=True))
+        return re.sub(rf"(?<!\w)(?:{longest_first})(?!\w)", lambda match: placeholders[match.group()], text)
 
     def told(self) -> Privacy:
         """What a result says of it: nothing of any text."""

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from unicodedata import normalize
 
 from domain.privacy.kinds import Kind
 from domain.privacy.spans import Span
+from domain.unseen import without_unseen
 
 Key = tuple[Kind, int]
 """A placeholder's kind and number."""
@@ -29,8 +31,12 @@ def written(kind: Kind, number: int) -> str:
 
 
 def mentioned(text: str) -> Iterator[Key]:
-    """Every placeholder that stands in the text, however it is spelt, ours or not."""
-    return (_key(match) for match in _WRITTEN.finditer(text))
+    """Every placeholder that stands in the text, however it is spelt, ours or not.
+
+    A model may repeat one without the joiners in it, or in narrow letters where the text has full-width ones.
+    """
+    plain = text if text.isascii() else normalize("NFKC", without_unseen(text))
+    return (_key(match) for match in _WRITTEN.finditer(plain))
 
 
 def replaced(text: str, original: Callable[[Key], str | None]) -> str:

@@ -1,5 +1,7 @@
 """The whole anonymiser: languages, order, long texts, models for names, and what settings choose."""
 
+import functools
+import gc
 import sys
 from collections.abc import Sequence
 from types import ModuleType, SimpleNamespace
@@ -8,15 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.privacy import names
+from adapters.privacy import names, phones
 from adapters.privacy.anonymiser import LONG, PatternAnonymiser
 from adapters.privacy.factory import PrivacySettings, open_anonymiser, patterns
 from adapters.privacy.language import LanguageDetector
 from adapters.privacy.names import joined, name_recognisers, whole_words
+from adapters.privacy.phones import Phones
 from domain.errors import UserError
 from domain.privacy.anonymised import anonymised
 from domain.privacy.kinds import Kind
 from domain.privacy.spans import Span
+from tests.unit.adapters.privacy.test_recognisers import found
 
 RECORD = (
     "My name is Amina Diallo, call 0712 345 678 or amina@example.org. The well at 10.0.0.1 is dry since 12/05/2023."
@@ -83,6 +87,33 @@ def test_what_somebody_stated_counts_only_where_the_text_does_not_tell():
     assert DETECTOR.detect("Nous n'avons pas d'eau depuis lundi", "fr-CD") == "fr-CD"
     assert DETECTOR.detect("12345678", "fr_CD") == "fr-CD"
     assert DETECTOR.detect("ok", "sw") == "sw"
+
+
+@pytest.mark.parametrize("stated", ["es-PE", "ES-pe", "es_PE", "Es-Latn-PE", " es-PE "])
+def test_a_tag_counts_in_whichever_case_it_is_written(stated: str):
+    assert DETECTOR.detect("12345678", stated) == "es-PE"
+
+
+@pytest.mark.parametrize("stated", ["x" * 30, "a b", "\x00", "Spanish", "es-PE-x-amina", "es-", "é", "es\n-PE", "e"])
+async def test_what_is_no_tag_counts_for_nothing_and_stays_out_of_results(stated: str):
+    assert DETECTOR.detect("12345678", stated) is None
+    async with open_anonymiser(PrivacySettings(ner="off")) as anonymiser:
+        assert (await anonymiser.anonymise(["12345678"], stated)).languages == (None,)
+
+
+async def test_each_text_may_have_a_language_of_its_own():
+    texts = ["70123456", "70123456", "70123456"]
+    async with open_anonymiser(PrivacySettings(ner="off")) as anonymiser:
+        each = await anonymiser.anonymise(texts, ["es", "UK", None])
+        assert (each.languages, each.texts[1]) == (("es", "uk", None), "70123456")
+        assert (await anonymiser.anonymise(texts, "es")).languages == ("es", "es", "es")
+
+
+def test_numbers_of_people_are_kept_no_longer_than_it_takes():
+    assert found(Phones(), "We wait. 612345678", "es") == ["612345678"]
+    caches = [one for one in gc.get_objects() if isinstance(one, functools._lru_cache_wrapper)]
+    ours = [one for one in caches if getattr(one.__wrapped__, "func", one.__wrapped__).__module__ == phones.__name__]
+    assert sum(one.cache_info().currsize for one in ours) == 0
 
 
 class Fixed:

@@ -1,6 +1,7 @@
 """Results that are judged: which, beside what, and what becomes of a judge that fails."""
 
 import json
+import re
 from dataclasses import replace
 from uuid import UUID, uuid4, uuid5
 
@@ -14,7 +15,11 @@ from domain.judging.results import Results
 from domain.judging.sampling import chosen
 from domain.judging.settings import JudgingSettings, JudgingTally
 from domain.llm.breaker import BreakerPolicy, CircuitBreaker
+from domain.llm.routing import Routing
 from domain.operations.judge import Judgement, parse
+from domain.privacy.anonymised import anonymised
+from domain.privacy.kinds import Kind
+from domain.privacy.spans import Span
 from schemas.cloudevents import headers_for
 from schemas.results import AnalysisCompleted, RecordSummarized
 from tests.builders import NOON, TENANT, a_message, a_record, an_analysis_request
@@ -34,18 +39,27 @@ class PastMessages:
         return self._messages.get((source.topic, source.partition, source.offset))
 
 
+class SwahiliNumbers:
+    """An anonymiser that knows numbers of eight digits in texts that are stated to be Swahili."""
+
+    async def anonymise(self, texts, language=None):
+        languages = [language] * len(texts) if language is None or isinstance(language, str) else language
+        found = [re.finditer(r"\d{8}", text) if one == "sw" else () for text, one in zip(texts, languages, strict=True)]
+        spans = [[Span(*match.span(), Kind.PHONE) for match in matches] for matches in found]
+        return anonymised(texts, spans, ["numbers"], languages)
+
+
 class Setup:
     """A judge among fakes; the judged summary says what stands in `record`."""
 
-    def __init__(self, *past, says=GOOD, **settings):
+    def __init__(self, *past, says=GOOD, anonymiser=None, **settings):
         clock, self.publisher, self.tally = FakeClock(), FakePublisher(), JudgingTally()
         self.model = ScriptedModel(lambda prompt, attempt: says() if callable(says) else says)
         chosen_settings = delivery_settings()
         self.delivery = Delivery(
-            Results(PastMessages(*past), JudgingSettings(**settings), self.tally),
-            self.model,
+            Results(PastMessages(*past), JudgingSettings(**settings), self.tally, anonymiser),
+            Routing.of_one(self.model, CircuitBreaker(BreakerPolicy(), clock=clock, call_later=clock.call_later)),
             self.publisher,
-            CircuitBreaker(BreakerPolicy(), clock=clock, call_later=clock.call_later),
             chosen_settings,
             monotonic=clock,
             now=clock.now,
@@ -93,6 +107,31 @@ async def test_a_result_is_judged_beside_its_record_by_a_score_of_our_own():
     assert judged["score"] == pytest.approx(0.6 * 0.9 + 0.3 * 0.5 + 0.1 * 1.0)
     assert (judged["result_id"], judged["tenant_id"]) == (str(summary.result_id), TENANT)
     assert judged["prompt_version"] == "judge.v1"
+
+
+async def test_the_judge_is_shown_no_more_than_the_worker_showed_its_model():
+    record = a_message(a_record(content="Nipigieni 22345678.", language="sw"))
+    setup = Setup(record, anonymiser=SwahiliNumbers())
+    await setup.judge(a_summary(record, title="Asks for a call", bullets=["On 22345678."]))
+    [(prompt, _)] = setup.model.asked
+    assert prompt.user.count("[PHONE_1]") == 2
+    assert "22345678" not in prompt.user
+
+
+async def test_of_many_records_too_what_is_hidden_in_one_is_hidden_in_the_result():
+    class Numbers(SwahiliNumbers):
+        async def anonymise(self, texts, language=None):
+            return await super().anonymise(texts, [None, *["sw"] * (len(texts) - 1)])
+
+    part = a_message(
+        an_analysis_request(records=[{"record_id": "r-1", "content": "Nipigieni 22345678."}]), topic="feedback.requests"
+    )
+    setup = Setup(part, anonymiser=Numbers())
+    common = a_summary(part).model_dump(exclude={"record_id", "title", "bullets"})
+    extra = {"answer": "22345678.", "confidence": 0.5, "disclaimer": "x", "records_given": 1, "records_used": 1}
+    await setup.judge(AnalysisCompleted(**common, request_id="request-1", **extra), topic="feedback.analyses")
+    [(prompt, _)] = setup.model.asked
+    assert "22345678" not in prompt.user
 
 
 async def test_the_same_result_read_twice_has_one_judgement_by_its_id():

@@ -154,6 +154,15 @@ def test_a_long_original_does_not_fill_the_memory() -> None:
     assert found.restore("[URL_1] " * 1000) == f"{'x' * 40_000} " * 2 + "[URL_1] " * 998
 
 
+def test_what_was_restored_can_be_hidden_again() -> None:
+    found = of((Kind.PERSON, "Al"), (Kind.PHONE, "0612345678"), (Kind.PHONE, "061234567"))
+    assert (
+        found.hide("Also Al: 0612345678, 061234567, 90612345678")
+        == "Also [PERSON_1]: [PHONE_1], [PHONE_2], 90612345678"
+    )
+    assert of().hide("Al") == "Al"
+
+
 def test_originals_do_not_show() -> None:
     assert "Amina" not in repr(of((Kind.PERSON, "Amina")))
 
