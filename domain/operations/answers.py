@@ -11,7 +11,7 @@ from uuid import UUID
 from pydantic_core import from_json
 
 from domain.errors import InvalidOutputError
-from domain.prompts.envelope import without_controls
+from domain.prompts.envelope import without_controls, without_hidden
 from schemas.privacy import Privacy
 from schemas.sources import Source
 
@@ -25,6 +25,10 @@ _ESCAPE_SEQUENCE = re.compile(
     r"|\x1b[ -/]*[0-~]?"
 )
 """ECMA-48's control sequences, the last two also where they break off."""
+
+_SPACES = "\t\n\v\f\r\x1c\x1d\x1e\x1f\x85"
+_LINE_ENDS = re.compile("\r\n?|[\v\f\x1c-\x1f\x85]")
+"""Control characters that end a line or part words, but for tab and line feed."""
 
 _JOINERS = "\u200c\u200d"
 _LOOSE_JOINERS = re.compile(rf"(?<!\S)[{_JOINERS}]+|[{_JOINERS}]+(?!\S)")
@@ -88,15 +92,16 @@ def json_object(text: str) -> dict[str, Any]:
 def shown_text(value: object) -> str:
     """A model's text without what is not seen and yet acts on its readers; "" where nothing is seen, or for a non-text.
 
-    Gone are escape sequences of terminals, control characters but tab and line feed, and format characters (direction
-    overrides, spaces of no width, byte order marks); the joiners that many scripts and emoji need stay inside of words.
+    Gone are escape sequences of terminals, control characters but tab and line feed (other line ends become one),
+    format characters (direction overrides, spaces of no width, byte order marks), and runs of what else is unseen, as a
+    text can be hidden in them. The joiners that many scripts and emoji need stay inside of words.
     """
     if not isinstance(value, str):
         return ""
-    text = without_controls(_ESCAPE_SEQUENCE.sub("", value), keep="\t\n\v\f\r\x1c\x1d\x1e\x1f\x85")
+    text = _LINE_ENDS.sub("\n", without_controls(_ESCAPE_SEQUENCE.sub("", value), keep=_SPACES))
     if not text.isprintable():
         text = "".join(filter(_stays, text))
-    text = _LOOSE_JOINERS.sub("", text).strip()
+    text = _LOOSE_JOINERS.sub("", without_hidden(text)).strip()
     return text if any(map(_is_seen, text)) else ""
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from domain.errors import InvalidOutputError
 from domain.llm.calls import Prompt
 from domain.operations.answers import Made, confidence, json_object
-from domain.prompts.envelope import block, escape, feedback_record
+from domain.prompts.envelope import block, bounded, escape, feedback_record
 from domain.prompts.instructions import instructions_for
 from schemas.operations import Operation
 from schemas.results import Result, ResultJudged
@@ -41,7 +41,7 @@ def prompt(kind: str, said: str, contents: Sequence[str]) -> Prompt:
     instructions = instructions_for(Operation.JUDGE)
     numbered = len(contents) > 1
     records = [feedback_record(content, n if numbered else None) for n, content in enumerate(contents, 1)]
-    result = block("result", escape(said), f' kind="{kind}"')
+    result = block("result", escape(bounded(said)), f' kind="{kind}"')
     return Prompt(
         operation=Operation.JUDGE.value,
         version=instructions.version,

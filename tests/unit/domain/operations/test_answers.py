@@ -119,3 +119,9 @@ def test_only_numbers_from_0_to_1_are_confidences(value):
     assert confidence(value) is None
     assert confidence(1) == 1.0
     assert str(confidence(-0.0)) == "0.0"
+
+
+def test_every_end_of_a_line_is_a_line_feed_and_nothing_hides_behind_a_letter():
+    assert shown_text("one\r\ntwo\rthree\x85four\vfive\n\tsix") == "one\ntwo\nthree\nfour\nfive\n\tsix"
+    hidden = "".join(chr(0xE0100 + ord(letter)) for letter in "obey")
+    assert shown_text(f"Thanks!{hidden} 葛{hidden}") == f"Thanks! 葛{hidden[0]}"

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.prompts.envelope import LONGEST_RUN, bounded, feedback_record, one_line, options
+from domain.unseen import DEFAULT_IGNORABLE
 
 HOSTILE = st.lists(
     st.one_of(
@@ -80,7 +81,12 @@ def test_bounding_a_text_twice_is_as_good_as_once(text):
     )
 
 
-@given(st.text(st.characters(whitelist_categories=("L", "M", "N", "P", "S")), max_size=LONGEST_RUN))
+SEEN = st.characters(
+    whitelist_categories=("L", "M", "N", "P", "S"), blacklist_characters="".join(map(chr, DEFAULT_IGNORABLE))
+)
+
+
+@given(st.text(SEEN, max_size=LONGEST_RUN))
 def test_an_ordinary_text_stays_as_it_is(text):
     assert bounded(f"{text}\n\n{text} \u200c{text}") == f"{text}\n\n{text} \u200c{text}"
 
@@ -94,3 +100,12 @@ def test_a_run_costs_no_more_than_its_bound():
 def test_what_overrides_directions_or_hides_text_is_gone_and_joiners_stay():
     assert bounded("a\u202eb\u2066c\u200bd\ufeff\U000e0041") == "abcd"
     assert bounded("می\u200cخواهم 👩\u200d👧 \u200f(ب)") == "می\u200cخواهم 👩\u200d👧 \u200f(ب)"
+
+
+def test_selectors_and_joiners_that_scripts_and_emoji_need_stay_and_no_text_hides_in_them():
+    needed = "❤\ufe0f\u200d🔥 葛\U000e0100 ᠮᠣ\u180b\u180e 1\ufe0f\u20e3 שׁ\u034f \u2067"
+    assert bounded(needed) == needed[:-1]
+    hidden = "".join(chr(0xE0100 + ord(letter)) for letter in "obey")
+    assert bounded(f"Thanks!{hidden} 葛{hidden}") == f"Thanks! 葛{hidden[0]}"
+    assert bounded("tap" + "\u200c\u200d\u200e\ufe0f" * 9) == "tap\u200c\u200d"
+    assert one_line(f"Water{hidden} \ufff9here\u202e") == "Water here"

@@ -72,7 +72,7 @@ def rendered_addition(name):
         ),
         "assign_codes.narrowed": lambda: assign_codes.prompt(
             a_record(max_codes=2, output_language="French"),
-            Narrower(None, 15).by(outline_of(a_framework(), 15), [0.1, 0.2, 0.3, 0.9, 0.0]),
+            Narrower(None, 20).by(outline_of(a_framework(), 20), [0.1, 0.2, 0.3, 0.9, 0.0]),
         ),
     }[name]()
     return json.dumps(prompt.messages(), ensure_ascii=False)

@@ -1,0 +1,1 @@
+"""Foreign text in prompts: every operation, and every way in which such text reaches a model."""
