@@ -11,7 +11,7 @@ from schemas.privacy import Privacy
 from schemas.requests import Period
 from schemas.sensitivity import SensitiveType, SensitivityLevel
 from schemas.sources import Source
-from schemas.trends import Trend
+from schemas.trends import OwnCodings, Trend
 
 
 class Result(Event):
@@ -163,6 +163,11 @@ class AnalysisCompleted(OverMany):
     records_used: int = Field(ge=0, description="How many of them the model read.")
     period: Period | None = Field(default=None, description="The period of the request.")
     trend: Trend | None = Field(default=None, description="The codes over time; null where no record has a code.")
+    own_codings: OwnCodings | None = Field(
+        default=None,
+        description="Whether our own codings count in the trend: read; not_needed (all records have codes in their "
+        "metadata); unavailable (the database did not answer in time); not_configured (the worker has none).",
+    )
 
 
 class ResultJudged(Event):

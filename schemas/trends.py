@@ -8,6 +8,10 @@ from pydantic import Field
 from schemas.base import Frozen
 from schemas.frameworks import CodeId
 
+OwnCodings = Literal["read", "not_needed", "unavailable", "not_configured"]
+"""Whether our own codings were read for a trend: they were; every record's metadata has codes; the database did not
+answer in time; the worker has no database."""
+
 
 class TrendCount(Frozen):
     """How many records of a day, week or month have a code."""

@@ -1,9 +1,12 @@
 """What the tests of codings and corrections share: builders of both."""
 
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from domain.errors import UsageUnavailableError
+from domain.operations.many.trend import KnownCode
 from domain.ports import IdentifiedCorrection
 from schemas.corrections import CodesCorrected
 from schemas.results import AssignedCode, CodesAssigned, PathStep
@@ -54,3 +57,20 @@ def corrected(record_id: str, *code_ids: str, minutes: float = 60, **fields: Any
 def a_correction(record_id: str, *code_ids: str, event_id: UUID | None = None, **fields: Any) -> IdentifiedCorrection:
     """The same with the id of its event."""
     return IdentifiedCorrection(event_id or uuid4(), corrected(record_id, *code_ids, **fields))
+
+
+class MemoryPastCodings:
+    """PastCodings in memory, which is away when told."""
+
+    def __init__(self, *codings: CodesAssigned) -> None:
+        self.codings = list(codings)
+        self.away = False
+
+    async def codes_of(self, tenant_id: str, record_ids: Collection[str]) -> Mapping[str, Sequence[KnownCode]]:
+        if self.away:
+            raise UsageUnavailableError("The database did not answer.")
+        found: dict[str, Sequence[KnownCode]] = {}
+        for coding in sorted(self.codings, key=lambda one: (one.completed_at, one.result_id)):
+            if coding.codes and coding.tenant_id == tenant_id and coding.record_id in record_ids:
+                found[coding.record_id] = [KnownCode(code.code_id) for code in coding.codes]
+        return found

@@ -11,7 +11,8 @@ from domain.errors import UserError
 Rights = Mapping[str, tuple[str, ...]]
 """PostgreSQL's privileges by table: `SELECT`, or `SELECT (column)` where one column is enough.
 
-Migrations 0002 and 0003 grant these, and no more, to the roles feedback_consumer, feedback_api and feedback_keys.
+Migrations 0002 to 0004 grant these, and no more, to the roles feedback_consumer, feedback_api, feedback_keys and
+feedback_worker.
 """
 
 STORING_CALLS: Rights = {"llm_calls": ("SELECT (call_id)", "INSERT")}
@@ -25,6 +26,18 @@ READING_USAGE: Rights = {"llm_calls": ("SELECT",), "api_keys": ("SELECT",)}
 
 READING_AGREEMENT: Rights = {"codings": ("SELECT",), "corrections": ("SELECT",)}
 """The API's, too."""
+
+READING_PAST_CODINGS: Rights = {
+    "codings": (
+        "SELECT (tenant_id)",
+        "SELECT (record_id)",
+        "SELECT (code_ids)",
+        "SELECT (abstained)",
+        "SELECT (completed_at)",
+        "SELECT (result_id)",
+    )
+}
+"""A worker's."""
 
 KEEPING_KEYS: Rights = {"api_keys": ("SELECT", "INSERT", "UPDATE (revoked_at)")}
 """Of `feedback keys`."""

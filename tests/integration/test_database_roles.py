@@ -1,4 +1,4 @@
-"""The roles of migrations 0002 and 0003 on a real PostgreSQL: enough for each process, and not a statement more."""
+"""The roles of migrations 0002 to 0004 on a real PostgreSQL: enough for each process, and not a statement more."""
 
 import asyncio
 import logging
@@ -22,11 +22,19 @@ from adapters.postgres.fitness import ensure_usable
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import alembic_config, is_current, migrate
-from adapters.postgres.rights import KEEPING_KEYS, READING_AGREEMENT, READING_USAGE, STORING_CALLS, STORING_CODINGS
+from adapters.postgres.past_codings import PostgresPastCodings
+from adapters.postgres.rights import (
+    KEEPING_KEYS,
+    READING_AGREEMENT,
+    READING_PAST_CODINGS,
+    READING_USAGE,
+    STORING_CALLS,
+    STORING_CODINGS,
+)
 from adapters.postgres.usage import PostgresUsageReader
 from api.app import create_app
 from domain.errors import UserError
-from tests.codings_support import a_coding, a_correction
+from tests.codings_support import TENANT, a_coding, a_correction
 from tests.integration.system_support import eventually
 from tests.integration.tls_front import with_netloc
 from tests.services import new_database
@@ -34,8 +42,13 @@ from tests.usage_support import llm_call, migrated_database, mortal_postgres
 
 WINDOW = {"from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z"}
 NOBODYS = UUID(int=7)
-GIVEN = ({**READING_USAGE, **READING_AGREEMENT}, {**STORING_CALLS, **STORING_CODINGS}, KEEPING_KEYS)
-ROLES = ("feedback_api", "feedback_consumer", "feedback_keys")
+GIVEN = (
+    {**READING_USAGE, **READING_AGREEMENT},
+    {**STORING_CALLS, **STORING_CODINGS},
+    KEEPING_KEYS,
+    READING_PAST_CODINGS,
+)
+ROLES = ("feedback_api", "feedback_consumer", "feedback_keys", "feedback_worker")
 WRITES = {
     "llm_calls": (
         "INSERT INTO llm_calls (tenant_id) VALUES ('t')",
@@ -176,6 +189,23 @@ async def test_who_keeps_keys_makes_lists_and_revokes_them_and_no_more(database,
         await assert_refused(settings, *others, *WRITES["llm_calls"], *WRITES["the rest"][:-2])
 
 
+async def test_a_worker_reads_which_codes_records_have_and_nothing_else(database):
+    url, owner = database
+    await PostgresCodingSink(owner).write([a_coding("of-a-worker", "a")])
+    async with login(owner, url, "feedback_worker") as settings, engine_of(settings) as engine:
+        await ensure_usable(settings, engine, READING_PAST_CODINGS)
+        found = await PostgresPastCodings(engine).codes_of(TENANT, ["of-a-worker"])
+        assert [code.code_id for code in found["of-a-worker"]] == ["a"]
+        reads = ("SELECT model FROM codings", "SELECT * FROM corrections", "SELECT call_id FROM llm_calls")
+        reads += ("SELECT prefix FROM api_keys", "SELECT record_id FROM codings FOR UPDATE")
+        await assert_refused(settings, *reads, *(statement for group in WRITES.values() for statement in group))
+    async with login(owner, url, "feedback_consumer") as settings, engine_of(settings) as engine:
+        with pytest.raises(UserError, match="no right to SELECT") as caught:
+            await ensure_usable(settings, engine, READING_PAST_CODINGS)
+        grant = "GRANT SELECT (tenant_id), SELECT (record_id), SELECT (code_ids), SELECT (abstained)"
+        assert grant in caught.value.remedy
+
+
 async def roles_of(engine: AsyncEngine) -> set[str]:
     async with engine.connect() as connection:
         found = await connection.execute(text("SELECT rolname FROM pg_roles WHERE rolname LIKE 'feedback\\_%'"))
@@ -225,7 +255,7 @@ async def test_roles_that_another_migration_makes_at_the_same_moment_are_found(f
             waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
             await eventually(lambda: _is_one(other, waiting))
             await transaction.commit()
-            assert (await migrating).after == "0003"
+            assert (await migrating).after == "0004"
         finally:
             await other.close()
         async with login(engine, url, "feedback_api") as settings, engine_of(settings) as reader:
@@ -250,10 +280,10 @@ async def test_a_user_who_may_not_create_roles_migrates_and_is_told_what_an_admi
             await connection.execute(text(f"GRANT ALL ON SCHEMA public TO {name}"))
         with caplog.at_level(logging.WARNING):
             report = await migrate(owner)
-        assert report.after == "0003"
+        assert report.after == "0004"
         assert await roles_of(admin) == set()
         notices = [record.getMessage() for record in caplog.records if record.name == "migrations"]
-        assert len(notices) == 2
+        assert len(notices) == 3
         assert "\n" not in "".join(notices)
         async with engine_of(owner) as engine:
             await ensure_usable(owner, engine, {**STORING_CALLS, **READING_USAGE, **READING_AGREEMENT})

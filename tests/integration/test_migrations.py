@@ -67,8 +67,8 @@ async def test_five_replicas_may_start_together(fresh_database, engine):
     reports = await asyncio.gather(*(migrate(settings) for _ in range(5)))
 
     assert sorted(report.changed for report in reports) == [False, False, False, False, True]
-    assert {report.after for report in reports} == {"0003"}
-    assert await migrate(settings) == MigrationReport("0003", "0003")
+    assert {report.after for report in reports} == {"0004"}
+    assert await migrate(settings) == MigrationReport("0004", "0004")
     assert await is_current(engine)
 
 
@@ -85,7 +85,7 @@ async def test_down_and_up_again(fresh_database, engine):
     async with engine.begin() as connection:
         assert await connection.run_sync(downgrade) == ["alembic_version"]
     assert not await is_current(engine)
-    assert await migrate(settings) == MigrationReport(None, "0003")
+    assert await migrate(settings) == MigrationReport(None, "0004")
 
 
 async def test_a_database_of_a_newer_release_is_left_alone(fresh_database, engine):
