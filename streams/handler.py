@@ -1,5 +1,6 @@
 """What a worker needs of the part that answers inputs."""
 
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from domain.delivery.messages import InboundMessage
@@ -18,4 +19,8 @@ class Handler(Protocol):
 
     async def ready_for_more(self) -> None:
         """Return when another input may be taken: at once, or when a provider that is down answers again."""
+        ...
+
+    def reading_held(self) -> AbstractContextManager[None]:
+        """Entered while no input is taken though there is one; never twice at a time."""
         ...

@@ -8,13 +8,14 @@ off: they follow the iteration of the stream, not the end of the work.
 import asyncio
 import logging
 from collections.abc import Callable
+from functools import partial
 from time import monotonic
 from typing import NamedTuple, Protocol
 
 from domain.delivery.faults import as_ours
 from domain.delivery.messages import InboundMessage
 from domain.delivery.ordered_acks import OrderedAcks
-from domain.errors import FeedbackError
+from domain.errors import BugError, FeedbackError
 from streams.drain import settle
 from streams.handler import Handler
 from streams.lease import Lease
@@ -94,9 +95,10 @@ class InOrder:
             while self._pulling:
                 await source.filled()
                 async with self._gate:  # the agents of all topics, one at a time, as `ready_for_more` asks
-                    await self._room()
-                    await self._handler.ready_for_more()
-                    await self._lease.held()
+                    with self._handler.reading_held():
+                        await self._room()
+                        await self._handler.ready_for_more()
+                        await self._lease.held()
                     message = source.take()
                     if message is not None:
                         self._start(message)
@@ -139,13 +141,13 @@ class InOrder:
         self._partitions.add(partition)
         task = asyncio.get_running_loop().create_task(self._answer(message, partition, offset, epoch))
         self._tasks[task] = monotonic()
-        task.add_done_callback(self._ended)
+        task.add_done_callback(partial(self._ended, _where(partition, offset)))
 
     async def _answer(self, message: Message, partition: TopicPartition, offset: int, epoch: int) -> None:
         try:
             await self._handler.handle(InboundMessage.from_kafka(message, ticks_per_second=1))
         except Exception as error:  # noqa: BLE001 - the handler lets through only what must stop the worker
-            self._fail(error, f"{partition.topic} partition {partition.partition} offset {offset}")
+            self._fail(error, _where(partition, offset))
             return
         self._status.finished += 1
         freed = self._acks.done(epoch, partition, offset)
@@ -153,10 +155,14 @@ class InOrder:
             self.released[partition] = freed[-1] + 1
             self._released_some.set()
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, where: str, task: asyncio.Task[None]) -> None:
         del self._tasks[task]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self._fail(error, "a task")
+        if not task.cancelled():
+            if (error := task.exception()) is not None:
+                self._fail(error, where)
+        elif not task.cancelling():  # nobody asked for it, as `settle` does: its offset would hold back all behind it
+            log.error("the work on %s was cancelled, and nobody had asked for it", where)
+            self._fail(BugError(f"A fault in this program: the work on {where} was cancelled by nobody."), where)
 
     def _fail(self, error: BaseException, where: str) -> None:
         self._pulling = False
@@ -166,3 +172,7 @@ class InOrder:
     def _oldest(self) -> float | None:
         since = tuple(self._tasks.values())[:1]  # copied in one step: another thread may ask
         return monotonic() - since[0] if since else None
+
+
+def _where(partition: TopicPartition, offset: int) -> str:
+    return f"{partition.topic} partition {partition.partition} offset {offset}"

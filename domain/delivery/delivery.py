@@ -9,33 +9,32 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+from domain.concurrency import together
 from domain.delivery.answering import Answering
 from domain.delivery.dead_letter_limit import DeadLetterLimit
 from domain.delivery.dead_letters import DeadLetters, Failure
-from domain.delivery.faults import as_ours, bug, log_fault
+from domain.delivery.faults import TRIES, as_ours, bug, log_fault
 from domain.delivery.health import Health
 from domain.delivery.inputs import Assignment, Inputs
 from domain.delivery.job import Job
 from domain.delivery.messages import InboundMessage
+from domain.delivery.parts import PartsRegister
 from domain.delivery.places import Places
 from domain.delivery.settings import DeliverySettings
 from domain.delivery.steps import Asking, Clock
 from domain.delivery.tally import DeadLetterTally
-from domain.delivery.tasks import acknowledged, together
+from domain.delivery.tasks import acknowledged
 from domain.errors import (
     FeedbackError,
     InputError,
     InvalidOutputError,
     LLMError,
 )
-from domain.llm.breaker import CircuitBreaker
-from domain.llm.conversation import RecordedModel
-from domain.llm.routing import Route, Routing
+from domain.llm.routing import Routing
 from domain.ports import EventPublisher
 from schemas.cloudevents import identify
 from schemas.operations import Operation
 
-_TRIES = 2
 _OF_THIS_INPUT = (InputError, LLMError, InvalidOutputError)
 """What makes a dead letter; any other error of ours stops the worker."""
 
@@ -49,9 +48,8 @@ class Delivery:
     def __init__(
         self,
         inputs: Inputs,
-        model: RecordedModel,
+        routing: Routing,
         publisher: EventPublisher,
-        breaker: CircuitBreaker,
         settings: DeliverySettings,
         *,
         monotonic: Callable[[], float] = time.monotonic,
@@ -59,14 +57,12 @@ class Delivery:
         random: Callable[[], float] = random_module.random,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         dead_letters: DeadLetterTally | None = None,
-        reading_held: Callable[[], AbstractContextManager[None]] = nullcontext,
-        routing: Routing | None = None,
+        parts: PartsRegister | None = None,
     ) -> None:
-        """`routing`, where there is more than one model, says which is asked; `model` and `breaker` are its first."""
+        """`routing` says which model is asked; `parts`: where the parts of requests wait, if the inputs have any."""
         self._inputs = inputs
-        routing = routing or Routing(Route(model, breaker))
-        self._reading_held = reading_held
-        self._places = Places(settings.max_in_flight, routing)
+        self._parts = parts
+        self._places = Places(settings.max_in_flight, routing, parts)
         clock = Clock(monotonic, now, random, sleep)
         asking = Asking(routing, self._places.slots, settings.retry, publisher, clock)
         self._answering = Answering(asking, publisher, settings.deadline)
@@ -76,14 +72,20 @@ class Delivery:
         )
 
     async def ready_for_more(self) -> None:
-        """Return when another input may be read: a place is free, and the provider answers.
+        """Return when another input may be read: a place is free, memory for parts too, and the provider answers.
 
         Inputs that wait for a framework take no place. While the circuit breaker is open, inputs are let in only as
         long as fewer than two are at work, so that a probe with another input is possible. Call it before each read,
         from one task, and create the task that runs `handle` for what was read before calling it again.
         """
-        with self._reading_held():
-            await self._places.free()
+        await self._places.free()
+
+    def reading_held(self) -> AbstractContextManager[None]:
+        """While this lasts nothing is read, and no part of a request is given up for the want of another.
+
+        But where nothing is here but such parts, their time runs: nothing else could make room for what they wait for.
+        """
+        return nullcontext() if self._parts is None else self._parts.reading_held()
 
     async def handle(self, message: InboundMessage) -> None:
         """Bring one input to its outcome; when this returns, the input may be acknowledged.
@@ -103,7 +105,7 @@ class Delivery:
         raise found
 
     async def _bring_to_outcome(self, message: InboundMessage) -> None:
-        with self._places.occupy() as place:
+        with self._places.occupy() as place, self._parts.input_here() if self._parts else nullcontext():
             place.begin(_READING)
             job = Job(message, identify(message.topic, message.key, message.value, message.headers), place)
             await self._outcome(job, None, partial(self._inputs.read, job))
@@ -148,7 +150,7 @@ class Delivery:
         handled, as its text would go along.
         """
         where = f"operation {operation or 'none'}, {job.message.where}"
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             try:
                 await work()
             except _OF_THIS_INPUT as error:

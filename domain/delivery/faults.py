@@ -7,6 +7,9 @@ from domain.errors import BugError, FeedbackError
 
 logger = logging.getLogger(__name__)
 
+TRIES = 2
+"""How often an input is tried after an unknown exception: the first may have been chance."""
+
 
 def log_fault(error: BaseException, where: str) -> None:
     """Say what kind of exception it is and where it was raised. Its text is left out: it may quote the input."""

@@ -6,13 +6,14 @@ from domain.delivery.dead_letter_limit import DeadLetterLimit
 from domain.errors import (
     FailedWithAnotherPartError,
     IncompleteRequestError,
+    TooManyPartsError,
     UnknownFrameworkError,
 )
 from schemas.operations import Operation
 
 BUGS_IN_A_ROW = 3
 _READING = "reading inputs"
-_NO_SIGN = (UnknownFrameworkError, IncompleteRequestError, FailedWithAnotherPartError)
+_NO_SIGN = (UnknownFrameworkError, IncompleteRequestError, TooManyPartsError, FailedWithAnotherPartError)
 
 
 class Health:

@@ -1,38 +1,35 @@
 """Requests that come in several messages: each part waits for the others, and one of them does the work for all."""
 
 import time
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 
+from domain.delivery.faults import TRIES
 from domain.delivery.messages import InboundMessage
-from domain.delivery.parts_group import Group, Member, Request, Whole, head_of
+from domain.delivery.parts_answered import Answered
+from domain.delivery.parts_clock import PartsClock
+from domain.delivery.parts_group import Group, Key, Member, Place, Request, Whole, head_of
+from domain.delivery.parts_words import incomplete, too_many
 from domain.errors import (
     BugError,
     FailedWithAnotherPartError,
     FeedbackError,
-    IncompleteRequestError,
     InputError,
     InvalidOutputError,
     LLMError,
-    TooLargeError,
 )
-from schemas.base import shown
 from schemas.cloudevents import InputIdentity, deterministic_id
 
 MEBIBYTE = 2**20
 GRACE_SECONDS = 10.0
-_FINISHED_KEPT = 1_000
 _HELD_LOOK_SECONDS = 1.0
-_TRIES = 2
-"""How often an input is tried after an unknown exception, as `Delivery` has it."""
+_AT_MOST = 2
+"""Times `max_bytes`: what may be held where others are about to make room."""
 
 _OF_THE_REQUEST = (InputError, InvalidOutputError, LLMError)
-
-Key = tuple[str, str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +39,9 @@ class PartsSettings:
     Attributes:
         wait_seconds: how long the first part waits for the others, counted from its broker timestamp.
         grace_seconds: the least that it waits, however old it is, counted from the latest part that came.
-        max_bytes: of all parts together, as they travel, that are held at once.
+        max_bytes: of all parts together, as they travel: from there on nothing is read until requests that are
+            complete are done. A part that comes nevertheless is taken, up to twice as much, and refused where nothing
+            but incomplete requests is held.
     """
 
     wait_seconds: float = 600.0
@@ -53,8 +52,14 @@ class PartsSettings:
 class PartsRegister:
     """Where the parts of requests wait for each other; one per worker, used from one event loop.
 
-    All parts of a request have one key, so that they come to one worker. Their time runs only while messages are read:
-    when nothing is, the missing part may well be there.
+    It knows the parts that came to this worker: all of a request, as they have one key, while the partitions stay as
+    they are. Their time stands while reading is held, as the missing part may well be there; it runs while there is
+    nothing to read, and where all inputs at hand are parts that wait: then reading is held by them.
+
+    Fulfils `domain.delivery.places.Memory`.
+
+    Attributes:
+        bytes_held: of all parts that are here, waiting or at work, as they travel.
     """
 
     def __init__(
@@ -65,21 +70,37 @@ class PartsRegister:
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._settings = settings
-        self._now, self._monotonic = now, monotonic
+        self._now, self._clock = now, PartsClock(monotonic)
         self._groups: dict[Key, Group] = {}
-        self._finished: OrderedDict[Key, dict[int, bytes]] = OrderedDict()
-        self._held_seconds = 0.0
-        self._held_since: float | None = None
+        self._answered = Answered()
+        self._to_try_again: dict[Place, Group] = {}
+        self._inputs = self._waiting = self._waiting_bytes = 0
+        self._watchers: list[Callable[[], None]] = []
         self.bytes_held = 0
 
+    def reading_held(self) -> AbstractContextManager[None]:
+        """While this lasts no message is read; not to be entered twice at a time."""
+        return self._clock.held(self._inputs == self._waiting)
+
     @contextmanager
-    def reading_held(self) -> Iterator[None]:
-        """While this lasts no message is read, and no part's time runs."""
-        self._held_since = self._monotonic()
+    def input_here(self) -> Iterator[None]:
+        """While this lasts an input is at hand: a part, or any other."""
+        self._inputs += 1
+        self._look()
         try:
             yield
         finally:
-            self._held_seconds, self._held_since = self._monotonic() - self._read_for(), None
+            self._inputs -= 1
+            self._look()
+
+    @property
+    def is_short(self) -> bool:
+        """See `Memory`: as much is held as may be, some of it by complete requests, which will be done."""
+        return self.bytes_held >= self._settings.max_bytes and self.bytes_held > self._waiting_bytes
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """See `Memory`."""
+        self._watchers.append(changed)
 
     @asynccontextmanager
     async def whole(self, message: InboundMessage, request: Request) -> AsyncIterator[Whole | None]:
@@ -92,69 +113,82 @@ class PartsRegister:
         Raises:
             IncompleteRequestError: parts did not come in time.
             WrongSchemaError: this part does not go together with the others.
-            TooLargeError: more bytes wait already than may.
+            TooManyPartsError: more bytes wait already than may.
             FailedWithAnotherPartError: the work of the request failed in part 1.
             FeedbackError: it raised what stops the worker.
         """
-        key = (type(request).__name__, request.tenant_id, request.request_id)
         member = Member(message, request, sha256(message.value or b"").digest())
-        if self._finished.get(key, {}).get(member.number) == member.digest:
-            yield None  # a repeat of what was answered
+        if self._answered.delivered_again(member):
+            yield None
             return
-        group = self._join(key, member)
+        tried = self._to_try_again.pop(member.place, None)
+        group = self._join(member) if tried is None or tried.error is None else tried
+        if group is tried and group.error is not None:  # it ended when this part, or its repeat, met a fault
+            raise group.error
         try:
             if await self._is_to_work(group, member):
-                with self._outcome(key, group):
+                with self._outcome(group, member, last=tried is not None):
                     yield group.whole()
             else:
                 yield None
             await group.last_where_lowest(member)
         finally:
-            self._leave(key, group, member)
+            self._leave(group, member)
 
-    def _join(self, key: Key, member: Member) -> Group:
-        group = self._groups.get(key) or Group(member, self._due(member.message.timestamp))
+    def _join(self, member: Member) -> Group:
+        group = self._groups.get(member.key) or Group(member)
         group.check(member)
-        if self.bytes_held + member.size > self._settings.max_bytes:
-            error = TooLargeError(
-                f"With this part the requests that wait here would be more than {self._settings.max_bytes} bytes: send "
-                "fewer or smaller requests at a time, or let workers hold more."
-            )
-            if group.worker is None:  # what waits in vain would keep others from being taken
-                self._end(key, group, error)
+        if not self._may_hold(group, member):
+            error = too_many(self._settings.max_bytes)
+            if not group.complete:  # what waits in vain would keep others from being taken
+                self._end(member.key, group, error)
             raise error
+        self._groups[member.key] = group
+        if not group.fresh and not self._answered.holds(member):
+            group.fresh = True
+            group.due = max(group.due, self._due(member.message.timestamp))
+        group.due = max(group.due, self._clock() + self._settings.grace_seconds)
         self.bytes_held += member.size
-        self._groups[key] = group
-        group.due = max(group.due, self._read_for() + self._settings.grace_seconds)
-        group.add(member)
+        with self._changing(group):
+            group.add(member)
         return group
 
-    def _leave(self, key: Key, group: Group, member: Member) -> None:
-        self.bytes_held -= member.size
+    def _may_hold(self, group: Group, member: Member) -> bool:
+        held, most = self.bytes_held + member.size, self._settings.max_bytes
+        some_will_be_done = self.bytes_held > self._waiting_bytes or group.missing() == [member.number]
+        return held <= most or (some_will_be_done and held <= most * _AT_MOST)
+
+    def _leave(self, group: Group, member: Member) -> None:
         if group.worker is member:  # it was cancelled, or comes again: the others wait for it as for a new part
             group.worker = None
-            group.due = max(group.due, self._read_for() + self._settings.grace_seconds)
-        group.remove(member)
-        if not group.members and self._groups.get(key) is group:
-            del self._groups[key]
+            group.due = max(group.due, self._clock() + self._settings.grace_seconds)
+        self.bytes_held -= member.size
+        with self._changing(group):
+            group.remove(member)
+        if not group.members and self._groups.get(member.key) is group:
+            del self._groups[member.key]
 
     async def _is_to_work(self, group: Group, member: Member) -> bool:
         """Return when this one is to do the work (True), or when it is done."""
         while not group.ended:
-            if group.first is member and group.worker is None:
+            left = None if group.complete else group.due - self._clock()
+            if not group.fresh and (left is None or left <= 0):  # sent again as they were answered, and no more comes
+                self._end(member.key, group, None)
+            elif group.first is member and group.worker is None:
                 group.worker = member
                 return True
-            left = None if group.complete else group.due - self._read_for()
-            if left is not None and left <= 0:
-                self._end(member.key, group, _incomplete(group, self._settings.wait_seconds))
+            elif left is not None and left <= 0:
+                self._end(member.key, group, incomplete(group, self._settings.wait_seconds))
             else:
-                await group.changed(left if left is None or self._held_since is None else max(left, _HELD_LOOK_SECONDS))
+                await group.changed(max(left, _HELD_LOOK_SECONDS) if left is not None and self._clock.stands else left)
         if group.error is not None:
             raise group.error
         return False
 
     @contextmanager
-    def _outcome(self, key: Key, group: Group) -> Iterator[None]:
+    def _outcome(self, group: Group, member: Member, *, last: bool) -> Iterator[None]:
+        """Tell the others what becomes of the work; `last`: it is the last try of this message."""
+        key = member.key
         try:
             yield
         except _OF_THE_REQUEST as error:
@@ -165,31 +199,38 @@ class PartsRegister:
             raise
         except Exception:
             group.faults += 1
-            if group.faults >= _TRIES:
+            if group.faults >= TRIES:
                 self._end(key, group, FailedWithAnotherPartError(BugError(_FAULT)))
+            if not last:
+                self._to_try_again[member.place] = group
             raise
         self._end(key, group, None)
-        self._remember(key, {number: copies[0].digest for number, copies in group.members.items()})
+        self._answered.remember(group)
 
     def _end(self, key: Key, group: Group, error: FeedbackError | None) -> None:
         if self._groups.get(key) is group:
             del self._groups[key]
-        group.end(error)
+        with self._changing(group):
+            group.end(error)
 
-    def _remember(self, key: Key, digests: dict[int, bytes]) -> None:
-        self._finished[key] = digests
-        self._finished.move_to_end(key)
-        if len(self._finished) > _FINISHED_KEPT:
-            self._finished.popitem(last=False)
+    @contextmanager
+    def _changing(self, group: Group) -> Iterator[None]:
+        """Keep count of the parts that wait for others, whatever is done to the group inside of the block."""
+        before, bytes_before = group.waiting, group.waiting_bytes
+        yield
+        self._waiting += group.waiting - before
+        self._waiting_bytes += group.waiting_bytes - bytes_before
+        self._look()
+        for changed in self._watchers:
+            changed()
+
+    def _look(self) -> None:
+        """Let time run where nothing but waiting parts is at hand: they would hold reading for ever."""
+        self._clock.let_run(self._inputs == self._waiting)
 
     def _due(self, since: datetime | None) -> float:
         age = 0.0 if since is None else max(0.0, (self._now() - since).total_seconds())
-        return self._read_for() + max(self._settings.grace_seconds, self._settings.wait_seconds - age)
-
-    def _read_for(self) -> float:
-        """Seconds in which messages were read."""
-        until = self._monotonic() if self._held_since is None else self._held_since
-        return until - self._held_seconds
+        return self._clock() + max(self._settings.grace_seconds, self._settings.wait_seconds - age)
 
 
 _FAULT = "A fault in this program, twice on the first part of this request; the worker's log says where."
@@ -210,23 +251,3 @@ def answers_of(request: Request, identity: InputIdentity) -> InputIdentity:
     head = head_of(request).to_bytes()
     ids = (request.ce_type, request.tenant_id, request.request_id, str(request.part.of), sha256(head).hexdigest())
     return InputIdentity(str(deterministic_id("parts", *ids)), identity.trace_id)
-
-
-def _incomplete(group: Group, seconds: float) -> IncompleteRequestError:
-    missing = group.missing()
-    parts = f"part {_ranges(missing)}" if len(missing) == 1 else f"parts {_ranges(missing)}"
-    return IncompleteRequestError(
-        f"Of the {group.of} parts of the request {shown(group.head.request_id)}, {parts} did not come while the others "
-        f"waited, for {seconds:g} seconds and more: send what is missing, and replay the others or send them again."
-    )
-
-
-def _ranges(numbers: list[int]) -> str:
-    """Ascending numbers in words: `1, 3-5`."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1][1:] = [number]
-        else:
-            runs.append([number])
-    return ", ".join("-".join(map(str, run)) for run in runs)

@@ -10,6 +10,8 @@ from schemas.base import shown
 from schemas.requests import AnalysisRequested, RequestedRecord, SummaryRequested
 
 Request = AnalysisRequested | SummaryRequested
+Key = tuple[str, str, str]
+Place = tuple[str, int, int]
 _A_MOMENT = 0.05
 
 
@@ -55,9 +57,14 @@ class Member:
         return len(self.message.value or b"")
 
     @property
-    def key(self) -> tuple[str, str, str]:
+    def key(self) -> Key:
         """What the parts of one request share, and no other's."""
         return type(self.request).__name__, self.request.tenant_id, self.request.request_id
+
+    @property
+    def place(self) -> Place:
+        """Where it stands on Kafka."""
+        return self.message.topic, self.message.partition, self.message.offset
 
 
 class Group:
@@ -66,16 +73,20 @@ class Group:
     Attributes:
         head, of: as the first one has them; the others must have the same.
         members: by their number, each with its repeats.
+        size: bytes of all of them, as they travel.
         due: when it is given up, on the register's clock.
+        fresh: whether any of them is not known as answered.
         worker: who does the work now.
         faults: how often it met an unknown exception.
         ended: whether there is an outcome; then `error` says which, None for a result.
     """
 
-    def __init__(self, first: Member, due: float) -> None:
+    def __init__(self, first: Member) -> None:
         self.head, self.of = head_of(first.request), first.of
         self.members: dict[int, list[Member]] = {}
-        self.due = due
+        self.size = 0
+        self.due = 0.0
+        self.fresh = False
         self.worker: Member | None = None
         self.faults = 0
         self.ended = False
@@ -86,6 +97,16 @@ class Group:
     def complete(self) -> bool:
         """Whether all parts are here."""
         return len(self.members) == self.of
+
+    @property
+    def waiting(self) -> int:
+        """How many messages wait for other parts."""
+        return 0 if self.ended or self.complete else sum(map(len, self.members.values()))
+
+    @property
+    def waiting_bytes(self) -> int:
+        """Their bytes."""
+        return 0 if self.ended or self.complete else self.size
 
     @property
     def first(self) -> Member | None:
@@ -116,12 +137,14 @@ class Group:
     def add(self, member: Member) -> None:
         """A part is here."""
         self.members.setdefault(member.number, []).append(member)
+        self.size += member.size
         self._tell()
 
     def remove(self, member: Member) -> None:
         """A part is gone."""
         copies = self.members[member.number]
         copies.remove(member)
+        self.size -= member.size
         if not copies:
             del self.members[member.number]
         self._tell()
@@ -137,9 +160,10 @@ class Group:
             await asyncio.wait_for(self._news.wait(), None if seconds is None else max(seconds, _A_MOMENT))
 
     async def last_where_lowest(self, member: Member) -> None:
-        """Let the message that stands first on its partition leave last: its offset holds back those of the others.
+        """Return when no part of a higher offset is left: after a result, parts leave in the reverse of their order.
 
-        So none of them is committed before all are done.
+        They stand on one partition, as they have one key, and are committed in its order: not one of them is before
+        the lowest has left, and so all have. (After a failure each leaves by itself, for a dead letter of its own.)
         """
         while any(other.message.offset > member.message.offset for other in self._others(member)):
             await self.changed(None)

@@ -16,7 +16,7 @@ class DeliverySettings:
         max_in_flight: conversations with the model at once, and so LLM calls; inputs are read for that many.
         framework_wait_seconds: how long an input waits for its framework, counted from its broker timestamp.
         framework_grace_seconds: the least that it waits, however old it is.
-        framework_token_budget: how long a framework may be in a prompt, at about 4 characters a token.
+        framework_token_budget: how long a framework may be in a prompt, as `domain.llm.tokens` counts.
         deadline_seconds: time for one invocation on one record, all attempts and pauses included, provider outages not
             counted. An attempt that began in time may end: it is bounded by its own timeout.
         many_deadline_seconds: the same for an invocation over many records; never less than for one.

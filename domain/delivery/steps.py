@@ -15,15 +15,20 @@ from domain.delivery import results
 from domain.errors import TooLargeError
 from domain.llm.calls import Invocation, Prompt
 from domain.llm.conversation import Answer, Conversation
+from domain.llm.countdown import Countdown
 from domain.llm.rerouted import ReroutedConversation
 from domain.llm.retry import RetryPolicy
 from domain.llm.routing import Route, Routing
+from domain.llm.tokens import room
 from domain.operations.work import JointSteps
 from domain.ports import EventPublisher
 from schemas.base import Event
 from schemas.operations import Operation
 
 T = TypeVar("T")
+
+LEAST_ROOM = 2_000
+"""A model with room for fewer tokens makes no prompts small: each repeats the instructions, and is paid for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,25 +73,27 @@ class InvocationSteps:
     invocation: Invocation
     trace_id: str
     attempts: int = 0
-    _began: float | None = None
-    _lost: float = 0.0
+    _countdown: Countdown = field(init=False)
     _joint: "InvocationSteps | None" = None
     _numbers: Iterator[int] = field(default_factory=partial(count, 1))
+
+    def __post_init__(self) -> None:
+        self._countdown = Countdown(self.invocation.deadline_seconds, self.asking.clock.monotonic)
 
     async def ask(self, prompt: Prompt, parse: Callable[[str], T]) -> Answer[T]:
         """See `Steps`. A conversation holds a slot for as long as the model is asked."""
         routes = [route for route in self._routes if route.holds(prompt)]
-        if not routes:
-            raise TooLargeError(
-                "The record and all that goes with it do not fit the model. Send it in shorter pieces, with a smaller "
-                "framework, or to a model that takes more (LLM_CONTEXT_TOKENS)."
-            )
-        async with self.asking.slots:
-            conversation = self._conversation(routes)
-            try:
-                return await conversation.run(prompt, parse)
-            finally:
-                self.attempts += conversation.attempts
+        refusal = None if len(routes) == len(self._routes) else _too_large()
+        if refusal is not None and not routes:
+            raise refusal
+        routing, countdown = self.asking.routing, self._countdown
+        conversation = ReroutedConversation(routes, routing, self.invocation, self._with, countdown, refusal)
+        with countdown.answered_by(route.breaker for route in routes):
+            async with self.asking.slots:
+                try:
+                    return await conversation.run(prompt, parse)
+                finally:
+                    self.attempts += conversation.attempts
 
     async def tell(self, key: str, event: Event) -> None:
         """See `Steps`."""
@@ -94,14 +101,14 @@ class InvocationSteps:
         message = results.progress(event, operation, key, self.trace_id, asking.clock.now())
         await asking.publisher.publish(message)
 
+    def room_for(self, prompt: Prompt) -> int:
+        """See `Steps`."""
+        rooms = sorted(room(prompt, route.context_tokens) for route in self._routes)
+        return next((each for each in rooms if each >= LEAST_ROOM), rooms[-1])
+
     def remaining_seconds(self) -> float:
         """See `Steps`."""
-        if self._began is None:
-            return self.invocation.deadline_seconds
-        routes = self._routes
-        lost = routes[0].breaker.downtime(self._began) if len(routes) == 1 else self._lost
-        spent = self.asking.clock.monotonic() - self._began - lost
-        return self.invocation.deadline_seconds - max(0.0, spent)
+        return self._countdown.remaining()
 
     @property
     def invocation_id(self) -> UUID:
@@ -130,48 +137,30 @@ class InvocationSteps:
     def share(self, joint: JointSteps) -> None:
         """See `Steps`."""
         assert isinstance(joint, InvocationSteps)  # noqa: S101 - made by `joint` of another one
-        self._joint, self._began, self._lost = joint, joint._began, joint._lost
+        self._joint = joint
+        self._countdown.share(joint._countdown)
         self.attempts += joint.attempts
 
     @property
     def _routes(self) -> Sequence[Route]:
         return self.asking.routing.of(self.invocation.operation)
 
-    def _conversation(self, routes: Sequence[Route]) -> Conversation | ReroutedConversation:
-        clock = self.asking.clock.monotonic
-        if self._began is None:
-            self._began = clock()
-        if len(self._routes) == 1:
-            return self._with(routes[0], self.invocation, self._began)
-        return ReroutedConversation(routes, self.asking.routing, self.invocation, self._resumed, _Time(self), clock)
-
-    def _resumed(self, route: Route, invocation: Invocation) -> Conversation:
-        """A conversation of what is left of the time: what went by before is no matter of this route's outages."""
-        left = replace(invocation, deadline_seconds=self.remaining_seconds())
-        return self._with(route, left, self.asking.clock.monotonic())
-
-    def _with(self, route: Route, invocation: Invocation, began: float) -> Conversation:
+    def _with(self, route: Route) -> Conversation:
         asking = self.asking
         return Conversation(
             route.model,
-            invocation,
+            self.invocation,
             route.breaker,
+            self._countdown,
             asking.policy,
-            clock=asking.clock.monotonic,
             random=asking.clock.random,
             sleep=asking.clock.sleep,
             numbers=self._numbers,
-            began=began,
         )
 
 
-class _Time:
-    """What one question of an invocation lost to outages. Questions that lose the same time at once lose it once."""
-
-    def __init__(self, steps: InvocationSteps) -> None:
-        self._steps, self._lost = steps, steps._lost
-
-    def lose(self, seconds: float) -> None:
-        """See `domain.llm.rerouted.Time`."""
-        self._lost += seconds
-        self._steps._lost = max(self._steps._lost, self._lost)
+def _too_large() -> TooLargeError:
+    return TooLargeError(
+        "The record and all that goes with it do not fit the model. Send it in shorter pieces, with a smaller "
+        "framework, or to a model that takes more (LLM_CONTEXT_TOKENS)."
+    )

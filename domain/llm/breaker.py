@@ -17,11 +17,13 @@ from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal
 
 from domain.errors import LLMError, ProviderMisconfiguredError
 from domain.llm.breaker_policy import BreakerPolicy
 from domain.llm.retry import asked_to_wait
+from domain.llm.spans import Span
 from domain.llm.streak import Streak
 
 __all__ = ["BreakerPolicy", "CircuitBreaker", "Ticket"]
@@ -74,7 +76,7 @@ class CircuitBreaker:
         self._open = self._probing = False
         self._opened_at = self._down_since = 0.0
         self._crowd: int | None = None
-        self._outages: deque[tuple[float, float]] = deque(maxlen=_REMEMBERED_OUTAGES)
+        self._outages: deque[Span] = deque(maxlen=_REMEMBERED_OUTAGES)
         self._pause = self._next_probe = 0.0
         self._waiting: deque[asyncio.Future[Ticket]] = deque()
         self._timer: asyncio.Handle | None = None
@@ -129,17 +131,14 @@ class CircuitBreaker:
         """How many inputs were refused by the latest refusals in a row."""
         return len(self._streak.refused)
 
-    def downtime(self, since: float = -math.inf) -> float:
-        """Seconds after `since` (on this clock) that the provider was down, from its last sign of life each time."""
-        down = max(0.0, self._clock() - max(self._down_since, since)) if self._open else 0.0
-        for began, ended in reversed(self._outages):
-            if ended <= since:
-                break
-            down += ended - max(began, since)
-        return down
+    def outages(self, since: float = -math.inf) -> list[Span]:
+        """When, after `since` (on this clock), the provider was down: from its last sign of life each time, to now."""
+        found = [(self._down_since, self._clock())] if self._open else []
+        found += takewhile(lambda outage: outage[1] > since, reversed(self._outages))
+        return [(max(began, since), ended) for began, ended in reversed(found) if ended > since]
 
     def quiet_seconds(self) -> float:
-        """How long nobody has been answered, though it was tried: downtime, should the breaker open now."""
+        """How long nobody has been answered, though it was tried: an outage, should the breaker open now."""
         return 0.0 if self._streak.since is None else self._clock() - self._streak.since
 
     def may_pull(self, in_flight: int) -> bool:

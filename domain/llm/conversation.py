@@ -2,7 +2,6 @@
 
 import asyncio
 import random as random_module
-import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -21,6 +20,7 @@ from domain.errors import (
 )
 from domain.llm.breaker import CircuitBreaker, Ticket
 from domain.llm.calls import Attempt, Completion, Invocation, Prompt
+from domain.llm.countdown import Countdown
 from domain.llm.retry import GiveUp, RetryPolicy, asked_to_wait, decide, pause
 
 T = TypeVar("T")
@@ -89,9 +89,9 @@ class Conversation:
         model: whom to ask.
         invocation: what the attempts belong to.
         breaker: shared by all invocations of the worker.
+        countdown: the invocation's time, shared by all of its conversations.
         policy: how long to pause.
         numbers: the numbers of the invocation's attempts, shared by all of its conversations.
-        began: when the invocation's time began, on this clock; None: with this conversation.
         attempts: how many LLM calls were made here so far.
         may_leave: do not wait for a model that is down: another one can be asked.
         ticket: leave for the first attempt, where it was given already.
@@ -100,12 +100,11 @@ class Conversation:
     model: RecordedModel
     invocation: Invocation
     breaker: CircuitBreaker
+    countdown: Countdown
     policy: RetryPolicy = field(default_factory=RetryPolicy)
-    clock: Callable[[], float] = time.monotonic
     random: Callable[[], float] = random_module.random
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     numbers: Iterator[int] = field(default_factory=partial(count, 1))
-    began: float | None = None
     attempts: int = 0
     may_leave: bool = False
     ticket: Ticket | None = None
@@ -116,7 +115,6 @@ class Conversation:
     _failures_at_first: int = 0
     _refusals: int = 0
     _refused_since: float = 0.0
-    _began: float = 0.0
     _not_before: float = 0.0
 
     async def run(self, prompt: Prompt, parse: Callable[[str], T]) -> Answer[T]:
@@ -129,8 +127,8 @@ class Conversation:
             ProviderUnusableError: the provider refuses everyone: a wrong key, an unknown model.
             ModelDownError: the provider is down, and `may_leave` is set.
         """
-        self._began = self.clock() if self.began is None else self.began
-        with self.breaker.at_work(self._input()):
+        self.countdown.begin()
+        with self.breaker.at_work(self._input()), self.countdown.answered_by([self.breaker]):
             return await self._run(prompt, parse)
 
     async def _run(self, prompt: Prompt, parse: Callable[[str], T]) -> Answer[T]:
@@ -141,16 +139,11 @@ class Conversation:
                 return await self._attempt(ticket, prompt, parse)
             except InvalidOutputError as error:
                 invalid += 1
-                if invalid >= self.policy.output_tries or self.remaining_seconds() <= 0:
+                if invalid >= self.policy.output_tries or self.countdown.remaining() <= 0:
                     raise
                 prompt = replace(prompt, complaint=complaint(error))
             except LLMError as error:
                 await self._pause_after(error)
-
-    def remaining_seconds(self) -> float:
-        """What is left of the invocation's time; the provider's outages are not counted."""
-        spent = self.clock() - self._began - self.breaker.downtime(self._began)
-        return self.invocation.deadline_seconds - max(0.0, spent)
 
     def is_to_blame(self) -> bool:
         """Whether its failures are its own, going by how others fared from its first one to the latest answer."""
@@ -171,7 +164,7 @@ class Conversation:
             if not ticket.held:
                 return ticket
             # All who were held are let go at once: spread them a little, and none comes sooner than it was told to.
-            told = min(self._not_before - self.clock(), self.remaining_seconds())
+            told = min(self._not_before - self.countdown.clock(), self.countdown.remaining())
             await self.sleep(max(told, self.random() * self.policy.base_seconds))
 
     async def _admitted(self) -> Ticket:
@@ -213,7 +206,7 @@ class Conversation:
         if not isinstance(error, ProviderMisconfiguredError):
             self._refusals = 0
         else:
-            self._refused_since = self._refused_since if self._refusals else self.clock()
+            self._refused_since = self._refused_since if self._refusals else self.countdown.clock()
             self._refusals += 1
         breaker.failed(ticket, error, alone=self.is_to_blame(), caller=self._input())
 
@@ -226,8 +219,8 @@ class Conversation:
         self._stop_if_refused(error)
         if self.may_leave and self.breaker.is_open:
             raise _down()
-        self._not_before = self.clock() + asked_to_wait(error)
-        decision = decide(self.policy, error, self._failures, self.remaining_seconds(), self.random)
+        self._not_before = self.countdown.clock() + asked_to_wait(error)
+        decision = decide(self.policy, error, self._failures, self.countdown.remaining(), self.random)
         if isinstance(decision, GiveUp):
             if not isinstance(decision.error, DeadlineExceededError) or self._is_out_of_time():
                 raise decision.error from error
@@ -243,7 +236,7 @@ class Conversation:
 
     def _is_out_of_time(self) -> bool:
         """Whether nothing is left, the time aside in which nobody was answered though others than the blamed tried."""
-        return not self.breaker.is_open and self.remaining_seconds() + self.breaker.quiet_seconds() <= 0
+        return not self.breaker.is_open and self.countdown.remaining() + self.breaker.quiet_seconds() <= 0
 
     def _stop_if_refused(self, error: LLMError) -> None:
         if self._is_refused_alone():
@@ -258,7 +251,8 @@ class Conversation:
     def _is_refused_alone(self) -> bool:
         """Whether this invocation was refused as often, and for as long, as would stop the worker, others answered."""
         policy = self.breaker.policy
-        often = self._refusals >= policy.failures and self.clock() - self._refused_since >= policy.refusal_seconds
+        for_long = self.countdown.clock() - self._refused_since >= policy.refusal_seconds
+        often = self._refusals >= policy.failures and for_long
         return often and not self.breaker.is_open and self.is_to_blame()
 
 

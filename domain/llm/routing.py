@@ -47,6 +47,13 @@ class Routing:
         leading = dict.fromkeys((first, *self._by_operation.values()))
         self._chains = [self._chain(route) for route in leading]
 
+    @classmethod
+    def of_one(
+        cls, model: RecordedModel, breaker: CircuitBreaker | None = None, context_tokens: int | None = None
+    ) -> "Routing":
+        """One model that answers everything; see `Route`."""
+        return cls(Route(model, breaker or CircuitBreaker(), context_tokens))
+
     def of(self, operation: str) -> Sequence[Route]:
         """The operation's routes, the one to ask first in front; at least one."""
         return self._chain(self._by_operation.get(operation, self._first))

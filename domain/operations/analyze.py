@@ -1,17 +1,17 @@
 """Answering an analyst's question over many feedback records, in one call."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from domain.errors import InvalidOutputError
 from domain.llm.calls import Prompt
 from domain.operations.answers import Made, confidence, json_object, shown_text
-from domain.prompts.envelope import block, escape, feedback_record, options
+from domain.prompts.envelope import block, bounded, escape, feedback_record, options
 from domain.prompts.instructions import Instructions, instructions_for
 from schemas.operations import Operation
 from schemas.requests import AnalysisRequested, RequestedRecord
 from schemas.results import AnalysisCompleted
-from schemas.trends import Trend
+from schemas.trends import OwnCodings, Trend
 
 MAX_OUTPUT_TOKENS = 8192
 MAX_TEXT_CHARACTERS = 50_000
@@ -26,21 +26,21 @@ class Analysis:
     confidence: float
 
 
-def prompt(request: AnalysisRequested) -> Prompt:
-    """Ask an analyst's question over all records of the request."""
+def prompt(request: AnalysisRequested, records: Sequence[RequestedRecord] | None = None) -> Prompt:
+    """Ask an analyst's question over some records of the request; None: over all."""
     instructions = instructions_for(Operation.ANALYZE)
     return Prompt(
         operation=Operation.ANALYZE.value,
         version=instructions.version,
         system=system_of(instructions, request),
-        user=user_of(request.records),
+        user=user_of(request.records if records is None else records),
         max_output_tokens=MAX_OUTPUT_TOKENS,
     )
 
 
 def system_of(instructions: Instructions, request: AnalysisRequested, **given: object) -> str:
     """Instructions, the analyst's question and the options, those in `given` too: the same for all of a request."""
-    question = block("instruction", escape(request.instruction))
+    question = block("instruction", escape(bounded(request.instruction)))
     return f"{instructions.text}\n{question}{options({'output_language': request.output_language, **given})}"
 
 
@@ -68,7 +68,13 @@ def parse(text: str, limit: int = MAX_TEXT_CHARACTERS) -> Analysis:
     return Analysis(answer, sure)
 
 
-def result(request: AnalysisRequested, analysis: Analysis, made: Made, trend: Trend | None = None) -> AnalysisCompleted:
+def result(
+    request: AnalysisRequested,
+    analysis: Analysis,
+    made: Made,
+    trend: Trend | None = None,
+    own_codings: OwnCodings | None = None,
+) -> AnalysisCompleted:
     """The event."""
     return AnalysisCompleted(
         **made.fields(),
@@ -84,4 +90,5 @@ def result(request: AnalysisRequested, analysis: Analysis, made: Made, trend: Tr
         coverage=1.0,
         period=request.period,
         trend=trend,
+        own_codings=own_codings,
     )

@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from domain.corrections import Lesson, Lessons, LessonsCatalogue, NearestLessons, Teaching
+from domain.corrections import Lessons, LessonsCatalogue, NearestLessons, Teaching
 from domain.ports import Anonymiser
 from domain.privacy.kinds import Kind
-from domain.prompts.envelope import block, escape, without_controls
+from domain.prompts.envelope import block, bounded, escape
 from domain.prompts.instructions import Instructions, addition
 from schemas.records import FeedbackRecordSubmitted
 
@@ -48,7 +48,7 @@ def rendered(examples: Sequence[Example], positions: Mapping[str, str]) -> str:
         known = [positions[code] for code in example.code_ids if code in positions]
         if known or not example.code_ids:
             codes = " ".join(known) or "none"
-            content = escape(without_controls(example.content, keep="\t\n"))
+            content = escape(bounded(example.content))
             parts.append(block(TAG, content, f' codes="{codes}"'))
     return "\n".join(parts)
 

@@ -13,15 +13,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from domain.operations.outline import (
-    CHARACTERS_PER_TOKEN,
-    DEFAULT_TOKEN_BUDGET,
-    CodePath,
-    Detail,
-    Outline,
-    line,
-    rendered,
-)
+from domain.llm.tokens import estimated
+from domain.operations.outline import DEFAULT_TOKEN_BUDGET, CodePath, Detail, Outline, line, rendered
 from domain.prompts.instructions import Instructions, addition, instructions_for
 from schemas.operations import Operation
 from schemas.results import Narrowed
@@ -72,12 +65,12 @@ class Narrower:
 
     Args:
         likeness: compares records with codes; used, and so loaded, only when a framework needs it.
-        token_budget: how long a framework may be in a prompt, at about 4 characters a token.
+        token_budget: how long a framework may be in a prompt, as `domain.llm.tokens` counts.
     """
 
     def __init__(self, likeness: Likeness, token_budget: int = DEFAULT_TOKEN_BUDGET) -> None:
         self._likeness = likeness
-        self._budget = token_budget * CHARACTERS_PER_TOKEN
+        self._budget = token_budget
         self._cached: OrderedDict[tuple[str, str], _Parts] = OrderedDict()
 
     async def narrowed(self, outline: Outline, content: str) -> Outline:
@@ -189,7 +182,8 @@ def _above(position: str) -> list[str]:
 
 
 def _size(lines: Iterable[str]) -> int:
-    return sum(len(each) + 1 for each in lines)
+    """Tokens of the lines, each with its end; together they take no more."""
+    return sum(estimated(each + "\n") for each in lines)
 
 
 def _inner(path: CodePath) -> bool:

@@ -4,14 +4,14 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from domain.llm.tokens import estimated
 from domain.prompts.envelope import block, one_line
 from domain.prompts.instructions import Instructions, instructions_for
 from schemas.frameworks import Code, CodingFramework
 from schemas.operations import Operation
 from schemas.results import Narrowed
 
-CHARACTERS_PER_TOKEN = 4
-DEFAULT_TOKEN_BUDGET = 16_000
+DEFAULT_TOKEN_BUDGET = 21_500
 MAX_CACHED = 256
 
 CodePath = tuple[Code, ...]
@@ -63,17 +63,17 @@ class Outline:
 
 
 def outline_of(framework: CodingFramework, token_budget: int = DEFAULT_TOKEN_BUDGET) -> Outline:
-    """Render a framework with as much detail as fits into the budget, at about 4 characters a token.
+    """Render a framework with as much detail as fits into the budget, as `domain.llm.tokens` counts.
 
     Names alone are rendered even where they exceed it: which codes a record can do without, `Narrower` knows.
     """
-    paths, budget = dict(_positions(framework.root_codes)), token_budget * CHARACTERS_PER_TOKEN
-    text = ""
+    paths = dict(_positions(framework.root_codes))
+    text, fits = "", False
     for detail in LEVELS_OF_DETAIL:
         text = "\n".join(line(position, path[-1], detail) for position, path in paths.items())
-        if len(text) <= budget:
+        if fits := estimated(text) <= token_budget:
             break
-    return rendered(framework, text, paths, instructions_for(Operation.ASSIGN_CODES), fits=len(text) <= budget)
+    return rendered(framework, text, paths, instructions_for(Operation.ASSIGN_CODES), fits=fits)
 
 
 def rendered(

@@ -37,6 +37,13 @@ class Steps(Protocol):
         """
         ...
 
+    def room_for(self, prompt: Prompt) -> int:
+        """Tokens that may be added to a prompt so that every model that may be asked takes it, see `domain.llm.tokens`.
+
+        0 or less: none takes more. A model so small that cutting the input up for it is not worth while is passed over.
+        """
+        ...
+
     def remaining_seconds(self) -> float:
         """What is left of the invocation's time; the provider's outages are not counted."""
         ...

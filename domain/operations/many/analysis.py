@@ -5,7 +5,7 @@ from functools import partial
 
 from domain.operations import analyze
 from domain.operations.many import hierarchical
-from domain.operations.many.choosing import in_one_prompt
+from domain.operations.many.choosing import ask_once, in_one_prompt
 from domain.operations.many.limits import Limits
 from domain.operations.many.trend import PastCodings, known_codes, trend_of
 from domain.operations.work import Found, Steps
@@ -30,15 +30,15 @@ class Analysis:
         """See `Work`.
 
         Raises:
-            TooLargeError: it asks for a single pass, and its records do not fit.
+            TooLargeError: it asks for a single pass, and its records do not fit; or no model takes any chunk.
         """
         request = self.request
-        single = in_one_prompt(request, self.limits)
+        single = in_one_prompt(request, self.limits, steps, analyze.prompt(request, ()))
         codes = await known_codes(request.tenant_id, request.records, self.codings)
         if not single:
             return await hierarchical.answer(request, codes, self.limits, steps)
         prompt = analyze.prompt(request)
-        answer = await steps.ask(prompt, analyze.parse)
+        answer = await ask_once(request, steps, prompt, analyze.parse)
         trend = trend_of(request.records, codes, request.period)
-        made = partial(analyze.result, request, answer.value, trend=trend)
+        made = partial(analyze.result, request, answer.value, trend=trend, own_codings=codes.own_codings)
         return Found(made, answer.model, prompt.version)

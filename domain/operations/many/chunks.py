@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from domain.llm.tokens import estimated
 from domain.prompts.envelope import feedback_record
 from schemas.requests import RequestedRecord
 
@@ -24,7 +25,7 @@ class Chunk:
 
 
 def fits(records: Sequence[RequestedRecord], budget: int) -> bool:
-    """Whether all records go into one prompt of so many characters, envelopes counted."""
+    """Whether all records go into one user message of so many tokens, envelopes counted."""
     total = 0
     for record in records:
         total += size_of(record)
@@ -34,8 +35,8 @@ def fits(records: Sequence[RequestedRecord], budget: int) -> bool:
 
 
 def size_of(record: RequestedRecord) -> int:
-    """How many characters a record takes in a prompt: escaped, in its envelope, with a line break behind it."""
-    return len(feedback_record(record.content, _MOST_DIGITS)) + 1
+    """How many tokens a record takes in a prompt: escaped, in its envelope, with a line break behind it."""
+    return estimated(feedback_record(record.content, _MOST_DIGITS) + "\n")
 
 
 def chunks_of(
@@ -51,7 +52,7 @@ def chunks_of(
 
     Args:
         records: at least one.
-        budget: characters of one chunk; a record that is longer is a chunk of its own.
+        budget: tokens of one chunk; a record that takes more is a chunk of its own.
         codes: the codes of each record, by its id, as far as they are known.
         most_records: of one chunk; None: as many as fit.
     """

@@ -1,10 +1,11 @@
 """Answering an analyst's question over more records than one prompt takes: findings by chunk, merged as a tree."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from domain.llm.calls import Prompt
+from domain.llm.tokens import beginning, estimated
 from domain.operations import analyze
 from domain.operations.analyze import Analysis
 from domain.operations.answers import Made
@@ -12,7 +13,7 @@ from domain.operations.many.chunks import Chunk, chunks_of
 from domain.operations.many.limits import MAX_FINDINGS_CHARACTERS, Limits
 from domain.operations.many.mapping import Mapped, Question, read_chunks
 from domain.operations.many.progress import Progress
-from domain.operations.many.tree import Tree
+from domain.operations.many.tree import FEWEST, Tree
 from domain.operations.many.trend import KnownCodes, trend_of
 from domain.operations.work import Found, Steps
 from domain.prompts.envelope import block, escape
@@ -50,22 +51,26 @@ async def answer(request: AnalysisRequested, codes: KnownCodes, limits: Limits, 
     """Read the records in chunks, and put together what was found.
 
     Raises:
-        InvalidOutputError, LLMError, DeadlineExceededError: no chunk could be read, or the findings not put together.
+        InvalidOutputError, LLMError, DeadlineExceededError, TooLargeError: no chunk could be read, or the findings not
+            put together.
     """
-    chunks = chunks_of(request.records, limits.characters, codes.ids())
+    budget = limits.budget(steps.room_for(map_prompt(request, Chunk(1, ()))))
+    chunks = chunks_of(request.records, budget, codes.ids())
     progress = Progress(steps, request, limits.progress_seconds)
     question = Question(partial(map_prompt, request), lambda text, _: analyze.parse(text, MAX_FINDINGS_CHARACTERS))
     mapped = await read_chunks(steps, chunks, question, limits, progress)
+    room = steps.room_for(reduce_prompt(request, (), last=True))
     tree = Tree(
-        size=lambda found: len(_envelope(found)) + 1,
-        budget=limits.characters,
-        merge=partial(_merge, request, steps),
+        size=lambda found: estimated(_envelope(found) + "\n"),
+        budget=limits.budget(room),
+        room=room,
+        merge=partial(_merge, request, steps, room),
         at_once=limits.calls_at_once,
         level=progress.reducing,
         merged=progress.reduced,
     )
     findings = [Findings(one.found.answer, one.found.confidence, len(one.chunk.records)) for one in mapped.read]
-    (last,) = await tree.reduce(findings)
+    (last,) = await tree.reduce([_cut(found, room) for found in findings])
     made = partial(_result, request, codes, len(chunks), mapped, last)
     return Found(made, last.model, instructions_for_stage("analyze.reduce").version)
 
@@ -94,12 +99,21 @@ def reduce_prompt(request: AnalysisRequested, group: Sequence[Findings], *, last
     )
 
 
-async def _merge(request: AnalysisRequested, steps: Steps, group: Sequence[Findings], last: bool) -> list[Findings]:
+async def _merge(
+    request: AnalysisRequested, steps: Steps, room: int, group: Sequence[Findings], last: bool
+) -> list[Findings]:
     limit = analyze.MAX_TEXT_CHARACTERS if last else MAX_FINDINGS_CHARACTERS
     parse = partial(analyze.parse, limit=limit)
     merged = await steps.ask(reduce_prompt(request, group, last=last), parse)
     records = sum(found.records for found in group)
-    return [Findings(merged.value.answer, merged.value.confidence, records, merged.model)]
+    found = Findings(merged.value.answer, merged.value.confidence, records, merged.model)
+    return [found if last else _cut(found, room)]
+
+
+def _cut(found: Findings, room: int) -> Findings:
+    """The findings so long that two fit one prompt. They are longer where a model's context is small, if ever."""
+    text = beginning(found.text, room // FEWEST, lambda text: _envelope(replace(found, text=text)) + "\n")
+    return found if text == found.text else replace(found, text=text)
 
 
 def _envelope(found: Findings, number: int = 999) -> str:
@@ -128,6 +142,7 @@ def _result(
         coverage=mapped.records / given,
         period=request.period,
         trend=trend_of(request.records, codes, request.period),
+        own_codings=codes.own_codings,
     )
 
 

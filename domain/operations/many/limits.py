@@ -2,11 +2,8 @@
 
 from dataclasses import dataclass
 
-CHARACTERS_PER_TOKEN = 4
-"""About as many, in most languages; a tokenizer of each provider would tell it better, and slower."""
-
 MAX_FINDINGS_CHARACTERS = 6_000
-"""How long the answer for one chunk may be: some 1,500 tokens, so that a prompt takes dozens of them."""
+"""How long the answer for one chunk may be: some 2,000 tokens in English, so that a prompt takes a dozen of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +11,7 @@ class Limits:
     """Bounds of one request.
 
     Attributes:
-        token_budget: tokens of one user message, at about 4 characters each, envelopes counted.
+        token_budget: tokens of one user message at most, as `domain.llm.tokens` counts, envelopes included.
         calls_at_once: how many questions of one request are asked at the same time.
         kept_for_reduce: the share of the invocation's time that is not spent on reading chunks.
         progress_seconds: the least time between two words of progress.
@@ -29,7 +26,6 @@ class Limits:
         if self.token_budget < 1 or self.calls_at_once < 1 or not 0 <= self.kept_for_reduce < 1:
             raise ValueError("token_budget and calls_at_once are 1 or more, kept_for_reduce is a share below 1")
 
-    @property
-    def characters(self) -> int:
-        """The budget in characters."""
-        return self.token_budget * CHARACTERS_PER_TOKEN
+    def budget(self, room: int) -> int:
+        """Tokens that a user message may have where the models have room for so many: no more than the token budget."""
+        return min(self.token_budget, room)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from domain.errors import DeadlineExceededError, FeedbackError, InvalidOutputError, LLMError
+from domain.errors import DeadlineExceededError, FeedbackError, InvalidOutputError, LLMError, TooLargeError
 from domain.llm.calls import Prompt
 from domain.llm.conversation import Answer
 from domain.operations.many.chunks import Chunk
@@ -21,7 +21,7 @@ T = TypeVar("T")
 MAX_IDS_NAMED = 2_000
 """So many ids of records in excluded chunks are named, chunk by chunk: a result has to fit on its topic."""
 _A_MOMENT = 0.05
-_OF_THE_CHUNK = (InvalidOutputError, LLMError, DeadlineExceededError)
+_OF_THE_CHUNK = (InvalidOutputError, LLMError, DeadlineExceededError, TooLargeError)
 """What leaves a chunk out. A provider that refuses everyone, a broker that is away and bugs are no chunk's fault."""
 
 
@@ -69,7 +69,8 @@ async def read_chunks(
     Some of the invocation's time is kept for what comes after; a chunk that is not read by then is left out.
 
     Raises:
-        InvalidOutputError, LLMError, DeadlineExceededError: no chunk could be read; it is the first one's error.
+        InvalidOutputError, LLMError, DeadlineExceededError, TooLargeError: no chunk could be read; it is the first
+            one's error.
     """
     kept = steps.remaining_seconds() * limits.kept_for_reduce
 

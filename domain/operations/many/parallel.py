@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
-from domain.delivery.tasks import together
+from domain.concurrency import together
 
 T = TypeVar("T")
 

@@ -9,15 +9,16 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from domain.errors import TooLargeError
+from domain.llm.tokens import estimated
 from domain.operations.answers import Made
 from domain.operations.many import themes
-from domain.operations.many.choosing import in_one_prompt
+from domain.operations.many.choosing import ask_once, in_one_prompt
 from domain.operations.many.chunks import Chunk, chunks_of
 from domain.operations.many.limits import Limits
 from domain.operations.many.mapping import Mapped, Question, read_chunks
 from domain.operations.many.progress import Progress
 from domain.operations.many.themes import Overview, Theme
-from domain.operations.many.tree import Tree
+from domain.operations.many.tree import FEWEST, Tree
 from domain.operations.many.trend import PastCodings, known_codes
 from domain.operations.work import Found, Steps
 from schemas.requests import SummaryRequested
@@ -68,14 +69,15 @@ class SummaryOfMany:
         """See `Work`.
 
         Raises:
-            TooLargeError: it asks for a single pass and its records do not fit, or the result's ids fit on no topic.
+            TooLargeError: it asks for a single pass and its records do not fit, no model takes any chunk, or the
+                result's ids fit on no topic.
         """
         request = self.request
         _check_ids(request)
-        if not in_one_prompt(request, self.limits, MOST_RECORDS):
+        if not in_one_prompt(request, self.limits, steps, themes.prompt(request, ()), MOST_RECORDS):
             return await self._in_chunks(steps)
         asked = themes.prompt(request, request.records)
-        answer = await steps.ask(asked, partial(themes.parse, records=len(request.records)))
+        answer = await ask_once(request, steps, asked, partial(themes.parse, records=len(request.records)))
         positions = range(len(request.records))
         summary = Summary(answer.value.title, _of_records(answer.value, positions), positions)
         return Found(partial(result, request, summary), answer.model, asked.version)
@@ -83,15 +85,18 @@ class SummaryOfMany:
     async def _in_chunks(self, steps: Steps) -> Found:
         request, limits = self.request, self.limits
         codes = await known_codes(request.tenant_id, request.records, self.codings)
-        chunks = chunks_of(request.records, limits.characters, codes.ids(), MOST_RECORDS)
+        budget = limits.budget(steps.room_for(themes.prompt(request, ())))
+        chunks = chunks_of(request.records, budget, codes.ids(), MOST_RECORDS)
         positions = {record.record_id: position for position, record in enumerate(request.records)}
         progress = Progress(steps, request, limits.progress_seconds)
         question = Question(lambda chunk: themes.prompt(request, chunk.records), themes.parse)
         mapped = await read_chunks(steps, chunks, question, limits, progress)
-        merging = _Merging(request, steps)
+        room = steps.room_for(themes.merge_prompt(request, ()))
+        merging = _Merging(request, steps, room // FEWEST)
         tree = Tree(
-            size=lambda theme: len(themes.envelope(theme)) + 1,
-            budget=limits.characters,
+            size=lambda theme: estimated(themes.envelope(theme, most_tokens=merging.most_tokens) + "\n"),
+            budget=limits.budget(room),
+            room=room,
             merge=merging.merge,
             at_once=limits.calls_at_once,
             level=progress.reducing,
@@ -106,17 +111,22 @@ class SummaryOfMany:
 
 @dataclass(slots=True)
 class _Merging:
-    """Puts themes together, and remembers what the last answer said of the whole."""
+    """Puts themes together, and remembers what the last answer said of the whole.
+
+    Attributes:
+        most_tokens: of one theme in a prompt, so that two fit.
+    """
 
     request: SummaryRequested
     steps: Steps
+    most_tokens: int
     title: str = field(default="", repr=False)
     model: str = ""
     version: str = ""
 
     async def merge(self, group: Sequence[Theme], last: bool) -> list[Theme]:
         """The merged themes, and those that the model left alone."""
-        asked = themes.merge_prompt(self.request, group)
+        asked = themes.merge_prompt(self.request, group, self.most_tokens)
         answer = await self.steps.ask(asked, partial(themes.parse_merge, themes=len(group)))
         if last:
             self.title, self.model, self.version = answer.value.title, answer.model, asked.version

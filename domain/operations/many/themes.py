@@ -3,6 +3,7 @@
 A model names records by their number in the prompt, and themes likewise; ids of records never pass through a model.
 """
 
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,6 +11,7 @@ from typing import Any
 
 from domain.errors import InvalidOutputError
 from domain.llm.calls import Prompt
+from domain.llm.tokens import beginning
 from domain.operations.analyze import user_of
 from domain.operations.answers import json_object, plain_text
 from domain.prompts.envelope import block, escape, options
@@ -67,9 +69,9 @@ def prompt(request: SummaryRequested, records: Sequence[RequestedRecord]) -> Pro
     return _prompt(instructions_for(Operation.SUMMARIZE_AGGREGATE), request, user)
 
 
-def merge_prompt(request: SummaryRequested, themes: Sequence[Theme]) -> Prompt:
-    """Ask which themes are the same."""
-    user = "\n".join(envelope(theme, number) for number, theme in enumerate(themes, 1))
+def merge_prompt(request: SummaryRequested, themes: Sequence[Theme], most_tokens: int = sys.maxsize) -> Prompt:
+    """Ask which themes are the same, with as much of each as takes so many tokens."""
+    user = "\n".join(envelope(theme, number, most_tokens) for number, theme in enumerate(themes, 1))
     return _prompt(instructions_for_stage("summarize_aggregate.merge"), request, user)
 
 
@@ -83,10 +85,17 @@ def _prompt(instructions: Instructions, request: SummaryRequested, user: str) ->
     )
 
 
-def envelope(theme: Theme, number: int = 999_999) -> str:
-    """A theme for a prompt: a model's words about texts that anybody may have written, escaped as these are."""
+def envelope(theme: Theme, number: int = 999_999, most_tokens: int = sys.maxsize) -> str:
+    """A theme for a prompt: a model's words about texts that anybody may have written, escaped as these are.
+
+    It is cut where it would take more tokens than `most_tokens`, the line end behind it included.
+    """
     about = f' number="{number}" records="{len(theme.records)}"'
-    return block("theme", escape(f"{theme.title}\n{theme.summary}"), about)
+
+    def shown(text: str) -> str:
+        return block("theme", escape(text), about) + "\n"
+
+    return shown(beginning(f"{theme.title}\n{theme.summary}", most_tokens, shown))[:-1]
 
 
 def parse(text: str, records: int) -> Overview:

@@ -25,8 +25,9 @@ class Tree(Generic[T]):
     """How to reduce.
 
     Attributes:
-        size: characters of one finding in a prompt.
-        budget: characters of all findings in one prompt.
+        size: tokens of one finding in a prompt; at most half of `room`.
+        budget: tokens of all findings in one prompt, where these are more than two.
+        room: tokens of all findings that a prompt takes at all.
         merge: puts a group together, `last` telling that nothing comes after it.
         at_once: how many groups are put together at the same time.
         level: called with the number of groups before each level.
@@ -37,6 +38,7 @@ class Tree(Generic[T]):
 
     size: Callable[[T], int]
     budget: int
+    room: int
     merge: Callable[[Sequence[T], bool], Awaitable[list[T]]]
     at_once: int
     level: Callable[[int], Awaitable[None]]
@@ -81,11 +83,20 @@ class Tree(Generic[T]):
                 raise
         middle = len(group) // 2
         halves = [await self._or_halves(half, last=False) for half in (group[:middle], group[middle:])]
-        return await self.merge([finding for half in halves for finding in half], last)
+        return await self.merge(self._within([finding for half in halves for finding in half]), last)
+
+    def _within(self, findings: list[T]) -> list[T]:
+        """As many of the findings as one prompt takes: what was made of two halves may be longer than these were."""
+        while len(findings) > FEWEST and sum(map(self.size, findings)) > self.room:
+            fewer = self.shortened(findings, max(FEWEST, int(len(findings) * SHRINKS_TO)))
+            if len(fewer) == len(findings):
+                break
+            findings = fewer
+        return findings
 
 
 def packed(items: Sequence[T], size: Callable[[T], int], budget: int) -> list[list[T]]:
-    """Neighbours in groups of up to `budget` characters, at least two in each but for a last one that is left over."""
+    """Neighbours in groups of up to `budget` tokens, at least two in each but for a last one that is left over."""
     groups: list[list[T]] = []
     taken = 0
     for item in items:

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, Protocol, TypeGuard
 
+from domain.errors import UsageUnavailableError
 from schemas.requests import Period, RequestedRecord
-from schemas.trends import CodeTrend, Trend, TrendCount
+from schemas.trends import CodeTrend, OwnCodings, Trend, TrendCount
 
 METADATA_KEY = "codes"
 MAX_CODES_OF_A_RECORD = 50
@@ -32,7 +33,13 @@ class PastCodings(Protocol):
     """What we have coded before."""
 
     async def codes_of(self, tenant_id: str, record_ids: Collection[str]) -> Mapping[str, Sequence[KnownCode]]:
-        """The codes of our latest CodesAssigned for each of these records, best first; one without is left out."""
+        """The codes of our latest CodesAssigned with codes for each of these records, best first, within seconds.
+
+        A record that has none, or whose codings all abstained, is left out.
+
+        Raises:
+            UsageUnavailableError: they cannot be read now, or not in time.
+        """
         ...
 
 
@@ -45,10 +52,12 @@ class KnownCodes:
 
     Attributes:
         metadata, assigned: where they come from.
+        own_codings: whether our own codings were read.
     """
 
     metadata: Mapping[str, tuple[KnownCode, ...]]
     assigned: Mapping[str, tuple[KnownCode, ...]]
+    own_codings: OwnCodings = "not_configured"
 
     def of(self, record_id: str) -> tuple[KnownCode, ...]:
         """A record's codes."""
@@ -63,12 +72,22 @@ class KnownCodes:
 async def known_codes(
     tenant_id: str, records: Sequence[RequestedRecord], codings: PastCodings | None = None
 ) -> KnownCodes:
-    """The codes of records, from their metadata, and for the others from our own codings."""
+    """The codes of records, from their metadata, and for the others from our own codings, where these can be read.
+
+    Codes are an aid: where ours cannot be read, there are fewer, and nothing fails.
+    """
     metadata = {record.record_id: found for record in records if (found := codes_in(record.metadata))}
     others = [record.record_id for record in records if record.record_id not in metadata]
-    coded = await codings.codes_of(tenant_id, others) if codings and others else {}
+    if codings is None:
+        return KnownCodes(metadata, {})
+    if not others:
+        return KnownCodes(metadata, {}, "not_needed")
+    try:
+        coded = await codings.codes_of(tenant_id, others)
+    except UsageUnavailableError:
+        return KnownCodes(metadata, {}, "unavailable")
     assigned = {record_id: found for record_id in others if (found := _distinct(coded.get(record_id, ())))}
-    return KnownCodes(metadata, assigned)
+    return KnownCodes(metadata, assigned, "read")
 
 
 def codes_in(metadata: Mapping[str, object] | None) -> tuple[KnownCode, ...]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from contextlib import contextmanager
 from types import SimpleNamespace
 
 import pytest
@@ -20,9 +21,19 @@ class Handler:
         self.running = {}
         self.open = asyncio.Event()
         self.open.set()
+        self.held = False
 
     async def ready_for_more(self):
         await self.open.wait()
+
+    @contextmanager
+    def reading_held(self):
+        assert not self.held
+        self.held = True
+        try:
+            yield
+        finally:
+            self.held = False
 
     async def handle(self, message):
         end = self.running[message.offset] = asyncio.get_running_loop().create_future()
@@ -227,6 +238,37 @@ async def test_a_bug_of_the_handler_is_told_without_what_it_quotes(rig, caplog):
     assert (error.__context__, error.__cause__) == (None, None)
     assert "ValueError" in error.message
     assert "Amina" not in error.message + caplog.text
+
+
+async def test_a_cancellation_that_nobody_asked_for_stops_the_worker_and_one_of_ours_does_not(rig):
+    it = rig(window=2)
+    it.put(0, 1, 2)
+    await turns()
+    it.handler.running[0].cancel()  # as a future that it shares with others
+    await turns()
+    error = it.engine.failed.result()
+    assert isinstance(error, BugError)
+    assert "t partition 0 offset 0" in error.message
+    assert it.released is None
+
+    other = rig()
+    other.put(0)
+    await turns()
+    await other.engine.settle(0)
+    assert other.status.cancelled == 1
+    assert not other.engine.failed.done()
+
+
+async def test_reading_is_held_for_as_long_as_there_is_no_room_and_not_while_there_is_nothing_to_read(rig):
+    it = rig(window=1)
+    await turns()
+    assert not it.handler.held
+    it.put(0, 1)
+    await turns()
+    assert it.handler.held
+    await it.finish(0)
+    assert 1 in it.handler.running
+    assert not it.handler.held
 
 
 async def test_settling_waits_then_cancels(rig):

@@ -6,6 +6,7 @@ from domain.delivery.delivery import Delivery
 from domain.delivery.settings import DeliverySettings
 from domain.delivery.submitted import Submitted
 from domain.llm.breaker import BreakerPolicy, CircuitBreaker
+from domain.llm.routing import Routing
 from tests.builders import a_framework, a_message
 from tests.fakes import USUAL_ANSWERS, FakeCatalogue, FakeClock, FakePublisher, ScriptedModel
 
@@ -38,15 +39,14 @@ class Setup:
         inputs = Submitted(self.catalogue, chosen, now=self.clock.now, monotonic=self.clock)
         self.delivery = Delivery(
             inputs,
-            self.model,
+            Routing.of_one(self.model, self.breaker),
             self.publisher,
-            self.breaker,
             chosen,
             monotonic=self.clock,
             now=self.clock.now,
             random=lambda: 0.5,
             sleep=self.clock.sleep,
-            reading_held=inputs.parts.reading_held,
+            parts=inputs.parts,
         )
 
     def _say(self, prompt, attempt):

@@ -14,7 +14,7 @@ from domain.errors import (
     FailedWithAnotherPartError,
     IncompleteRequestError,
     InvalidOutputError,
-    TooLargeError,
+    TooManyPartsError,
     WrongSchemaError,
 )
 from schemas.cloudevents import identify
@@ -149,14 +149,47 @@ async def test_time_stands_still_while_no_message_is_read():
     assert isinstance(await finishes_with(late), IncompleteRequestError)
 
 
-async def test_a_repeat_is_done_with_the_others_and_one_that_comes_later_is_done_at_once():
+async def test_a_repeat_is_done_with_the_others_and_one_that_is_delivered_again_later_at_once():
     desk = Desk()
-    first, again = desk.hand_in(a_part(1, 2)), desk.hand_in(a_part(1, 2))
+    first, again = desk.hand_in(a_part(1, 2), offset=5), desk.hand_in(a_part(1, 2), offset=6)
     await turns()
     assert not again.done()
     await asyncio.gather(first, again, desk.hand_in(a_part(2, 2)))
-    await desk.hand_in(a_part(1, 2))
+    later = [desk.hand_in(a_part(1, 2), offset=offset) for offset in (5, 6)]
+    await turns()
+    assert all(task.done() for task in later)
     assert len(desk.worked) == 1
+
+
+async def test_what_is_sent_again_as_it_was_is_answered_already():
+    clock = FakeClock()
+    desk = Desk(wait_seconds=600.0, grace_seconds=0.1, clock=clock)
+    await asyncio.gather(desk.hand_in(a_part(1, 2)), desk.hand_in(a_part(2, 2)))
+    await asyncio.gather(desk.hand_in(a_part(2, 2)), desk.hand_in(a_part(1, 2)))
+    alone = desk.hand_in(a_part(2, 2))
+    await turns()
+    clock.advance(0.2)
+    await alone
+    assert len(desk.worked) == 1
+    assert desk.register.bytes_held == 0
+
+
+@pytest.mark.parametrize("mended_first", [True, False])
+async def test_all_parts_sent_again_with_one_mended_are_a_request_anew_in_any_order(mended_first):
+    desk = Desk(clock=FakeClock())
+    await asyncio.gather(desk.hand_in(a_part(1, 2)), desk.hand_in(a_part(2, 2)))
+    again = [a_part(1, 2, "mended"), a_part(2, 2)]
+    tasks = []
+    for part in again if mended_first else reversed(again):
+        tasks.append(desk.hand_in(part))
+        await turns()
+    await turns()
+    assert all(task.done() for task in tasks)
+    await asyncio.gather(*tasks)
+    assert [[record.record_id for record in whole.request.records] for whole in desk.worked] == [
+        ["p1", "p2"],
+        ["mended", "p2"],
+    ]
 
 
 async def test_a_repeat_takes_the_place_of_one_that_is_gone():
@@ -263,6 +296,37 @@ async def test_a_fault_that_repeats_is_told_to_the_others_without_its_text():
     assert "quotes" not in str(error)
 
 
+async def test_nobody_is_left_where_the_second_fault_is_met_by_a_repeat_of_part_1():
+    desk = Desk(clock=FakeClock())
+    faults = [asyncio.get_running_loop().create_future() for _ in range(2)]
+    waiting = iter(faults)
+
+    async def work(whole):
+        await next(waiting)
+
+    desk.work = work
+
+    async def in_two_tries(part, offset):
+        """As `Delivery` does."""
+        message = a_message(part, topic="feedback.requests", offset=offset)
+        try:
+            await desk.handle(message, part)
+        except ZeroDivisionError:
+            await desk.handle(message, part)
+
+    tasks = [
+        asyncio.create_task(in_two_tries(part, offset))
+        for offset, part in enumerate((a_part(1, 2), a_part(1, 2), a_part(2, 2)))
+    ]
+    for fault in faults:
+        await turns()
+        fault.set_exception(ZeroDivisionError())
+    await turns()
+    assert all(task.done() for task in tasks)
+    assert [type(await finishes_with(task)) for task in tasks] == [FailedWithAnotherPartError] * 3
+    assert (desk.register.bytes_held, desk.register._groups, desk.register._to_try_again) == (0, {}, {})
+
+
 async def test_when_the_one_at_work_is_cancelled_the_others_wait_for_it_to_come_again():
     desk = Desk(wait_seconds=0.0, grace_seconds=5.0)
     begun = asyncio.Event()
@@ -291,10 +355,49 @@ async def test_bytes_are_bounded_and_what_waits_in_vain_makes_room():
     await turns()
     assert desk.register.bytes_held == 2 * size
     error = await finishes_with(desk.hand_in(a_part(3, 9)))
-    assert isinstance(error, TooLargeError)
+    assert isinstance(error, TooManyPartsError)
     assert "smaller requests" in error.message
     assert [await finishes_with(task) for task in waiting] == [error, error]
     assert desk.register.bytes_held == 0
+
+
+async def test_a_complete_request_makes_room_and_nobody_is_refused_meanwhile():
+    size = len(a_part(1, 2).to_bytes())
+    desk = Desk(max_bytes=2 * size + size // 2)
+    go_on = asyncio.Event()
+
+    async def work(whole):
+        await go_on.wait()
+
+    desk.work = work
+    tasks = [desk.hand_in(a_part(number, 2)) for number in (1, 2)]
+    await turns()
+    assert not desk.register.is_short
+    tasks.append(desk.hand_in(a_part(1, 2, request_id="other")))
+    await turns()
+    assert desk.register.is_short
+    assert not any(task.done() for task in tasks)
+    go_on.set()
+    await asyncio.gather(*tasks[:2])
+    assert not desk.register.is_short
+    await asyncio.gather(tasks[2], desk.hand_in(a_part(2, 2, request_id="other")))
+    assert desk.register.bytes_held == 0
+
+
+async def test_a_part_that_completes_its_request_is_taken_and_even_so_there_is_a_bound():
+    size = len(a_part(1, 2).to_bytes())
+    desk = Desk(max_bytes=size + size // 2)
+    tasks = [desk.hand_in(a_part(1, 2))]
+    await turns()
+    go_on = asyncio.Event()
+    desk.work = lambda whole: go_on.wait()
+    tasks.append(desk.hand_in(a_part(2, 2)))
+    await turns()
+    error = await finishes_with(desk.hand_in(a_part(1, 2, request_id="more than twice")))
+    assert isinstance(error, TooManyPartsError)
+    assert not any(task.done() for task in tasks)
+    go_on.set()
+    await asyncio.gather(*tasks)
 
 
 def test_all_parts_of_a_request_have_one_result_id_and_a_whole_one_its_own():
@@ -326,7 +429,7 @@ def test_whatever_the_order_repeats_and_cancellations_the_work_is_done_once_and_
     chance.shuffle(numbers)
 
     async def story():
-        desk = Desk(wait_seconds=60.0)
+        desk = Desk(wait_seconds=60.0, grace_seconds=0.01)
         tasks = []
         for at, number in enumerate(numbers):
             tasks.append(desk.hand_in(a_part(number, of), offset=at))

@@ -104,7 +104,12 @@ async def test_parts_are_not_given_up_while_nothing_is_read():
         for n in range(places)
     ]
     await until(lambda: setup.delivery._places._taken == places)
-    reading = asyncio.create_task(setup.delivery.ready_for_more())
+
+    async def read():
+        with setup.delivery.reading_held():
+            await setup.delivery.ready_for_more()
+
+    reading = asyncio.create_task(read())
     await turns()
     (early,) = handing_in(setup, a_part(1))
     await turns()

@@ -145,17 +145,21 @@ async def test_an_abandoned_probe_makes_room_for_the_next_at_once():
     assert breaker.is_open
 
 
-async def test_downtime_counts_from_the_first_failure_and_never_falls():
+async def test_an_outage_lasts_from_the_first_failure_to_the_next_answer():
     setup = OpenBreaker(first_probe_seconds=0.0)
     breaker = await setup.fail(4, seconds=10.0)
-    assert breaker.downtime() == 0
+    assert breaker.outages() == []
     await setup.fail(seconds=0)
-    assert breaker.downtime() == 40
+    assert breaker.outages() == [(0, 40)]
     setup.clock.advance(60)
-    assert breaker.downtime() == 100
+    assert breaker.outages() == [(0, 100)]
     breaker.answered(await breaker.admit())
-    setup.clock.advance(1000)
-    assert breaker.downtime() == 100
+    setup.clock.advance(900)
+    await setup.fail(5, seconds=2.0)
+    assert breaker.outages() == [(0, 100), (1000, 1010)]
+    assert breaker.outages(since=50) == [(50, 100), (1000, 1010)]
+    assert breaker.outages(since=100) == [(1000, 1010)]
+    assert breaker.outages(since=1010) == []
 
 
 @pytest.mark.parametrize(("asked", "seconds"), [(100, 100), (1e9, 300)])
@@ -204,7 +208,7 @@ async def test_an_input_refused_while_another_is_at_work_makes_nobody_unusable()
             assert breaker.unusable is unusable
 
 
-async def test_downtime_begins_with_the_first_attempt_that_failed_after_the_last_answer():
+async def test_an_outage_begins_with_the_first_attempt_that_failed_after_the_last_answer():
     setup = OpenBreaker(first_probe_seconds=0.0)
     breaker, clock = setup.breaker, setup.clock
     hanging = [await breaker.admit() for _ in range(5)]
@@ -218,11 +222,10 @@ async def test_downtime_begins_with_the_first_attempt_that_failed_after_the_last
     clock.advance(2)
     breaker.failed(Ticket(), DOWN)
     assert breaker.is_open
-    assert breaker.downtime() == 52
-    assert breaker.downtime(since=40) == 22
+    assert breaker.outages() == [(10, 62)]
     breaker.answered(Ticket())
     clock.advance(100)
-    assert (breaker.downtime(), breaker.downtime(since=40), breaker.downtime(since=62)) == (52, 22, 0)
+    assert breaker.outages() == [(10, 62)]
 
 
 async def test_inputs_at_work_that_all_fail_do_not_shut_the_others_out_for_ever():

@@ -18,6 +18,7 @@ from domain.errors import (
 )
 from domain.llm.breaker import BreakerPolicy, CircuitBreaker, Ticket
 from domain.llm.conversation import Conversation
+from domain.llm.countdown import Countdown
 from domain.llm.retry import RetryPolicy
 from tests.builders import a_prompt, an_invocation
 from tests.fakes import FakeClock, ScriptedModel, until
@@ -49,10 +50,10 @@ class Setup:
     def conversation(self, **fields):
         return Conversation(
             self.model,
-            an_invocation(deadline_seconds=self.deadline, **fields),
+            an_invocation(**fields),
             self.breaker,
+            Countdown(self.deadline, self.clock),
             RetryPolicy(),
-            clock=self.clock,
             random=lambda: 0.5,
             sleep=self.clock.sleep,
         )

@@ -21,6 +21,7 @@ from domain.errors import (
 )
 from domain.llm.breaker import CircuitBreaker
 from domain.llm.conversation import Conversation
+from domain.llm.countdown import Countdown
 from domain.llm.retry import RetryPolicy
 from tests.builders import a_prompt, an_invocation
 from tests.fakes import ScriptedModel
@@ -99,10 +100,10 @@ class World:
     async def _one(self, record):
         conversation = Conversation(
             self.model,
-            an_invocation(deadline_seconds=self.deadline, record_id=str(record)),
+            an_invocation(record_id=str(record)),
             self.breaker,
+            Countdown(self.deadline, self.time),
             RetryPolicy(),
-            clock=self.time,
             random=self.chance.random,
             sleep=self.time.sleep,
         )

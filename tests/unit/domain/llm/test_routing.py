@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from dataclasses import replace
 
 import pytest
 
@@ -12,6 +13,7 @@ from domain.errors import (
     ProviderRefusedError,
     ProviderUnavailableError,
     ProviderUnusableError,
+    TooLargeError,
 )
 from domain.llm.breaker import CircuitBreaker
 from domain.llm.retry import RetryPolicy
@@ -159,3 +161,26 @@ def test_each_operation_has_its_own_model_and_all_have_the_fallback():
     assert routing.of("summarize") == (other, second)
     assert routing.of("analyze") == (first, second)
     assert routing.routes == (first, second, other)
+
+
+def only_the_second_holds_the_prompt(two):
+    two.routes = [replace(two.routes[0], context_tokens=10), two.routes[1]]
+    two.routing = Routing(*two.routes)
+
+
+async def test_a_refusal_by_the_only_one_that_takes_so_much_is_the_one_told():
+    two = Two()
+    only_the_second_holds_the_prompt(two)
+    two.fates["second"] = REFUSED
+    await two.asked("1", "2")
+    assert two.errors == [REFUSED] * 2
+    assert (two.calls("first"), two.calls("second")) == (0, 2)
+
+
+async def test_what_only_a_model_with_a_wrong_key_takes_is_too_large_and_stops_nobody(caplog):
+    two = Two()
+    only_the_second_holds_the_prompt(two)
+    two.fates["second"] = KEY
+    await two.asked("1", "2", "3")
+    assert [type(error) for error in two.errors] == [TooLargeError] * 3
+    assert "second/model refuses every request" in caplog.text

@@ -6,9 +6,10 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from domain.errors import InvalidOutputError
+from domain.llm.tokens import estimated
 from domain.operations import assign_codes
 from domain.operations.narrowing import MISSES, Narrower, Texts
-from domain.operations.outline import CHARACTERS_PER_TOKEN, outline_of
+from domain.operations.outline import outline_of
 from domain.prompts.instructions import instructions_for
 from schemas.operations import Operation
 from tests.builders import a_code, a_framework, a_record
@@ -44,7 +45,7 @@ def test_those_above_are_shown_positions_stay_and_the_budget_is_kept(framework, 
     best = max(range(len(likeness)), key=lambda number: (likeness[number], -number))
     least = list(whole.paths)[best]
     assert least in part.paths, "the nearest code"
-    if len(part.text) > budget * CHARACTERS_PER_TOKEN:
+    if estimated(part.text) > budget:
         ends = {position for position, path in part.paths.items() if not path[-1].children}
         assert ends <= {least}, "over the budget only where not even the nearest code finds room"
 
@@ -142,7 +143,7 @@ def replace_name(code):
 def test_a_code_that_finds_no_room_is_passed_over_for_shorter_ones_but_not_for_ever():
     long_names = [a_code(f"long-{n}", name="x" * 900) for n in range(MISSES + 1)]
     few, many = [a_framework(*long_names[:count], a_code("short")) for count in (MISSES, MISSES + 1)]
-    budget = 300
+    budget = 400
 
     shown = [
         Narrower(None, budget).by(outline_of(framework, budget), range(len(framework.root_codes), 0, -1)).ids

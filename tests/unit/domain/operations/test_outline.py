@@ -77,7 +77,7 @@ def test_lines_say_name_description_and_examples_where_there_are_any():
 def test_detail_shrinks_to_the_budget_and_names_always_stay():
     examples = tuple(f"example number {n} of some length" for n in range(10))
     framework = a_framework(a_code("a", description="d" * 100, examples=examples), a_code("b", description="short"))
-    texts = [outline_of(framework, budget).text for budget in (1000, 55, 46, 35, 5, 1)]
+    texts = [outline_of(framework, budget).text for budget in (1300, 73, 62, 46, 6, 1)]
 
     assert [text.count("example number") for text in texts] == [10, 2, 1, 0, 0, 0]
     assert ["short" in text for text in texts] == [True, True, True, True, False, False]

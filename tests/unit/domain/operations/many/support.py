@@ -6,8 +6,9 @@ import re
 from html import unescape
 from uuid import UUID
 
-from domain.errors import InvalidOutputError
+from domain.errors import InvalidOutputError, TooLargeError
 from domain.llm.conversation import Answer
+from domain.llm.tokens import room
 from domain.operations.answers import Made
 from tests.builders import NOON, an_analysis_request
 from tests.fakes import a_completion
@@ -31,16 +32,20 @@ class FakeSteps:
         told: all events, with their keys.
         most_running: questions under way at the same time, at most.
         left: seconds that remain.
+        context: tokens that the model takes; None: whatever comes.
     """
 
-    def __init__(self, say, left=300.0):
+    def __init__(self, say, left=300.0, context=None):
         self.say = say
         self.asked = []
         self.told = []
         self.running = self.most_running = 0
         self.left = left
+        self.context = context
 
     async def ask(self, prompt, parse):
+        if self.room_for(prompt) < 0:
+            raise TooLargeError("Too large.")
         self.asked.append(prompt)
         self.running += 1
         self.most_running = max(self.most_running, self.running)
@@ -60,6 +65,9 @@ class FakeSteps:
 
     async def tell(self, key, event):
         self.told.append((key, event))
+
+    def room_for(self, prompt):
+        return room(prompt, self.context)
 
     def remaining_seconds(self):
         return self.left

@@ -13,6 +13,7 @@ from domain.errors import (
     ProviderUnusableError,
     TooLargeError,
 )
+from domain.llm.tokens import estimated
 from domain.operations.many.analysis import Analysis
 from domain.operations.many.limits import MAX_FINDINGS_CHARACTERS, Limits
 from schemas.progress import AnalysisProgressed
@@ -20,8 +21,8 @@ from tests.builders import an_analysis_request
 from tests.fakes import until
 from tests.unit.domain.operations.many.support import MADE, FakeSteps, an_analysis_of, envelopes, many
 
-SMALL = Limits(token_budget=500, calls_at_once=4)
-"""Two thousand characters: five records of 300."""
+SMALL = Limits(token_budget=600, calls_at_once=4)
+"""Five records of 300 characters."""
 
 
 def said(answer="Found.", confidence=0.8):
@@ -53,7 +54,7 @@ async def test_a_single_pass_over_too_much_is_refused_with_a_remedy():
 @pytest.mark.parametrize("mode", ["auto", "hierarchical"])
 async def test_chunks_are_read_in_parallel_and_put_together_as_a_tree(mode):
     request = an_analysis_request(records=many(60), mode=mode)
-    found, result, steps = await analysed(request, lambda prompt: said("x" * 900 if is_map(prompt) else "All."))
+    found, result, steps = await analysed(request, lambda prompt: said("x" * 800 if is_map(prompt) else "All."))
 
     maps = [prompt for prompt in steps.asked if is_map(prompt)]
     assert sorted(text.split()[0] for prompt in maps for text in envelopes(prompt)) == sorted(
@@ -61,7 +62,7 @@ async def test_chunks_are_read_in_parallel_and_put_together_as_a_tree(mode):
     )
     reduces = [prompt for prompt in steps.asked if not is_map(prompt)]
     assert len(reduces) > 2
-    assert all(len(prompt.user) <= SMALL.characters for prompt in steps.asked)
+    assert all(estimated(prompt.user) <= SMALL.token_budget for prompt in steps.asked)
     assert {prompt.operation for prompt in steps.asked} == {"analyze"}
     assert steps.most_running == SMALL.calls_at_once
     assert (found.prompt_version, found.model) == ("analyze.reduce.v1", "scripted-model-2026")
@@ -134,7 +135,7 @@ async def test_where_no_chunk_can_be_read_the_first_ones_error_is_the_requests()
 
 async def test_ids_of_excluded_records_are_named_as_long_as_the_result_can_hold_them():
     request = an_analysis_request(records=many(6000, length=20))
-    limits = Limits(token_budget=20_000)
+    limits = Limits(token_budget=27_000)
     first = f"{request.records[0].content[:3]}"
 
     def say(prompt):
@@ -208,7 +209,7 @@ async def test_progress_is_told_at_both_ends_of_each_stage():
 
 
 async def test_progress_is_told_after_every_step_where_that_is_wanted():
-    limits = Limits(token_budget=500, progress_seconds=0.0)
+    limits = Limits(token_budget=600, progress_seconds=0.0)
     _, _, steps = await analysed(an_analysis_request(records=many(20)), limits=limits)
     assert [event.done for _, event in steps.told if event.stage == "map"] == [0, 1, 2, 3, 4]
 

@@ -5,6 +5,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.llm.tokens import estimated
 from domain.operations.analyze import user_of
 from domain.operations.many.chunks import chunks_of, fits, size_of
 from schemas.requests import RequestedRecord
@@ -28,7 +29,7 @@ def made(drawn):
     return found, {str(n): codes for n, (_, _, codes) in enumerate(drawn)}
 
 
-@given(RECORDS, st.integers(1, 2000), st.none() | st.integers(1, 10))
+@given(RECORDS, st.integers(1, 700), st.none() | st.integers(1, 10))
 def test_every_record_is_in_exactly_one_chunk_and_chunks_keep_their_bounds(drawn, budget, most):
     given_records, codes = made(drawn)
     chunks = chunks_of(given_records, budget, codes, most)
@@ -36,7 +37,9 @@ def test_every_record_is_in_exactly_one_chunk_and_chunks_keep_their_bounds(drawn
     assert sorted(int(record.record_id) for chunk in chunks for record in chunk.records) == list(range(len(drawn)))
     assert [chunk.number for chunk in chunks] == list(range(1, len(chunks) + 1))
     for chunk in chunks:
-        assert len(user_of(chunk.records)) <= budget or len(chunk.records) == 1
+        assert estimated(user_of(chunk.records)) <= budget or len(chunk.records) == 1, (
+            "but for a record too large alone"
+        )
         assert most is None or len(chunk.records) <= most
     assert chunks == chunks_of(given_records, budget, codes, most)
 
@@ -44,7 +47,7 @@ def test_every_record_is_in_exactly_one_chunk_and_chunks_keep_their_bounds(drawn
 @given(RECORDS)
 def test_records_are_ordered_by_topic_then_date_then_position(drawn):
     given_records, codes = made(drawn)
-    order = [record for chunk in chunks_of(given_records, 500, codes) for record in chunk.records]
+    order = [record for chunk in chunks_of(given_records, 160, codes) for record in chunk.records]
 
     def rank(record):
         first = (codes[record.record_id] or [""])[0]
@@ -54,7 +57,7 @@ def test_records_are_ordered_by_topic_then_date_then_position(drawn):
     assert order == sorted(given_records, key=rank)
 
 
-@given(RECORDS, st.integers(1, 3000))
+@given(RECORDS, st.integers(1, 1000))
 def test_what_fits_is_what_one_chunk_holds(drawn, budget):
     given_records, codes = made(drawn)
     if fits(given_records, budget):
@@ -64,4 +67,4 @@ def test_what_fits_is_what_one_chunk_holds(drawn, budget):
 
 def test_escapes_count():
     angry = RequestedRecord(record_id="a", content="<>" * 500)
-    assert size_of(angry) > 4000
+    assert size_of(angry) > 4000 / 3

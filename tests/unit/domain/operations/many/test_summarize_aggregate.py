@@ -15,7 +15,7 @@ from schemas.progress import SummaryProgressed
 from tests.builders import a_summary_request
 from tests.unit.domain.operations.many.support import MADE, FakeSteps, envelopes, many, records
 
-SMALL = Limits(token_budget=500, calls_at_once=4)
+SMALL = Limits(token_budget=600, calls_at_once=4)
 
 
 def is_merge(prompt):

@@ -17,7 +17,7 @@ async def nothing(*_):
 
 def a_tree(merge, **fields):
     """A tree over texts."""
-    usual = {"size": len, "budget": 10, "at_once": 3, "level": nothing, "merged": nothing}
+    usual = {"size": len, "budget": 10, "room": 1000, "at_once": 3, "level": nothing, "merged": nothing}
     return Tree(merge=merge, **usual | fields)
 
 

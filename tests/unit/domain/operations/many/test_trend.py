@@ -4,9 +4,13 @@ from datetime import UTC, date, datetime, timedelta, timezone
 
 import pytest
 
+from domain.operations.many.analysis import Analysis
+from domain.operations.many.limits import Limits
 from domain.operations.many.trend import KnownCode, codes_in, granularity_of, known_codes, trend_of
 from schemas.requests import Period, RequestedRecord
-from tests.builders import TENANT
+from tests.builders import TENANT, an_analysis_request
+from tests.codings_support import MemoryPastCodings, a_coding
+from tests.unit.domain.operations.many.support import MADE, FakeSteps
 
 
 def record(number, at=None, *codes):
@@ -97,6 +101,27 @@ async def test_records_without_codes_in_their_metadata_have_those_that_we_gave_t
     assert codings.asked == (TENANT, ("2", "3", "4"))
     assert [(code.code_id, code.records) for code in trend.codes] == [("ours", 1), ("theirs", 1)]
     assert (trend.from_metadata, trend.from_assignments, trend.uncoded) == (1, 1, 2)
+
+
+async def test_it_is_known_whether_our_own_codings_were_read():
+    coded, bare = record(1, None, "theirs"), record(2)
+    assert (await known_codes(TENANT, [coded, bare])).own_codings == "not_configured"
+    ours = MemoryPastCodings(a_coding("2", "ours", tenant_id=TENANT))
+    assert (await known_codes(TENANT, [coded], ours)).own_codings == "not_needed"
+    found = await known_codes(TENANT, [coded, bare], ours)
+    assert (found.own_codings, found.ids()) == ("read", {"1": ("theirs",), "2": ("ours",)})
+    ours.away = True
+    found = await known_codes(TENANT, [coded, bare], ours)
+    assert (found.own_codings, found.ids()) == ("unavailable", {"1": ("theirs",)})
+
+
+@pytest.mark.parametrize("mode", ["single_pass", "hierarchical"])
+async def test_an_analysis_says_so_and_does_not_fail_for_it(mode):
+    ours = MemoryPastCodings()
+    ours.away = True
+    request = an_analysis_request(mode=mode)
+    found = await Analysis(request, Limits(), ours).run(FakeSteps(lambda _: {"answer": "Dry.", "confidence": 0.5}))
+    assert found.result(MADE).own_codings == "unavailable"
 
 
 async def test_without_any_code_there_is_no_trend():
