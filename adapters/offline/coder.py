@@ -16,7 +16,7 @@ LIKENESS_AGAINST_SMALL_TALK = 0.4
 LEAST_PROBABILITY = 0.08
 LEAST_TIMES_CHANCE = 12
 """A best code that is less probable, and less than a dozen times as probable as by chance, stands out from nothing."""
-SUPPORTED_SHARE = 0.4
+SUPPORTED_SHARE = 0.25
 """A further code is given where it is at least so probable, beside the first."""
 QUOTE_CHARACTERS = 120
 

@@ -7,7 +7,7 @@ whole system runs without a network; for an opinion that counts, set a language 
 import numpy as np
 
 from adapters.offline.embeddings import Embedder, Vectors
-from adapters.offline.texts import sentences, weights, words
+from adapters.offline.texts import sentences, words
 
 MAX_SENTENCES = 24
 MAX_PER_RECORD = 4
@@ -37,4 +37,4 @@ def _spread(pieces: list[str]) -> list[str]:
 def _share(closest: Vectors, texts: list[str]) -> float:
     """The mean closeness, longer sentences counting more, on a scale from 0 to 1."""
     scaled = np.clip((closest - UNRELATED) / (SAME - UNRELATED), 0.0, 1.0)
-    return round(float(weights(texts) @ scaled), 2)
+    return round(float(np.average(scaled, weights=[1 + len(words(text)) for text in texts])), 2)

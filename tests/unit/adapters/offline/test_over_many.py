@@ -13,7 +13,7 @@ from tests.unit.domain.operations.many.support import MADE, FakeSteps
 
 DRY = ("The tap near the school is dry.", "There is no water in the tap.", "Our water tap gives no water since May.")
 LESSONS = ("My son cannot read, we need a teacher.", "The school has no teacher for our children.")
-SMALL = Limits(token_budget=150)
+SMALL = Limits(token_budget=200)
 """Some six of these records a chunk."""
 
 
