@@ -13,7 +13,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from adapters.offline.provider import OfflineModel
 from domain.llm.calls import Attempt, Invocation, Prompt
 from domain.operations import assign_codes
 from domain.operations.outline import Outline, outline_of
+from runtime.evaluation.scoring import CodeIds, Given, Judged, Scores, Share, score
 from schemas.frameworks import CodingFramework
 from schemas.records import FeedbackRecordSubmitted
 
@@ -35,40 +36,47 @@ MAX_CODES = 3
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What was answered: paths of code ids, best first, and the three most probable leaves whatever their support."""
+    """What was answered, and the three most probable leaves whatever their support."""
 
-    paths: list[list[str]]
+    given: Given
     ranked: list[str]
+
+    @property
+    def leaves(self) -> list[str]:
+        """The ids of the codes that were answered, best first."""
+        return [path[-1] for path in self.given.paths]
 
 
 @dataclass(slots=True)
-class Score:
-    """Shares of records, counted as they come."""
+class Tally:
+    """Records with their right codes, scored as `feedback eval` scores them; an abstention is a miss."""
 
-    records: int = 0
-    coded: int = 0
-    first: int = 0
-    any_given: int = 0
-    ranked: int = 0
-    codes: int = 0
+    given: list[Judged] = field(default_factory=list)
+    ranked: list[Judged] = field(default_factory=list)
 
-    def add(self, label: str, prediction: Prediction) -> None:
-        """Count a record; an abstention is a miss."""
-        given = [path[-1] for path in prediction.paths]
-        self.records += 1
-        self.coded += bool(given)
-        self.codes += len(given)
-        self.first += given[:1] == [label]
-        self.any_given += label in given
-        self.ranked += label in prediction.ranked
+    def add(self, right: CodeIds, prediction: Prediction) -> None:
+        """Count a record whose right code has this path; its last id alone will do where levels are not looked at."""
+        self.given.append(Judged(prediction.given, (right,)))
+        self.ranked.append(Judged(Given(tuple((leaf,) for leaf in prediction.ranked)), (right,)))
+
+    @property
+    def scores(self) -> Scores:
+        """Of what was answered."""
+        return score(self.given)
+
+    @property
+    def ranking(self) -> Share:
+        """How often the right code is among the three most probable."""
+        return score(self.ranked).top3
 
     def line(self) -> str:
         """The shares in words."""
-        count = max(1, self.records)
+        scores = self.scores
+        of_coded = Share(scores.top1.hits, scores.coded.hits)
         return (
-            f"{self.records:5d} records  top-1 {self.first / count:.3f}  any given {self.any_given / count:.3f}  "
-            f"ranked top-3 {self.ranked / count:.3f}  coverage {self.coded / count:.3f}  "
-            f"top-1 of coded {self.first / max(1, self.coded):.3f}  codes per record {self.codes / count:.2f}"
+            f"{scores.top1.of:5d} records  top-1 {scores.top1.value:.3f}  any given {scores.top3.value:.3f}  "
+            f"ranked top-3 {self.ranking.value:.3f}  coverage {scores.coded.value:.3f}  "
+            f"top-1 of coded {of_coded.value:.3f}  codes per record {scores.codes / max(1, scores.top1.of):.2f}"
         )
 
 
@@ -84,6 +92,11 @@ def load_framework(path: Path) -> CodingFramework:
     return CodingFramework.model_validate(named | json.loads(path.read_text(encoding="utf-8")))
 
 
+def paths_of(framework: CodingFramework) -> dict[str, CodeIds]:
+    """The path of each code by its own id."""
+    return {path[-1].id: tuple(code.id for code in path) for path in framework.paths()}
+
+
 async def predict(contents: list[str], framework: CodingFramework) -> tuple[list[Prediction], float]:
     """Answers for all records, and how many records a second were answered once the framework was known."""
     outline, engine = outline_of(framework), Engine()
@@ -97,8 +110,8 @@ async def predict(contents: list[str], framework: CodingFramework) -> tuple[list
     predictions = []
     for prompt, answer in zip(prompts, answers, strict=True):
         coding = assign_codes.parse(answer.text or "", outline)
-        paths = [[code.id for code in coded.path] for coded in coding.codes]
-        predictions.append(Prediction(paths, _ranked(engine, prompt, outline)))
+        paths = tuple(tuple(code.id for code in coded.path) for coded in coding.codes)
+        predictions.append(Prediction(Given(paths), _ranked(engine, prompt, outline)))
     return predictions, rate
 
 
@@ -133,16 +146,12 @@ def on_file(records: Path, framework_file: Path, stratum: str | None) -> None:
     framework = load_framework(framework_file)
     predictions, rate = asyncio.run(predict([each["content"] for each in chosen], framework))
 
-    paths = {path[-1].id: [code.id for code in path] for path in framework.paths()}
-    score, levels = Score(), defaultdict(list)
+    paths, tally = paths_of(framework), Tally()
     for each, prediction in zip(chosen, predictions, strict=True):
-        label = each["metadata"]["codes"]
-        score.add(label, prediction)
-        for depth, code_id in enumerate(paths[label]):
-            levels[depth].append(bool(prediction.paths) and prediction.paths[0][depth : depth + 1] == [code_id])
-    print(score.line())
-    for depth, hits in sorted(levels.items()):
-        print(f"level {depth + 1}: {sum(hits) / len(hits):.3f}")
+        tally.add(paths[each["metadata"]["codes"]], prediction)
+    print(tally.line())
+    for number, share in enumerate(tally.scores.levels, 1):
+        print(f"level {number}: {share.value:.3f}")
     print(f"{rate:.0f} records a second")
 
 
@@ -150,28 +159,30 @@ def on_samples(verbose: bool) -> None:
     """Score samples/ by language: hits of the code that the author meant, and abstentions where none was meant."""
     records = list(lines(SAMPLES / "records.jsonl"))
     predictions: dict[str, Prediction] = {}
+    paths: dict[str, dict[str, CodeIds]] = {}
     for tenant in sorted({each["tenant_id"] for each in records}):
         own = [each for each in records if each["tenant_id"] == tenant]
         framework = load_framework(SAMPLES / "frameworks" / f"{tenant}.json")
+        paths[tenant] = paths_of(framework)
         answers, rate = asyncio.run(predict([each["content"] for each in own], framework))
         print(f"{tenant}: {rate:.0f} records a second")
         predictions |= dict(zip((each["id"] for each in own), answers, strict=True))
 
-    scores: dict[str, Score] = defaultdict(Score)
+    tallies: dict[str, Tally] = defaultdict(Tally)
     silent: dict[str, list[bool]] = defaultdict(list)
     for each in records:
         prediction, meant = predictions[each["id"]], each["expected_code"]
         if meant is None:
-            silent[each["language"]].append(not prediction.paths)
+            silent[each["language"]].append(not prediction.leaves)
         else:
-            scores[each["language"]].add(meant, prediction)
-            if each["language"] != "en":
-                scores["all but en"].add(meant, prediction)
-            scores["all"].add(meant, prediction)
-        if verbose and [meant] != [path[-1] for path in prediction.paths[:1]] and (meant or prediction.paths):
-            print(f"  {each['id']}: meant {meant}, given {[path[-1] for path in prediction.paths]}")
-    for language, score in scores.items():
-        print(f"{language:>10}: {score.first} of {score.records} hit; {score.line()}")
+            others = ["all but en"] if each["language"] != "en" else []
+            for name in (each["language"], *others, "all"):
+                tallies[name].add(paths[each["tenant_id"]][meant], prediction)
+        if verbose and [meant] != prediction.leaves[:1] and (meant or prediction.leaves):
+            print(f"  {each['id']}: meant {meant}, given {prediction.leaves}")
+    for language, tally in tallies.items():
+        top1 = tally.scores.top1
+        print(f"{language:>10}: {top1.hits} of {top1.of} hit; {tally.line()}")
     quiet = [abstained for those in silent.values() for abstained in those]
     print(f"abstained on {sum(quiet)} of {len(quiet)} records that fit no code")
 

@@ -21,12 +21,13 @@ from adapters.offline.engine import Engine
 from adapters.offline.learning import School
 from adapters.offline.prompt_reader import CodingTask, read
 from adapters.offline.provider import OfflineModel
-from bench.accuracy import MAX_CODES, lines, load_framework
+from bench.accuracy import MAX_CODES, Prediction, Tally, lines, load_framework
 from bench.figures import show, table, told
 from domain.corrections import LessonBook, Lessons
 from domain.llm.calls import Attempt, Invocation
 from domain.operations import assign_codes
 from domain.operations.outline import Outline, outline_of
+from runtime.evaluation.scoring import Given
 from schemas.corrections import CodesCorrected
 from schemas.records import FeedbackRecordSubmitted
 
@@ -64,13 +65,12 @@ class Tested:
         self._engine.school = School()
         await self._answer(records[0]["content"], lessons)
         self._engine.school.settle()
-        first = among = 0
+        tally = Tally()
         for record in records:
-            label = record["metadata"]["codes"]
             coding, ranked = await self._answer(record["content"], lessons)
-            first += [coded.path[-1].id for coded in coding.codes[:1]] == [label]
-            among += label in ranked
-        return first / len(records), among / len(records)
+            given = Given(tuple(tuple(code.id for code in coded.path) for coded in coding.codes))
+            tally.add((record["metadata"]["codes"],), Prediction(given, ranked))
+        return tally.scores.top1.value, tally.ranking.value
 
     async def _answer(self, content: str, lessons: Lessons | None) -> tuple[assign_codes.Coding, list[str]]:
         record = FeedbackRecordSubmitted(

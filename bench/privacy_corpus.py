@@ -17,6 +17,11 @@ _GROUPS = {
     **dict.fromkeys(("IBAN", "CARD", "CRYPTO"), "ACCOUNT"),
     "PERSON": "PERSON",
     "PLACE": "PLACE",
+    "PHONE beside words": "BESIDE",
+    "EMAIL, broken up": "CONTACT",
+    "PHONE, broken up": "PHONE",
+    "IBAN, broken up": "ACCOUNT",
+    "CARD, broken up": "ACCOUNT",
 }
 """Which templates a kind of value goes into."""
 

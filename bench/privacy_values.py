@@ -153,8 +153,36 @@ def place(random: Random, language: str) -> str:
 
 VALUES: dict[str, Callable[[Random, str], str]] = {
     "EMAIL": email, "PHONE": phone, "IBAN": iban, "CARD": card, "URL": url, "IP": ip, "CRYPTO": crypto,
-    "PERSON": person, "PLACE": place,
+    "PERSON": person, "PLACE": place, "PHONE beside words": phone,
 }  # fmt: skip
+
+
+UNSEEN = ("\u200b", "\u200c", "\u034f", "\u3164", "\ufe0f", "\x01", "\x0b", "\x00")
+_CIRCLED = str.maketrans("0123456789", "⓪①②③④⑤⑥⑦⑧⑨")
+
+
+def broken_up(kind: str) -> Callable[[Random, str], str]:
+    """Values of a kind as they come out of tables, chats and keyboards: with odd separators, or with what is unseen."""
+
+    def value(random: Random, language: str) -> str:
+        made = VALUES[kind](random, language)
+        way = random.choice(("unseen", "separators", "signs"))
+        if way == "unseen":
+            at = random.randrange(1, len(made))
+            return made[:at] + random.choice(UNSEEN) + made[at:]
+        if kind == "EMAIL":
+            return made.replace(".", "。") if way == "separators" else f'"{made.partition("@")[0]}"@example.org'
+        if way == "signs" and kind == "PHONE":
+            keycaps = "".join(f"{one}\ufe0f\u20e3" if one.isdigit() else one for one in made)
+            return random.choice((keycaps, made.translate(_CIRCLED)))
+        separator = random.choice("\t\n_·*:," if kind == "PHONE" else "\t\n_·")
+        return made.replace(" ", separator).replace("-", separator)
+
+    return value
+
+
+BROKEN_UP = ("EMAIL", "PHONE", "IBAN", "CARD")
+VALUES |= {f"{kind}, broken up": broken_up(kind) for kind in BROKEN_UP}
 
 
 def _in_script(random: Random, number: str, language: str) -> str:

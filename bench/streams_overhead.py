@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
@@ -44,6 +45,10 @@ class Clock:
 
     async def ready_for_more(self) -> None:
         """Always."""
+
+    def reading_held(self) -> AbstractContextManager[None]:
+        """Of no matter here."""
+        return nullcontext()
 
     async def handle(self, message: InboundMessage) -> None:  # noqa: ARG002 - a handler's signature
         """One record."""

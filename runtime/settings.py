@@ -122,7 +122,7 @@ class Settings(BaseSettings):
     framework_wait_seconds: PositiveSeconds = Field(
         default=30, description="How long a record waits for its framework."
     )
-    framework_token_budget: int = Field(default=16_000, ge=100, description="Tokens that a framework may take.")
+    framework_token_budget: int = Field(default=21_500, ge=100, description="Tokens that a framework may take.")
     coding_batch: int = Field(
         default=1, ge=1, le=20, description="Records that one LLM call codes, at most; 1: each has its own."
     )
@@ -142,6 +142,13 @@ class Settings(BaseSettings):
         default=24_000, ge=500, description="Tokens of records that one prompt of a request takes."
     )
     request_calls_at_once: int = Field(default=16, ge=1, le=1_000, description="LLM calls of one request at a time.")
+    past_codings_wait_seconds: float = Field(
+        default=5,
+        ge=0,
+        le=60,
+        allow_inf_nan=False,
+        description="How long a request waits for our own codings, where a worker has a database; 0: not read.",
+    )
     parts_wait_seconds: PositiveSeconds = Field(
         default=600, description="How long the parts of a request wait for each other."
     )

@@ -10,7 +10,7 @@ from adapters.llm.litellm_setup import closing_clients
 from adapters.llm.litellm_setup import litellm as import_litellm
 from adapters.llm.pricing import PriceBook
 from adapters.llm.rehearsal import learn
-from adapters.llm.settings import LLMSettings, Target
+from adapters.llm.settings import LLMSettings, SettingNames, Target
 from adapters.llm.wire import open_session
 from domain.errors import UserError
 from domain.llm.calls import ChatModel
@@ -18,10 +18,8 @@ from domain.llm.tokens import DEFAULT_CONTEXT
 
 OFFLINE_PROVIDER = "offline"
 OFFLINE_MODEL = "offline/semantic"
-_NAMES = (
-    "Set LLM_MODEL (or --model of `feedback run`) to offline/semantic, or to provider/model as LiteLLM names it, e.g. "
-    "openai/gpt-4o-mini."
-)
+_NAMES = "to offline/semantic, or to provider/model as LiteLLM names it, e.g. openai/gpt-4o-mini."
+_BY_OPTION = " (or --model of `feedback run`)"
 
 
 @asynccontextmanager
@@ -39,7 +37,7 @@ async def open_model(settings: LLMSettings, *, fast: bool = True) -> AsyncIterat
         UserError: no such provider, or a key is missing.
     """
     if settings.provider == OFFLINE_PROVIDER:
-        async with _offline_model(settings.model) as model:
+        async with _offline_model(settings) as model:
             yield model
         return
     litellm = import_litellm()
@@ -72,28 +70,30 @@ def check_model(settings: LLMSettings) -> None:
         UserError: as `open_model`.
     """
     if settings.provider == OFFLINE_PROVIDER:
-        _check_offline(settings.model)
+        _check_offline(settings)
         return
     litellm = import_litellm()
     ask_for_key(litellm, settings, find_target(litellm, settings))
 
 
-def _check_offline(name: str) -> None:
-    if name != OFFLINE_MODEL:
-        raise UserError(f"There is no model {name}.", _NAMES)
+def _check_offline(settings: LLMSettings) -> None:
+    if settings.model != OFFLINE_MODEL:
+        raise UserError(f"There is no model {settings.told}.", _how_to_name(settings))
 
 
-_KEY_REMEDY = "Set LLM_API_KEY (any value will do for a server that asks for none)."
+def _how_to_name(settings: LLMSettings) -> str:
+    option = _BY_OPTION if settings.names == SettingNames() else ""
+    return f"Set {settings.names.model}{option} {_NAMES}"
 
 
 @asynccontextmanager
-async def _offline_model(name: str) -> AsyncIterator[ChatModel]:
+async def _offline_model(settings: LLMSettings) -> AsyncIterator[ChatModel]:
     """The model that ships with the project.
 
     Raises:
         UserError: there is no offline model of that name.
     """
-    _check_offline(name)
+    _check_offline(settings)
     from adapters.offline.provider import OfflineModel
 
     model = OfflineModel()
@@ -115,7 +115,7 @@ def find_target(litellm: Any, settings: LLMSettings) -> Target:
     except Exception:  # noqa: BLE001  # LiteLLM has no class of its own for this; the message quotes nothing of ours
         model, provider = "", ""
     if not model or not provider:
-        raise UserError(f"No provider is known for the model {settings.model}.", _NAMES)
+        raise UserError(f"No provider is known for the model {settings.told}.", _how_to_name(settings))
     return Target(provider, model)
 
 
@@ -132,7 +132,10 @@ def ask_for_key(litellm: Any, settings: LLMSettings, target: Target) -> None:
     found = litellm.validate_environment(model=settings.model, api_base=settings.api_base)
     missing = [name for name in found["missing_keys"] if name.endswith(("_API_KEY", "_TOKEN"))]
     if missing and not found["keys_in_environment"]:
-        raise UserError(f"The model {settings.model} needs a key of {target.provider}.", _KEY_REMEDY)
+        raise UserError(
+            f"The model {settings.told} needs a key of {target.provider}.",
+            f"Set {settings.names.api_key} (any value will do for a server that asks for none).",
+        )
 
 
 def context_tokens(settings: LLMSettings) -> int | None:

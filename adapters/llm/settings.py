@@ -10,6 +10,18 @@ DEFAULT_MAX_BODY_BYTES = 8 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
+class SettingNames:
+    """What a person sets to name a model and to reach it, for sentences that say what is wrong with it."""
+
+    model: str = "LLM_MODEL"
+    api_key: str = "LLM_API_KEY"
+    api_base: str = "LLM_API_BASE"
+
+
+_FIRST = SettingNames()
+
+
+@dataclass(frozen=True, slots=True)
 class LLMSettings:
     """One model and how to reach it.
 
@@ -24,6 +36,7 @@ class LLMSettings:
         input_cost_per_token, output_cost_per_token: US dollars, both or none; they win over the price map.
         temperature: how free the model is; None = as the provider has it (some models refuse any other value).
         json_mode: ask for a JSON object wherever the provider can be asked.
+        names: where all of this is set; two models that differ in nothing else are one.
 
     Raises:
         UserError: values that do not go together.
@@ -39,6 +52,7 @@ class LLMSettings:
     output_cost_per_token: Decimal | None = None
     temperature: float | None = None
     json_mode: bool = True
+    names: SettingNames = field(default=_FIRST, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         if (self.input_cost_per_token is None) != (self.output_cost_per_token is None):
@@ -48,8 +62,13 @@ class LLMSettings:
             )
         if self.api_base is not None and not self.api_base.startswith(("http://", "https://")):
             raise UserError(
-                "LLM_API_BASE is no http address.", "Give it as http://host[:port]/path or https://host/path."
+                f"{self.names.api_base} is no http address.", "Give it as http://host[:port]/path or https://host/path."
             )
+
+    @property
+    def told(self) -> str:
+        """The model's name for a sentence; where it is not LLM_MODEL's, who names it stands beside it."""
+        return self.model if self.names.model == _FIRST.model else f"{self.model} ({self.names.model})"
 
     @property
     def provider(self) -> str:

@@ -58,6 +58,17 @@ class FieldIs(click.ParamType):
 @click.option("--limit", type=click.IntRange(min=1), help="At most so many records, chosen at random.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another number chooses others.")
 @click.option(
+    "--corrections",
+    type=_FILE,
+    help="JSON Lines as `feedback.corrections` carries them, of other records: learned from first, as a worker does.",
+)
+@click.option(
+    "--learn-share",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    metavar="SHARE",
+    help="Learn from this share of the labelled records, chosen at random, as from corrections; measure on the others.",
+)
+@click.option(
     "--operations",
     type=Operations(),
     default=RecordOperation.ASSIGN_CODES.value,
@@ -85,14 +96,18 @@ def command(
     where: tuple[Condition, ...],
     limit: int | None,
     seed: int,
+    corrections: Path | None,
+    learn_share: float | None,
     operations: tuple[RecordOperation, ...],
     tenant: str,
     give_up_after: float,
 ) -> None:
     """Measure how often a model finds the codes that people chose, how sure it is rightly, and what that takes.
 
-    Asks as a worker does, with the same prompts, retries and settings, but needs no Kafka and no PostgreSQL. Labels are
-    read for scoring alone: no prompt holds them, nor anything of a record but its text.
+    Asks as a worker does, with the same prompts, retries and settings, but one model for everything (LLM_MODELS and
+    LLM_FALLBACK_MODEL are left out), and needs no Kafka and no PostgreSQL. Labels are read for scoring alone: no prompt
+    holds them, nor anything of a record but its text. Only --learn-share has labels learned from, of records that are
+    not measured; a record with the very text of one that is learned from is not measured either.
 
     Each record may get up to 3 codes; top-3 is the share in which the right one is among those that were answered.
     Accuracy at 25 % coverage is that of the surest quarter of the records. A record without a code is a miss.
@@ -106,8 +121,21 @@ def command(
     logging.getLogger("domain.delivery").setLevel(logging.ERROR)
     from runtime.evaluation.outputs import EvaluationFiles
     from runtime.evaluation.sample import Choice
+    from runtime.evaluation.worker import alone
 
-    choice = Choice(records, frameworks, operations, tenant, label, where, limit, seed)
+    settings = alone(settings)
+    choice = Choice(
+        records,
+        frameworks,
+        operations,
+        tenant,
+        label,
+        where,
+        limit,
+        seed,
+        corrections=corrections,
+        learn_share=learn_share,
+    )
     files = EvaluationFiles(out, overwrite=overwrite) if out is not None else None
     good = run_until_signal(
         lambda stop: _evaluate(settings, choice, files, give_up_after, stop), "here is what there is so far."
@@ -120,13 +148,14 @@ async def _evaluate(
 ) -> bool:
     from rich.console import Console
 
-    from runtime.evaluation.answering import Answering, worker_of
+    from runtime.evaluation.answering import Answering
     from runtime.evaluation.collected import Collected
     from runtime.evaluation.evaluation import evaluation_of
     from runtime.evaluation.outputs import EvaluationNotWrittenError, write_evaluation
     from runtime.evaluation.progress import Bar
     from runtime.evaluation.sample import read_sample
     from runtime.evaluation.tables import last_line, print_evaluation
+    from runtime.evaluation.worker import worker_of
     from runtime.process import until_stopped
 
     sample = read_sample(settings, choice)
@@ -137,7 +166,9 @@ async def _evaluate(
     collected, answering = Collected(), Answering(sample.records)
 
     async def work() -> None:
-        async with worker_of(settings, sample.frameworks, collected) as handler:
+        if sample.book.count:
+            say(f"Learning from {sample.book.count:,} corrected records ...")
+        async with worker_of(settings, sample.frameworks, collected, sample.book.lessons) as handler:
             with Bar(Console(stderr=True), len(sample.records)) as bar:
                 await answering.run(handler, bar.show, give_up_after)
 

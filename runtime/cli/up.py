@@ -23,7 +23,8 @@ def command(workers: int, directory: Path | None) -> None:
     """Start the whole system and keep it running until Ctrl-C or SIGTERM.
 
     Kafka and PostgreSQL are those of the environment, else embedded ones. A process that dies is started again. Results
-    are judged where JUDGE_MODEL is set.
+    are judged where JUDGE_MODEL is set. Before anything is started, each model that is set is looked at: a name that
+    nobody knows, or a missing key, ends the command with exit code 2.
     DIRECTORY/env holds the addresses and an API key, for `set -a; source DIRECTORY/env; set +a`;
     DIRECTORY/processes.json holds the process ids.
     """
@@ -38,9 +39,14 @@ async def _up(settings: Settings, workers: int, stop: asyncio.Event) -> None:
 
 async def _keep_running(settings: Settings, workers: int) -> None:
     from domain.errors import WorkerHaltedError
+    from runtime.model_check import check_models
     from runtime.system.env_file import env_file
     from runtime.system.system import Shape, running_system
+    from runtime.wiring.judging import judge_settings
+    from runtime.wiring.parts import all_models
 
+    judging = [judge_settings(settings)] if settings.judge_model is not None else []
+    await check_models([*all_models(settings), *judging], say)
     shape = Shape(settings.feedback_home, workers, judge=settings.judge_model is not None)
     async with running_system(settings, shape, say, lambda what: say(f"Starting {what} ...")) as system:
         with env_file(shape.directory, system):

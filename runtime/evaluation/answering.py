@@ -3,20 +3,19 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
 from domain.delivery.messages import InboundMessage
 from domain.errors import FeedbackError, ProviderUnusableError, UserError
-from domain.llm.conversation import RecordedModel
+from domain.llm.routing import Routing
 from runtime import wiring
 from runtime.evaluation.collected import Collected
 from runtime.evaluation.labels import Labelled
 from runtime.evaluation.scoring import BEST
 from runtime.settings import Settings
-from runtime.wiring.answering import Aids, aids, answering, recorded_model
+from runtime.wiring.answering import Aids, answering
 from schemas.frameworks import CodingFramework, framework_key
 from schemas.topics import RECORDS
 
@@ -55,30 +54,17 @@ class GivenFrameworks:
         await asyncio.Event().wait()
 
 
-@asynccontextmanager
-async def worker_of(
-    settings: Settings, frameworks: Sequence[CodingFramework], collected: Collected
-) -> AsyncIterator[Handler]:
-    """What a worker answers with, its results collected. As many failures as there are, it goes on.
-
-    Raises:
-        UserError: the model cannot be used as it is set.
-    """
-    async with aids(settings) as helped, recorded_model(settings, collected) as model:
-        yield handler_of(settings, model, frameworks, collected, helped)
-
-
 def handler_of(
     settings: Settings,
-    model: RecordedModel,
+    routing: Routing,
     frameworks: Sequence[CodingFramework],
     collected: Collected,
     helped: Aids = _NO_AIDS,
 ) -> Handler:
-    """The same with any model."""
+    """What a worker answers with, its results collected. As many failures as there are, it goes on."""
     # A failure shall count as one: each record is answered or named, however many of them fail.
     every_one = replace(wiring.delivery_settings(settings), dead_letter_share=1.0)
-    return answering(model, collected, GivenFrameworks(frameworks), every_one, helped)
+    return answering(routing, collected, GivenFrameworks(frameworks), every_one, helped)
 
 
 class Answering:

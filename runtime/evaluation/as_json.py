@@ -29,6 +29,7 @@ def as_json(found: Evaluation) -> str:
             for one in found.frameworks
         ],
         "prompt_version": _prompt_version(found, RecordOperation.ASSIGN_CODES),
+        "corrected_records": found.corrected,
         "records": found.asked,
         "evaluated": found.done,
         "complete": found.complete,

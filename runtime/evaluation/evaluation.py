@@ -32,6 +32,7 @@ class Evaluation:
         spending: by operation.
         failures: by operation and reason; "reading" where a record as a whole could not be answered.
         failed: how many records lack a result.
+        corrected: so many corrected records were learned from first.
     """
 
     model: str
@@ -48,6 +49,7 @@ class Evaluation:
     spending: Mapping[str, Spending]
     failures: Mapping[str, Counter[str]]
     failed: int
+    corrected: int = 0
 
     @property
     def complete(self) -> bool:
@@ -83,6 +85,7 @@ def evaluation_of(
         spending={operation: collected.spending[operation] for operation in choice.operations},
         failures=collected.reasons(),
         failed=len(failed),
+        corrected=sample.book.count,
     )
 
 

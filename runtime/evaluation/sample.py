@@ -7,9 +7,19 @@ from pathlib import Path
 from domain.errors import UserError
 from runtime.evaluation.choosing import Condition, random_part
 from runtime.evaluation.labels import Labelled, Labels
+from runtime.evaluation.lessons import (
+    NO_BOOK,
+    Book,
+    Lesson,
+    book_of,
+    learn_share_of,
+    read_corrections,
+    refuse_those_of,
+    without_texts_of,
+)
 from runtime.job.notices import refuse_frameworks_that_never_come
 from runtime.job.records_file import objects_in
-from runtime.job.task import Task, read_inputs
+from runtime.job.task import Inputs, Task, read_inputs
 from runtime.settings import Settings
 from schemas.frameworks import CodingFramework
 from schemas.operations import RecordOperation
@@ -24,6 +34,8 @@ class Choice:
         label: the field with the code that a person chose, such as `metadata.codes`.
         where: conditions that a record must fit, all of them.
         limit, seed: at most so many records, chosen at random.
+        corrections: a file of corrections to learn from first.
+        learn_share: of the labelled records, chosen at random: these are learned from, the others asked about.
     """
 
     records: Path
@@ -34,6 +46,8 @@ class Choice:
     where: tuple[Condition, ...] = ()
     limit: int | None = None
     seed: int = 0
+    corrections: Path | None = None
+    learn_share: float | None = None
 
     @property
     def codes(self) -> bool:
@@ -43,19 +57,22 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """The records to evaluate, their frameworks, and what a person should know, a line each."""
+    """The records to evaluate, their frameworks, what a person should know, a line each, and what to learn first."""
 
     records: list[Labelled]
     frameworks: list[CodingFramework]
     notices: list[str]
+    book: Book = NO_BOOK
 
 
 def read_sample(settings: Settings, choice: Choice) -> Sample:
     """Read all files.
 
     Raises:
-        UserError: a file cannot be used, or no record is left.
+        UserError: a file cannot be used, no record is left, or corrections are those of the records themselves.
     """
+    if (choice.corrections or choice.learn_share is not None) and not choice.codes:
+        raise UserError("Corrections teach codes, and no codes are asked for.", "Add assign_codes to --operations.")
     task = Task(choice.records, choice.frameworks, choice.operations, choice.tenant, workers=1)
     inputs = read_inputs(settings, task)
     refuse_frameworks_that_never_come(inputs.records, inputs.frameworks)  # nor from a Kafka that is set
@@ -76,8 +93,30 @@ def read_sample(settings: Settings, choice: Choice) -> Sample:
             f"Nothing can be scored: {_why_none(labels, choice)}.",
             "Name the field that holds the id of the right code with --label, and give the framework it belongs to.",
         )
-    chosen = random_part(found, choice.limit, choice.seed)
-    return Sample(chosen, _used(inputs.frameworks, chosen), [*inputs.notices, *labels.notices()])
+    lessons, rest, notices = _parted(choice, inputs, found)
+    chosen = random_part(rest, choice.limit, choice.seed)
+    frameworks = _used(inputs.frameworks, chosen)
+    book = book_of(settings, lessons, frameworks)
+    return Sample(chosen, frameworks, [*inputs.notices, *labels.notices(), *notices, *book.notices], book)
+
+
+def _parted(
+    choice: Choice, inputs: Inputs, found: list[Labelled]
+) -> tuple[list[Lesson], Sequence[Labelled], list[str]]:
+    """What is learned, the records that are asked about, and a line on those that are left out."""
+    lessons: list[Lesson] = []
+    rest: list[Labelled] = found
+    if choice.corrections is not None:
+        lessons = read_corrections(choice.corrections, inputs.published_ids)
+        refuse_those_of(lessons, inputs.records, choice.records)
+    if choice.learn_share is not None:
+        learned, rest = learn_share_of(found, choice.learn_share, choice.seed)
+        lessons += learned
+    new = without_texts_of(lessons, rest)
+    if not new:
+        raise UserError("Every record has the text of one that is learned from.", "Give other records.")
+    left_out = f"{len(rest) - len(new):,} records have the text of one that is learned from, and are left out."
+    return lessons, new, [left_out] if len(new) < len(rest) else []
 
 
 def _why_none(labels: Labels, choice: Choice) -> str:

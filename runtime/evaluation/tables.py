@@ -49,6 +49,8 @@ def _heading(found: Evaluation) -> Iterator[str]:
     yield f"Model {found.model}{answered}{no_llm}. Prompts: {versions or 'none'}."
     for framework in found.frameworks:
         yield f"Framework {framework.framework_id}, version {framework.version}, of the tenant {framework.tenant_id}."
+    if found.corrected:
+        yield f"Learned from {found.corrected:,} corrected records first; none of them is among those below."
     if not found.complete:
         yield f"Broken off: these are the figures of {found.done:,} of {found.asked:,} records."
 

@@ -43,12 +43,14 @@ class Inputs:
 
     Attributes:
         named: those of the frameworks whose file names their framework_id.
+        published_ids: (tenant, name of the file) to framework_id, of the others.
     """
 
     records: list[FileRecord]
     frameworks: list[CodingFramework]
     notices: list[str]
     named: list[CodingFramework] = field(default_factory=list)
+    published_ids: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 def read_inputs(settings: Settings, task: Task) -> Inputs:
@@ -65,7 +67,8 @@ def read_inputs(settings: Settings, task: Task) -> Inputs:
     may_code = task.operations is None or RecordOperation.ASSIGN_CODES in task.operations
     if not settings.kafka_bootstrap_servers:
         refuse_frameworks_that_never_come(records, frameworks)
-    return Inputs(records, frameworks, notices(records, frameworks, may_code=may_code), given.named)
+    told = notices(records, frameworks, may_code=may_code)
+    return Inputs(records, frameworks, told, given.named, given.published_ids)
 
 
 def _by_published_ids(records: Sequence[FileRecord], published_ids: Mapping[tuple[str, str], str]) -> list[FileRecord]:

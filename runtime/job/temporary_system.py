@@ -1,6 +1,5 @@
 """A system for one job: alone on servers of its own, or a guest on those of the environment."""
 
-import asyncio
 import contextlib
 import shutil
 import tempfile
@@ -10,14 +9,15 @@ from pathlib import Path
 
 from rich.console import Console
 
-from adapters.llm.factory import OFFLINE_PROVIDER, check_model
 from adapters.postgres.engine import check as check_database
 from runtime import wiring
 from runtime.directories import make_private
 from runtime.job.neighbours import workers_beside_others
 from runtime.job.task import Task
+from runtime.model_check import check_models
 from runtime.settings import Settings
 from runtime.system.system import Shape, System, running_system
+from runtime.wiring.parts import all_models
 
 _DRAIN_SECONDS = 2.0
 
@@ -42,7 +42,9 @@ async def temporary_system(settings: Settings, task: Task, console: Console) -> 
     if wiring.database_url(settings):
         await check_database(wiring.database_settings(settings))
     if workers:
-        await _check_model(settings, console)
+        await check_models(
+            all_models(settings), lambda line: console.print(line, highlight=False, markup=False, soft_wrap=True)
+        )
     directory = Path(tempfile.mkdtemp(prefix="job-", dir=home))  # which only its owner can enter
     try:
         async with running_system(
@@ -73,15 +75,3 @@ def drain_seconds(settings: Settings) -> float:
 def logs_of(settings: Settings) -> Path:
     """Where the logs of the latest job's processes are, once it is over."""
     return settings.feedback_home / "last-job-logs"
-
-
-async def _check_model(settings: Settings, console: Console) -> None:
-    """The workers would find the same, but only once the servers run.
-
-    Raises:
-        UserError: no such provider or model, or a key is missing.
-    """
-    model = wiring.llm_settings(settings)
-    if model.provider != OFFLINE_PROVIDER:  # whose name is looked up at once
-        console.print(f"Checking the model {model.model} ...", highlight=False, markup=False, soft_wrap=True)
-    await asyncio.to_thread(check_model, model)

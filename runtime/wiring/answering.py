@@ -1,14 +1,16 @@
 """What answers records, the same for a worker and for an evaluation: whoever hands them in and takes what comes out."""
 
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 
 from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.lessons import KafkaLessons
 from adapters.llm.factory import OFFLINE_PROVIDER, context_tokens, open_model
 from adapters.llm.recording import RecordingModel
 from adapters.llm.settings import LLMSettings
 from adapters.privacy.factory import PrivacySettings, open_anonymiser
+from domain.corrections import LessonsCatalogue
 from domain.delivery.delivery import Delivery
 from domain.delivery.settings import DeliverySettings
 from domain.delivery.submitted import Submitted
@@ -18,37 +20,49 @@ from domain.llm.conversation import RecordedModel
 from domain.llm.routing import Route, Routing
 from domain.llm.tally import CallTally
 from domain.operations.corrected_examples import Guide
+from domain.operations.many.trend import PastCodings
 from domain.operations.narrowing import Likeness
 from domain.ports import Anonymiser, EventPublisher, FrameworkCatalogue
 from runtime.settings import Settings
 from runtime.wiring.corrections import guide
-from runtime.wiring.parts import fallback_settings, llm_settings, settings_by_operation
-from schemas.operations import Operation
-
-
-@asynccontextmanager
-async def recorded_model(
-    settings: Settings, events: EventPublisher, tally: CallTally | None = None
-) -> AsyncIterator[RecordedModel]:
-    """The model that is set, each attempt an event; those under way have been acknowledged when the block ends.
-
-    Raises:
-        UserError: it cannot be used as it is set.
-    """
-    async with _recorded(settings, llm_settings(settings), events, tally) as model:
-        yield model
+from runtime.wiring.parts import coding_models, fallback_settings, llm_settings, settings_by_operation
+from runtime.wiring.past_codings import past_codings
 
 
 @asynccontextmanager
 async def _recorded(
     settings: Settings, chosen: LLMSettings, events: EventPublisher, tally: CallTally | None
 ) -> AsyncIterator[RecordedModel]:
+    """A model, each attempt an event; those under way have been acknowledged when the block ends."""
     async with open_model(chosen) as opened:
         model = RecordingModel(opened, events, settings.llm_attempt_timeout_seconds, tally=tally)
         try:
             yield model
         finally:
             await model.aclose()
+
+
+@asynccontextmanager
+async def one_model(
+    settings: Settings,
+    chosen: LLMSettings,
+    events: EventPublisher,
+    tally: CallTally | None = None,
+    breaker: CircuitBreaker | None = None,
+) -> AsyncIterator[Routing]:
+    """One model that answers everything, with the bound of what it takes.
+
+    Raises:
+        UserError: it cannot be used as it is set.
+    """
+    async with _recorded(settings, chosen, events, tally) as model:
+        yield Routing(_route(settings, chosen, model, breaker))
+
+
+def _route(
+    settings: Settings, chosen: LLMSettings, model: RecordedModel, breaker: CircuitBreaker | None = None
+) -> Route:
+    return Route(model, breaker or CircuitBreaker(), settings.llm_context_tokens or context_tokens(chosen))
 
 
 @asynccontextmanager
@@ -75,9 +89,7 @@ async def routed_models(
         async def route(chosen: LLMSettings, breaker: CircuitBreaker | None = None) -> Route:
             if chosen not in opened:
                 model = await stack.enter_async_context(_recorded(settings, chosen, events, tally))
-                opened[chosen] = Route(
-                    model, breaker or CircuitBreaker(), settings.llm_context_tokens or context_tokens(chosen)
-                )
+                opened[chosen] = _route(settings, chosen, model, breaker)
             return opened[chosen]
 
         first = await route(llm_settings(settings), first_breaker)
@@ -94,9 +106,7 @@ async def narrowing(settings: Settings) -> AsyncIterator[Likeness | None]:
 
     It loads nothing before a framework needs it.
     """
-    first = settings_by_operation(settings).get(Operation.ASSIGN_CODES) or llm_settings(settings)
-    coding = filter(None, (first, fallback_settings(settings)))
-    if all(one.model.partition("/")[0] == OFFLINE_PROVIDER for one in coding):
+    if all(one.provider == OFFLINE_PROVIDER for one in coding_models(settings)):
         yield None
         return
     from adapters.offline.likeness import EmbeddedCodes
@@ -113,26 +123,37 @@ class Aids:
         anonymiser: hides what is personal; None: nothing is hidden.
         guide: what analysts corrected; None: nothing is learned from.
         likeness: narrows frameworks that are too large; None: they are shown whole.
+        past_codings: our own codings, for trends; None: codes are those of metadata.
     """
 
     anonymiser: Anonymiser | None = None
     guide: Guide | None = None
     likeness: Likeness | None = None
+    past_codings: PastCodings | None = None
 
 
 @asynccontextmanager
-async def aids(settings: Settings, connection: KafkaConnection | None = None) -> AsyncIterator[Aids]:
+async def aids(
+    settings: Settings, connection: KafkaConnection | None = None, lessons: LessonsCatalogue | None = None
+) -> AsyncIterator[Aids]:
     """All of them, as they are set.
 
     Args:
-        connection: where corrections are read; None: none are.
+        connection: where corrections are read, beside which our own codings may be; None: neither is.
+        lessons: what was read elsewhere, instead of the corrections there.
     """
     async with AsyncExitStack() as stack:
         anonymiser = await stack.enter_async_context(anonymising(settings))
-        lessons = None
+        source: AbstractAsyncContextManager[LessonsCatalogue] | None = None
+        codings = None
+        if lessons is not None:
+            source = nullcontext(lessons)
+        elif connection is not None:
+            source = KafkaLessons(connection)
         if connection is not None:
-            lessons = await stack.enter_async_context(guide(settings, connection, anonymiser))
-        yield Aids(anonymiser, lessons, await stack.enter_async_context(narrowing(settings)))
+            codings = await stack.enter_async_context(past_codings(settings))
+        learned = await stack.enter_async_context(guide(settings, source, anonymiser)) if source else None
+        yield Aids(anonymiser, learned, await stack.enter_async_context(narrowing(settings)), codings)
 
 
 def anonymising(settings: Settings) -> AbstractAsyncContextManager[Anonymiser]:
@@ -145,18 +166,20 @@ def anonymising(settings: Settings) -> AbstractAsyncContextManager[Anonymiser]:
 
 
 def answering(
-    model: RecordedModel,
+    routing: Routing,
     events: EventPublisher,
     catalogue: FrameworkCatalogue,
     settings: DeliverySettings,
     aids: Aids,
-    *,
-    breaker: CircuitBreaker | None = None,
     letters: DeadLetterTally | None = None,
-    routing: Routing | None = None,
 ) -> Delivery:
-    """What answers one input with this model and these frameworks, and publishes what comes of it."""
-    inputs = Submitted(catalogue, settings, anonymiser=aids.anonymiser, guide=aids.guide, likeness=aids.likeness)
-    held = inputs.parts.reading_held
-    breaker = breaker or CircuitBreaker()
-    return Delivery(inputs, model, events, breaker, settings, dead_letters=letters, routing=routing, reading_held=held)
+    """What answers one input with these models and frameworks, and publishes what comes of it."""
+    inputs = Submitted(
+        catalogue,
+        settings,
+        anonymiser=aids.anonymiser,
+        guide=aids.guide,
+        likeness=aids.likeness,
+        past_codings=aids.past_codings,
+    )
+    return Delivery(inputs, routing, events, settings, dead_letters=letters, parts=inputs.parts)

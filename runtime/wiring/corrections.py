@@ -1,31 +1,32 @@
 """What codings take from analysts' corrections, as it is set."""
 
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing, asynccontextmanager
 
-from adapters.kafka.connection import KafkaConnection
-from adapters.kafka.lessons import KafkaLessons
 from adapters.llm.factory import OFFLINE_PROVIDER
+from domain.corrections import LessonsCatalogue
 from domain.operations.corrected_examples import Examples, Guide
 from domain.ports import Anonymiser
 from runtime.settings import Settings
+from runtime.wiring.parts import coding_models
 
 
 @asynccontextmanager
 async def guide(
-    settings: Settings, connection: KafkaConnection, anonymiser: Anonymiser | None = None
+    settings: Settings, source: AbstractAsyncContextManager[LessonsCatalogue], anonymiser: Anonymiser | None = None
 ) -> AsyncIterator[Guide]:
-    """Lessons from Kafka where something makes use of them; else nothing is read, and nothing kept.
+    """Lessons where something makes use of them; else nothing is read, and nothing kept.
 
     Args:
+        source: has the lessons while it is entered.
         anonymiser: for the examples that a model is shown.
     """
-    learns = settings.learn_from_corrections and _learning_models(settings)
+    learns = models_learn(settings)
     if not learns and not settings.corrected_examples:
         yield Guide()
         return
     async with AsyncExitStack() as stack:
-        lessons = await stack.enter_async_context(KafkaLessons(connection))
+        lessons = await stack.enter_async_context(source)
         examples = None
         if settings.corrected_examples:
             from adapters.offline.nearest import EmbeddedLessons
@@ -35,6 +36,6 @@ async def guide(
         yield Guide(lessons, examples, learn=learns)
 
 
-def _learning_models(settings: Settings) -> bool:
-    """Whether any model that may be asked learns by itself; of the others every prompt says all there is."""
-    return settings.llm_model.partition("/")[0] == OFFLINE_PROVIDER
+def models_learn(settings: Settings) -> bool:
+    """Whether any model that may be asked for codes learns by itself; of the others every prompt says all there is."""
+    return settings.learn_from_corrections and any(one.provider == OFFLINE_PROVIDER for one in coding_models(settings))

@@ -7,9 +7,7 @@ from dataclasses import replace
 
 from adapters.kafka.past_messages import KafkaPastMessages
 from adapters.kafka.topic_ids import KafkaTopicIds
-from adapters.llm.factory import open_model
-from adapters.llm.recording import RecordingModel
-from adapters.llm.settings import LLMSettings
+from adapters.llm.settings import LLMSettings, SettingNames
 from domain.delivery.delivery import Delivery
 from domain.judging.results import Results
 from domain.judging.settings import JudgingSettings, JudgingTally
@@ -17,7 +15,7 @@ from runtime.metrics.figures import WorkerFigures
 from runtime.metrics.serving import serving_metrics
 from runtime.process import collect_garbage_less_often, run_with
 from runtime.settings import Settings
-from runtime.wiring.answering import anonymising
+from runtime.wiring.answering import anonymising, one_model
 from runtime.wiring.parts import delivery_settings, kafka_connection, llm_settings, publisher
 
 
@@ -75,6 +73,7 @@ def judge_settings(settings: Settings) -> LLMSettings:
         api_base=settings.judge_api_base,
         input_cost_per_token=None,
         output_cost_per_token=None,
+        names=SettingNames("JUDGE_MODEL", "JUDGE_API_KEY", "JUDGE_API_BASE"),
     )
 
 
@@ -83,20 +82,9 @@ async def _delivery(settings: Settings, figures: WorkerFigures) -> AsyncIterator
     connection, patience = kafka_connection(settings), settings.kafka_delivery_timeout_seconds
     async with (
         publisher(settings) as events,
-        open_model(judge_settings(settings)) as chosen,
+        one_model(settings, judge_settings(settings), events, figures.calls, figures.breaker) as routing,
         KafkaPastMessages(connection, patience) as past,
         anonymising(settings) as anonymiser,
     ):
-        model = RecordingModel(chosen, events, settings.llm_attempt_timeout_seconds, tally=figures.calls)
         inputs = Results(past, JudgingSettings(settings.judge_share), figures.judging, anonymiser)
-        try:
-            yield Delivery(
-                inputs,
-                model,
-                events,
-                figures.breaker,
-                delivery_settings(settings),
-                dead_letters=figures.dead_letters,
-            )
-        finally:
-            await model.aclose()
+        yield Delivery(inputs, routing, events, delivery_settings(settings), dead_letters=figures.dead_letters)

@@ -1,14 +1,14 @@
 """From settings to values and connections: what every process of ours is put together from."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.header_names import take_any_header_names
 from adapters.kafka.publisher import KafkaPublisher
-from adapters.llm.settings import LLMSettings
+from adapters.llm.settings import LLMSettings, SettingNames
 from adapters.postgres.engine import DatabaseSettings, Engine, check, create_engine
 from adapters.postgres.fitness import DatabaseAwayError, ensure_usable
 from adapters.postgres.keys import PostgresKeyStore
@@ -182,6 +182,7 @@ def fallback_settings(settings: Settings) -> LLMSettings | None:
         api_base=base,
         input_cost_per_token=None,
         output_cost_per_token=None,
+        names=SettingNames("LLM_FALLBACK_MODEL", "LLM_FALLBACK_API_KEY", "LLM_FALLBACK_API_BASE"),
     )
 
 
@@ -200,9 +201,33 @@ def settings_by_operation(settings: Settings) -> dict[Operation, LLMSettings]:
                 f"Give operation=provider/model, with commas between several; operations: {', '.join(_ROUTED)}.",
             )
         found[Operation(name)] = replace(
-            llm_settings(settings), model=model, input_cost_per_token=None, output_cost_per_token=None
+            llm_settings(settings),
+            model=model,
+            input_cost_per_token=None,
+            output_cost_per_token=None,
+            names=SettingNames(model=f"{name} in LLM_MODELS"),
         )
     return found
+
+
+def coding_models(settings: Settings) -> Sequence[LLMSettings]:
+    """The models that may be asked for codes: the one that is asked first, and the fallback where there is one.
+
+    Raises:
+        UserError: values that do not go together.
+    """
+    first = settings_by_operation(settings).get(Operation.ASSIGN_CODES) or llm_settings(settings)
+    return [one for one in (first, fallback_settings(settings)) if one is not None]
+
+
+def all_models(settings: Settings) -> Sequence[LLMSettings]:
+    """Every model that workers open, each once.
+
+    Raises:
+        UserError: values that do not go together.
+    """
+    others = (*settings_by_operation(settings).values(), fallback_settings(settings))
+    return list(dict.fromkeys(filter(None, (llm_settings(settings), *others))))
 
 
 _ROUTED = tuple(operation.value for operation in Operation if operation is not Operation.JUDGE)

@@ -53,12 +53,9 @@ async def delivery(
         routing = await stack.enter_async_context(
             routed_models(settings, events, figures.calls, figures.breaker, figures.routes)
         )
-        model = routing.of("")[0].model
         catalogue = await stack.enter_async_context(KafkaFrameworkCatalogue(connection, events, tally=letters))
         helped = await stack.enter_async_context(aids(settings, connection))
-        chosen, breaker = delivery_settings(settings), figures.breaker
-        handler = answering(model, events, catalogue, chosen, helped, breaker=breaker, letters=letters, routing=routing)
-        yield handler, catalogue
+        yield answering(routing, events, catalogue, delivery_settings(settings), helped, letters), catalogue
 
 
 async def run_worker(settings: Settings, stop: asyncio.Event) -> None:

@@ -11,6 +11,7 @@ import logging
 import signal
 import sys
 import time
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from adapters.kafka.connection import KafkaConnection
@@ -40,6 +41,10 @@ class Stub:
 
     async def ready_for_more(self) -> None:
         """Always."""
+
+    def reading_held(self) -> AbstractContextManager[None]:
+        """Of no matter here."""
+        return nullcontext()
 
     async def handle(self, message: InboundMessage) -> None:
         if self.first:

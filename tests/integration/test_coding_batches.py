@@ -41,7 +41,7 @@ def a_large_framework():
 
 @pytest.fixture
 async def crm(system_kafka):
-    settings = {"coding_batch": SIZE, "coding_batch_wait_ms": 10_000, "framework_token_budget": 300}
+    settings = {"coding_batch": SIZE, "coding_batch_wait_ms": 10_000, "framework_token_budget": 400}
     async with a_crm(system_kafka, "batches", **settings) as crm:
         yield crm
 

@@ -4,7 +4,7 @@ import asyncio
 import logging
 import re
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -62,6 +62,9 @@ class Gated:
 
     async def ready_for_more(self) -> None:
         pass
+
+    def reading_held(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def handle(self, message: InboundMessage) -> None:
         self.begun.set()

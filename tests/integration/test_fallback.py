@@ -48,10 +48,7 @@ async def test_the_fallback_answers_for_a_model_that_is_down_or_refuses():
         )
         events, figures = FakePublisher(), WorkerFigures()
         async with routed_models(settings, events, figures.calls, figures.breaker, figures.routes) as routing:
-            model, chosen = routing.of("summarize")[0].model, delivery_settings(settings)
-            handler = answering(
-                model, events, FakeCatalogue(), chosen, Aids(), breaker=figures.breaker, routing=routing
-            )
+            handler = answering(routing, events, FakeCatalogue(), delivery_settings(settings), Aids())
 
             async def handle(name: str) -> list[tuple[str, int | None]]:
                 """Bring one record to its outcome; the models that were asked for it, with what they said."""

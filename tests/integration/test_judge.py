@@ -15,7 +15,7 @@ from adapters.kafka.publisher import KafkaPublisher
 from domain.delivery.delivery import Delivery
 from domain.judging.results import Results
 from domain.judging.settings import JudgingSettings, JudgingTally
-from domain.llm.breaker import CircuitBreaker
+from domain.llm.routing import Routing
 from domain.ports import OutboundMessage
 from schemas.cloudevents import headers_for
 from schemas.results import RecordSummarized
@@ -66,9 +66,8 @@ async def test_results_are_judged_beside_the_records_at_their_sources(system_kaf
         for result in results:
             headers = headers_for(result, str(result.result_id), "0" * 32, NOON)
             await events.publish(OutboundMessage(f"{table.topic}.out", b"k", result.to_bytes(), headers))
-        handler = Delivery(
-            Results(reading_as_records(past), JudgingSettings(), tally), model, events, CircuitBreaker(), settings()
-        )
+        inputs = Results(reading_as_records(past), JudgingSettings(), tally)
+        handler = Delivery(inputs, Routing.of_one(model), events, settings())
         worker = WorkerSettings(
             bootstrap_servers=system_kafka,
             group_id=group,

@@ -12,8 +12,8 @@ from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.lessons import KafkaLessons
 from domain.operations.corrected_examples import Guide
 from runtime.settings import Settings
-from runtime.wiring.answering import Aids, answering, recorded_model
-from runtime.wiring.parts import delivery_settings
+from runtime.wiring.answering import Aids, answering, one_model
+from runtime.wiring.parts import delivery_settings, llm_settings
 from schemas.corrections import CodesCorrected
 from schemas.topics import CORRECTIONS
 from tests.builders import FRAMEWORK, NOON, a_framework, a_message, a_record
@@ -51,9 +51,9 @@ async def codes(lessons: KafkaLessons, tenant: str) -> list[str]:
     """What a worker's own parts publish for one record of the tenant."""
     events, framework = FakePublisher(), a_framework(tenant_id=tenant)
     async with AsyncExitStack() as stack:
-        model = await stack.enter_async_context(recorded_model(SETTINGS, events))
+        routing = await stack.enter_async_context(one_model(SETTINGS, llm_settings(SETTINGS), events))
         handler = answering(
-            model, events, FakeCatalogue(framework), delivery_settings(SETTINGS), Aids(guide=Guide(lessons))
+            routing, events, FakeCatalogue(framework), delivery_settings(SETTINGS), Aids(guide=Guide(lessons))
         )
         await handler.handle(a_message(a_record(tenant_id=tenant, content=JARGON, operations=["assign_codes"])))
     (result,) = events.on("feedback.code-assignments")

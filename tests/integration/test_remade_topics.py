@@ -6,7 +6,7 @@ import logging
 from asyncio import Task
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractContextManager, aclosing, asynccontextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -59,6 +59,9 @@ class Noting:
 
     async def ready_for_more(self) -> None:
         pass
+
+    def reading_held(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     async def handle(self, message: InboundMessage) -> None:
         await asyncio.sleep(0)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+from contextlib import nullcontext
 
 import pytest
 from aiokafka.errors import KafkaError
@@ -20,6 +21,9 @@ class Hanging:
 
     async def ready_for_more(self):
         pass
+
+    def reading_held(self):
+        return nullcontext()
 
     async def handle(self, message):
         self.begun.set()

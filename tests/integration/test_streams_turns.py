@@ -1,6 +1,7 @@
 """A backlog: each partition has its turn."""
 
 import asyncio
+from contextlib import nullcontext
 
 from streams.worker import run_worker
 from tests.integration.streams_support import bench
@@ -17,6 +18,9 @@ class Counting:
 
     async def ready_for_more(self):
         pass
+
+    def reading_held(self):
+        return nullcontext()
 
     async def handle(self, message):
         self.order.append(message.partition)

@@ -118,6 +118,14 @@ async def test_a_model_that_cannot_be_used_is_told_before_anything_is_started(st
     assert started == []
 
 
+@pytest.mark.parametrize("name", ["llm_fallback_model", "llm_models"])
+async def test_so_is_every_other_model_that_is_set(started, name):
+    value = "summarize=offline/x" if name == "llm_models" else "offline/x"
+    with pytest.raises(UserError, match=rf"There is no model offline/x \(.*{name.upper()}\)"):
+        await begun(load_settings(**{name: value}))
+    assert started == []
+
+
 async def test_a_model_that_takes_seconds_to_look_up_is_said(started):
     said = await begun(load_settings(llm_model="openai/gpt-4o-mini", llm_api_key="k"))
     assert said == "Checking the model openai/gpt-4o-mini ...\n"

@@ -9,6 +9,7 @@ from domain.errors import UserError
 from runtime.settings import Settings
 from runtime.wiring import database_settings, delivery_settings, kafka_connection
 from runtime.wiring.answering import narrowing
+from runtime.wiring.past_codings import past_codings
 
 
 @pytest.fixture
@@ -56,3 +57,15 @@ def test_batches_of_codings_are_off_unless_they_are_set():
 
     assert delivery_settings(usual).coding_batch == 1
     assert (delivery_settings(chosen).coding_batch, delivery_settings(chosen).coding_batch_wait_seconds) == (10, 0.02)
+
+
+async def test_our_own_codings_are_read_where_a_database_is_set():
+    nowhere = "postgresql://nobody@127.0.0.1:1/none"
+    for changes in ({}, {"database_url": nowhere, "past_codings_wait_seconds": 0}):
+        async with past_codings(Settings(_env_file=None, **changes)) as codings:
+            assert codings is None
+    async with past_codings(Settings(_env_file=None, database_url=nowhere)) as codings:
+        assert codings is not None
+    with pytest.raises(UserError, match="not a PostgreSQL URL"):
+        async with past_codings(Settings(_env_file=None, database_url="mysql://h/d")):
+            pass

@@ -8,7 +8,9 @@ import pytest
 
 from adapters.llm.recording import RecordingModel
 from domain.errors import ProviderRefusedError, ProviderUnusableError, UserError
+from domain.llm.breaker import CircuitBreaker
 from domain.llm.calls import Completion, Cost, Usage
+from domain.llm.routing import Route, Routing
 from runtime.evaluation.answering import Answering, GaveUpError, GivenFrameworks, handler_of
 from runtime.evaluation.as_json import as_json, predictions
 from runtime.evaluation.collected import Collected
@@ -39,7 +41,8 @@ class Provider:
         self.prompts.append(prompt)
         self.running += 1
         self.most = max(self.most, self.running)
-        await asyncio.sleep(0)
+        for _ in range(20):  # as long as others take to get here
+            await asyncio.sleep(0)
         self.running -= 1
         if "refuse" in prompt.user:
             raise ProviderRefusedError("No.", http_status=400)
@@ -63,14 +66,15 @@ def a_line(number, content, right):
     return Labelled(FileRecord(number, f"secret-id-{number}", TENANT, (), payload), right)
 
 
-async def evaluated(provider, records, operations=(RecordOperation.ASSIGN_CODES,)):
+async def evaluated(provider, records, operations=(RecordOperation.ASSIGN_CODES,), context_tokens=None):
     """What an evaluation of these records finds, and what it collected."""
     for one in records:
         one.record.payload["operations"] = [operation.value for operation in operations]
     collected, answering = Collected(), Answering(records)
     model = RecordingModel(provider, collected, 10.0)
     counts = []
-    await answering.run(handler_of(SETTINGS, model, [a_framework()], collected), counts.append)
+    routing = Routing(Route(model, CircuitBreaker(), context_tokens))
+    await answering.run(handler_of(SETTINGS, routing, [a_framework()], collected), counts.append)
     await model.aclose()
     assert counts == list(range(1, len(records) + 1))
     choice = Choice(None, (), operations, TENANT, "metadata.codes")
@@ -122,6 +126,13 @@ async def test_figures_of_right_wrong_abstained_and_failed_records():
     assert [answer["failure"] for answer in answers[2:5]] == [None, "provider_refused", "blank_content"]
     assert [answer["abstained"] for answer in answers] == [False, False, True, False, False, True, False]
     assert "tap" not in "".join(predictions(records, collected))
+
+
+async def test_what_does_not_fit_the_model_is_not_asked():
+    provider, long = Provider(), "The tap is dry. " * 1_200
+    records = [a_line(1, "The tap is dry.", (DRY,)), a_line(2, long, (DRY,))]
+    found, _ = await evaluated(provider, records, context_tokens=8_000)
+    assert (len(provider.prompts), found.failures) == (1, {"assign_codes": {"too_large": 1}})
 
 
 async def test_an_unknown_cost_is_unknown_and_a_known_one_exact():

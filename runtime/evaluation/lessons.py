@@ -1,0 +1,187 @@
+"""What is learned before the first record is asked about: corrections of a file, and a part of the labelled records."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from domain.corrections import LessonBook
+from domain.delivery.decoding import validate
+from domain.errors import InputError, UserError
+from runtime.evaluation.choosing import random_part
+from runtime.evaluation.labels import Labelled
+from runtime.job.records_file import FileRecord, objects_in
+from runtime.settings import Settings
+from runtime.wiring.corrections import models_learn
+from schemas.base import shown
+from schemas.corrections import MAX_CORRECTED_CODES, CodesCorrected
+from schemas.frameworks import CodingFramework
+from schemas.records import MAX_CONTENT_CHARACTERS
+
+_ONE_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
+"""When labels were made nobody says; each record has one correction, so that none is later than another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A correction, and what of it tells whether it is about a record of the evaluation.
+
+    Attributes:
+        correction: under a record id that no record of the evaluation has there: these go by the numbers of their
+            lines, and none shall be taken for the record that was corrected.
+        record_id: the record's own id.
+    """
+
+    correction: CodesCorrected
+    record_id: str
+
+    @property
+    def text(self) -> tuple[str, str]:
+        """Whose text it is, and the text."""
+        return self.correction.tenant_id, (self.correction.content or "").strip()
+
+
+def read_corrections(path: Path, published_ids: Mapping[tuple[str, str], str]) -> list[Lesson]:
+    """The file's lines as `feedback.corrections` carries them.
+
+    Args:
+        path: JSON Lines.
+        published_ids: as `runtime.job.task.Inputs` has them: a correction may name its framework as the file is named.
+
+    Raises:
+        UserError: the file cannot be read, holds nothing, or a line is no correction.
+    """
+    found = [_correction(path, line, value) for line, value in objects_in(path)]
+    if not found:
+        raise UserError(f"{path} holds no corrections.", "Give a file with one CodesCorrected event per line.")
+    return [
+        Lesson(one.model_copy(update={"record_id": f"corrected {one.record_id}", **renamed}), one.record_id)
+        for one in found
+        for renamed in [_published(one, published_ids)]
+    ]
+
+
+def refuse_those_of(lessons: Iterable[Lesson], records: Sequence[FileRecord], path: Path) -> None:
+    """See that none of the file's records would be asked about with its own answer learned.
+
+    Raises:
+        UserError: some would be.
+    """
+    there = {(record.tenant_id, record.record_id): record.line for record in records}
+    both = [lesson for lesson in lessons if (lesson.correction.tenant_id, lesson.record_id) in there]
+    if not both:
+        return
+    ids = dict.fromkeys((one.correction.tenant_id, one.record_id) for one in both)
+    first = next(iter(ids))
+    raise UserError(
+        f"{len(ids):,} of the corrected records are in {path} as well, so that their answers would be known (the first "
+        f"is {shown(first[1])} on line {there[first]}).",
+        "Take them out of one of the two files, or leave --corrections and give --learn-share.",
+    )
+
+
+def learn_share_of(records: Sequence[Labelled], share: float, seed: int) -> tuple[list[Lesson], list[Labelled]]:
+    """A random part of the records as corrections, and the other records.
+
+    Raises:
+        UserError: one of the two would be empty.
+    """
+    learned = random_part(records, round(share * len(records)), seed)
+    lines = {one.record.line for one in learned}
+    rest = [one for one in records if one.record.line not in lines]
+    if not learned or not rest:
+        raise UserError(
+            f"{len(records):,} records cannot be parted by --learn-share {share:g}.",
+            "Give more records, or another share.",
+        )
+    return list(_as_lessons(learned)), rest
+
+
+def without_texts_of(lessons: Iterable[Lesson], records: Sequence[Labelled]) -> list[Labelled]:
+    """The records whose text no lesson has, under whatever id."""
+    known = {lesson.text for lesson in lessons}
+    return [one for one in records if (one.record.tenant_id, str(one.record.payload["content"]).strip()) not in known]
+
+
+@dataclass(frozen=True, slots=True)
+class Book:
+    """The lessons, in the very book that a worker keeps.
+
+    Attributes:
+        lessons: None where nothing is to be learned.
+        count: the corrected records that it teaches.
+        notices: a line for each thing that a person may not expect.
+    """
+
+    lessons: LessonBook | None
+    count: int
+    notices: list[str]
+
+
+NO_BOOK = Book(None, 0, [])
+
+
+def book_of(settings: Settings, lessons: Sequence[Lesson], frameworks: Sequence[CodingFramework]) -> Book:
+    """What the model can learn.
+
+    Args:
+        settings: with the one model.
+        lessons: all of them.
+        frameworks: those of the evaluation.
+
+    Raises:
+        UserError: no correction is of one of these frameworks and carries a content.
+    """
+    if not lessons:
+        return NO_BOOK
+    book, keys = LessonBook(), [(one.tenant_id, one.framework_id) for one in frameworks]
+    for lesson in lessons:
+        book.take(lesson.correction)
+    count = sum(len(found.lessons) for key in keys if (found := book.find(*key)) is not None)
+    if not count:
+        raise UserError(
+            f"None of {len(lessons):,} corrections can be learned from: none is of a framework of the records and "
+            "carries a content.",
+            "Let their tenant_id and framework_id be those of --framework (its framework_id, else the file's name), "
+            "and give them the records' `content`.",
+        )
+    if not models_learn(settings) and not settings.corrected_examples:
+        notice = (
+            f"Nothing is learned from the corrections, as {settings.llm_model} does not learn by itself here and "
+            "CORRECTED_EXAMPLES is 0: these are the figures without them."
+        )
+        return Book(None, 0, [notice])
+    others = sum((one.correction.tenant_id, one.correction.framework_id) not in keys for one in lessons)
+    notices = [f"{others:,} of {len(lessons):,} corrections are of other frameworks and teach nothing here."]
+    return Book(book, count, notices if others else [])
+
+
+def _correction(path: Path, line: int, value: dict[str, object]) -> CodesCorrected:
+    try:
+        return validate(value, CodesCorrected)
+    except InputError as error:
+        problem = error.message
+    raise UserError(
+        f"Line {line} of {path} is no correction: {problem}",
+        "Give CodesCorrected events as `feedback.corrections` carries them, one JSON object per line.",
+    )
+
+
+def _published(one: CodesCorrected, published_ids: Mapping[tuple[str, str], str]) -> dict[str, str]:
+    return {"framework_id": published_ids.get((one.tenant_id, one.framework_id), one.framework_id)}
+
+
+def _as_lessons(records: Iterable[Labelled]) -> Iterator[Lesson]:
+    for one in records:
+        record, content = one.record, str(one.record.payload["content"])
+        if one.right is None or not content.strip() or len(content) > MAX_CONTENT_CHARACTERS:
+            continue  # an analyst could not correct it either
+        correction = CodesCorrected(
+            tenant_id=record.tenant_id,
+            record_id=f"line {record.line}",
+            framework_id=str(record.payload["framework_id"]),
+            code_ids=tuple(path[-1] for path in one.right[:MAX_CORRECTED_CODES]),
+            content=content,
+            corrected_at=_ONE_MOMENT,
+        )
+        yield Lesson(correction, record.record_id)
