@@ -4,6 +4,7 @@ FeedbackError
 ├── UserError               a person's mistake or a missing prerequisite: one line, exit code 2
 ├── InputError              a bad input event: a dead letter with `reason`
 │   ├── NotJSONError, EmptyPayloadError, WrongSchemaError, BlankContentError, UnknownVersionError, TooLargeError
+│   │                       └── TooManyPartsError, of TooLargeError
 │   ├── NotStorableError
 │   ├── UnknownFrameworkError
 │   ├── IncompleteRequestError, FailedWithAnotherPartError
@@ -87,6 +88,10 @@ class TooLargeError(InputError):
     """The content, or the result, is larger than what may travel."""
 
     reason = "too_large"
+
+
+class TooManyPartsError(TooLargeError):
+    """More bytes of requests wait for their other parts than one worker may hold."""
 
 
 class NotStorableError(InputError):

@@ -103,13 +103,15 @@ class RowSink(Protocol[Row_contra]):
 class Anonymiser(Protocol):
     """Takes personal data out of texts before a model sees them."""
 
-    async def anonymise(self, texts: Sequence[str], language: str | None = None) -> Anonymised:
+    async def anonymise(self, texts: Sequence[str], language: str | Sequence[str | None] | None = None) -> Anonymised:
         """The texts with placeholders, numbered over all of them, and the way back.
 
+        The texts are made clean first (`domain.prompts.envelope.bounded`): what is looked at is what a model will see.
         Long work is done off the event loop. The same texts give the same answer every time.
 
         Args:
-            language: BCP 47 tag that somebody stated for the texts; a hint, for where a text alone cannot tell.
+            language: BCP 47 tag that somebody stated for all texts, or one for each; a hint, for where a text alone
+                cannot tell. What is no such tag counts for nothing.
         """
         ...
 

@@ -13,6 +13,7 @@ _MAX_CODES = re.compile(r"^max_codes: (\d+)$", re.MULTILINE)
 _NUMBERED = re.compile(r'<feedback_record number="(\d+)" check="(\w+)">\n(.*?)\n</feedback_record>', re.DOTALL)
 _RECORD = re.compile(r"<feedback_record[^>]*>\n(.*?)\n</feedback_record>", re.DOTALL)
 _WEIGHT = re.compile(r'^<(?:findings|theme) number="\d+" records="(\d+)"', re.MULTILINE)
+_REFERENCE = re.compile(r"\[#\S+?#\]")
 _WORD = re.compile(r"\w{4,}")
 _REASON = "The words of the record are near to the code's name."
 
@@ -66,18 +67,26 @@ def answer(question: Question, user: str) -> str:
 
 
 def _over_many(task: str, user: str) -> dict[str, object] | None:
+    whose = _reference(user)
     if task in ("analyze", "analyze_map"):
-        return {"answer": f"{len(records(user))} records were read.", "confidence": 0.7}
+        return {"answer": f"{len(records(user))} records were read.{whose}", "confidence": 0.7}
     if task == "analyze_reduce":
-        return {"answer": f"{sum(_weights(user))} records were read in chunks.", "confidence": 0.6}
+        return {"answer": f"{sum(_weights(user))} records were read in chunks.{whose}", "confidence": 0.6}
     if task == "summarize_aggregate":
-        return _themes("records", len(records(user)))
-    return _themes("parts", len(_weights(user))) if task == "summarize_aggregate_merge" else None
+        return _themes("records", len(records(user)), whose)
+    return _themes("parts", len(_weights(user)), whose) if task == "summarize_aggregate_merge" else None
 
 
-def _themes(key: str, count: int) -> dict[str, object]:
+def _reference(user: str) -> str:
+    """What the first record, or finding, refers to, `[#so#]`: it is told on from step to step."""
+    found = _REFERENCE.search(user)
+    return f" {found[0]}" if found else ""
+
+
+def _themes(key: str, count: int, whose: str) -> dict[str, object]:
     """One theme that holds all that there is."""
-    theme = {"title": "All that was said", "summary": "It all speaks of the same.", key: list(range(1, count + 1))}
+    summary = f"It all speaks of the same.{whose}"
+    theme = {"title": "All that was said", "summary": summary, key: list(range(1, count + 1))}
     return {"title": "What people say", "themes": [theme]}
 
 
@@ -102,7 +111,10 @@ def tokens(text: str) -> int:
 
 
 def _batch(question: Question, user: str) -> list[dict[str, object]]:
-    """Each record's codes; those of records marked `[[swap-numbers]]` with the numbers of the next such one."""
+    """Each record's codes; those of records marked `[[swap-numbers]]` with the numbers of the next such one.
+
+    A record marked `[[unknown-number]]` gets a number that none has.
+    """
     found = _NUMBERED.findall(user)
     answers = [
         {"record": int(number), "check": check, **_codes(question, f"<feedback_record>\n{text}\n</feedback_record>")}
@@ -112,6 +124,9 @@ def _batch(question: Question, user: str) -> list[dict[str, object]]:
     numbers = [answer["record"] for answer in liars]
     for liar, number in zip(liars, numbers[1:] + numbers[:1], strict=True):
         liar["record"] = number
+    for each, (_, _, text) in zip(answers, found, strict=True):
+        if "[[unknown-number]]" in text:
+            each["record"] = len(found) + 1
     return answers
 
 

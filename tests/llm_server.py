@@ -16,6 +16,7 @@ the first N requests of one task with this text only. Several follow each other.
     empty-choices, null-content, content-filter, length, fenced, thinking, invalid-json, unknown-id
                            odd answers, all of them billed          endless          a body that does not stop
     swap-numbers           in a batch of codings: the records so marked get each other's numbers
+    unknown-number         in a batch of codings: the record gets a number that none has
     model:NAME, tier:NAME  says that another model, or another service tier, answered (~ in a model's name is a hyphen)
     input:N, output:N, cached:N, reasoning:N     the tokens that it says it took
 

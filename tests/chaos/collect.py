@@ -47,7 +47,7 @@ async def collect(stage: Stage) -> Evidence:
         topic_calls=tuple(stage.sightings.calls),
         foreign_calls=frozenset(stage.foreign_calls),
         rows=tuple(Call(**{name: row[name] for name in Call.__slots__}) for row in rows),
-        served=stage.ledger.served(),
+        served=tuple(served for each in (stage.ledger, *stage.more_ledgers) for served in each.served()),
         disturbances=tuple(stage.disturbances),
         samples=tuple(stage.samples),
         watched_seconds=stage.watched_seconds,

@@ -26,6 +26,8 @@ class Input:
         replayed: whether it was sent again by a replay.
         skipped: whether nobody is to answer it: a part of the case took it from the topic before it was read.
         uncarried: whether it is so large that its dead letter cannot carry it.
+        answers: for a part of a request, what the id of the request's one result derives from, instead of `event_id`.
+        calls_at_once: how many LLM calls may be under way for each of its operations.
     """
 
     place: Place
@@ -37,6 +39,13 @@ class Input:
     replayed: bool = False
     skipped: bool = False
     uncarried: bool = False
+    answers: str | None = None
+    calls_at_once: int = 1
+
+    @property
+    def answered_as(self) -> str:
+        """What the ids of its results derive from."""
+        return self.answers or self.event_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +60,13 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """A dead letter as it stands on its topic; `source` is the place of the input, `sha256` of the bytes it carries."""
+    """A dead letter as it stands on its topic.
+
+    Attributes:
+        source: the place of the input.
+        sha256: of the bytes it carries.
+        message: what it says to people.
+    """
 
     place: Place
     dead_letter_id: str
@@ -61,6 +76,7 @@ class Letter:
     tenant_id: str | None
     source: Place
     sha256: str | None
+    message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,9 +108,10 @@ class Served:
     """A request as the provider saw it. `ended` is None while it is being answered; tokens only of complete answers.
 
     Attributes:
-        subject: the record's or request's id, read from the text that came.
+        subject: the record's or request's id, read from the text that came; "" for a call that several records share.
         task: the operation.
         status: the HTTP status that was answered; None where the caller hung up before, or was cut off.
+        shared_by: the records of a call that several share.
     """
 
     subject: str
@@ -105,6 +122,12 @@ class Served:
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
+    shared_by: tuple[str, ...] = ()
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Whose it is: one, or all that share it."""
+        return self.shared_by or (self.subject,)
 
 
 @dataclass(frozen=True, slots=True)

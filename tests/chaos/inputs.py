@@ -87,10 +87,13 @@ class Inputs:
         headers: Headers | None = None,
         topic: str = RECORDS.name,
         partition: int | None = None,
-        uncarried: bool = False,
+        **known: Any,
     ) -> Input:
-        """Publish bytes as they are: what they must become is said by `reason`, or by `operations`."""
-        return await (await self._send(topic, value, key, operations, tenant, reason, headers, partition, uncarried))
+        """Publish bytes as they are: what they must become is said by `reason`, or by `operations`.
+
+        `known` is what else is known of the `Input`, by its names.
+        """
+        return await (await self._send(topic, value, key, operations, tenant, reason, headers, partition, **known))
 
     def open_on(self, partitions: Iterable[Partition], most: int) -> int:
         """How many inputs on these partitions have not all of their outcomes yet, counted up to `most`."""
@@ -127,7 +130,7 @@ class Inputs:
         reason: str | None,
         headers: Headers | None,
         partition: int | None,
-        uncarried: bool = False,
+        **known: Any,
     ) -> Awaitable[Input]:
         if headers is None:
             headers = (("ce_source", self.group.encode()), ("ce_id", secrets.token_hex(8).encode()))
@@ -138,7 +141,7 @@ class Inputs:
         async def acknowledged() -> Input:
             told = await future
             place = (told.topic, told.partition, told.offset)
-            given = Input(place, event_id, tenant, operations, digest, reason, uncarried=uncarried)
+            given = Input(place, event_id, tenant, operations, digest, reason, **known)
             self.sent.append(given)
             self._partitions.setdefault(event_id, set()).add(place[:2])
             if topic in TOPICS:

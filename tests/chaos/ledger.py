@@ -13,9 +13,17 @@ from aiohttp import web
 from tests.chaos.evidence import Served
 from tests.llm_answers import read_system
 from tests.llm_behaviours import Behaviour
-from tests.llm_server import LLMServer
+from tests.llm_server import LLMServer, Prices
 
 _SUBJECT = re.compile(r"\[#(\S+?)#\]")
+_SHARED = "assign_codes_batch"
+_STEPS = {
+    "analyze_map": "analyze",
+    "analyze_reduce": "analyze",
+    "summarize_aggregate_merge": "summarize_aggregate",
+    _SHARED: "assign_codes",
+}
+"""Tasks of one step of an operation, and the operation: its calls are counted together."""
 
 
 def mark(subject: str) -> str:
@@ -33,6 +41,7 @@ class _Entry:
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: Decimal = Decimal(0)
+    shared_by: tuple[str, ...] = ()
 
 
 class Ledger(LLMServer):
@@ -44,8 +53,8 @@ class Ledger(LLMServer):
         failing: an HTTP status that everybody gets instead of an answer; None for none.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, prices: Prices | None = None) -> None:
+        super().__init__(prices=prices)
         self.latency = 0.0
         self.gate = asyncio.Event()
         self.gate.set()
@@ -76,8 +85,7 @@ class Ledger(LLMServer):
     async def _respond(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         messages = body["messages"]
         user = next(message["content"] for message in messages if message["role"] == "user")
-        found = _SUBJECT.search(user)
-        entry = _Entry(unquote(found[1]) if found else "?", read_system(messages[0]["content"]).task, monotonic())
+        entry = _entry(read_system(messages[0]["content"]).task, [unquote(each) for each in _SUBJECT.findall(user)])
         self._entries.append(entry)
         async with self._asked:
             self._asked.notify_all()
@@ -105,3 +113,9 @@ class Ledger(LLMServer):
         super()._bill(usage, odd)
         after = self.tally.input_tokens, self.tally.output_tokens, self.tally.cost_usd
         self._billed = after[0] - before[0], after[1] - before[1], after[2] - before[2]
+
+
+def _entry(task: str, subjects: list[str]) -> _Entry:
+    shared = tuple(subjects) if task == _SHARED else ()
+    subject = "" if shared else next(iter(subjects), "?")
+    return _Entry(subject, _STEPS.get(task, task), monotonic(), shared_by=shared)

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from schemas.cloudevents import deterministic_id
 from schemas.llm_calls import MAX_COST_USD, MAX_TOKENS, LLMCall
+from schemas.progress import AnalysisProgressed, SummaryProgressed
 from schemas.topics import DEAD_LETTERS, JUDGEMENTS, LLM_CALLS, TOPICS
 from tests.chaos.evidence import Call, CallMessage, Input, Letter, Partition, Place, Result
 from tests.integration.system_support import partitions_of
@@ -23,6 +24,7 @@ from tests.integration.system_support import partitions_of
 NOT_OURS = {"feedback.records", "feedback.requests", "feedback.frameworks", "feedback.corrections"}
 RESULTS = tuple(topic.name for topic in TOPICS if topic.name not in {*NOT_OURS, DEAD_LETTERS.name, LLM_CALLS.name})
 OUTCOMES = (*RESULTS, DEAD_LETTERS.name)
+_NEWS = {progress.ce_type.encode() for progress in (AnalysisProgressed, SummaryProgressed)}
 _MOST: dict[str, int | Decimal] = {
     "input_tokens": MAX_TOKENS,
     "output_tokens": MAX_TOKENS,
@@ -39,7 +41,8 @@ class Sightings:
         results, letters, calls: all of it, repeats among them.
         open: the inputs that have not all of their outcomes yet, by event id.
         failed: what kept this from reading a message, if anything did.
-        judged: told of each result with its tenant, where a judge reads them; None where there is none.
+        told: hears of each result with its tenant, where a judge, or a case, reads them; None where nobody does.
+        progress: how many messages told how far a request is: they are no outcomes.
         latest: for each place of an input the broker's time (seconds) of the newest outcome of it.
     """
 
@@ -51,40 +54,37 @@ class Sightings:
         self.calls: list[CallMessage] = []
         self.open: dict[str, set[str]] = {}
         self.failed: Exception | None = None
-        self.judged: Callable[[Any, str], None] | None = None
+        self.told: Callable[[Any, str], None] | None = None
+        self.progress = 0
         self.latest: dict[Place, float] = {}
-        self._places: dict[str, Place] = {}  # by the id of an outcome
-        self._events: dict[str, tuple[str, str]] = {}  # the event and the operation by the id of an outcome
+        self._owners: dict[str, tuple[tuple[str, str, Place], ...]] = {}  # event, operation, place by outcome's id
         self._seen: dict[str, float] = {}
         self._news = asyncio.Condition()
 
     def expect(self, given: Input) -> None:
         """Count an input as open until it has an outcome for each operation, or one for the whole of it."""
         event = given.event_id
-        wanted = self.open.setdefault(event, set(given.operations) or {""})
+        self.open.setdefault(event, set(given.operations) or {""})
         for operation in given.operations:
-            self._name(str(deterministic_id(event, operation)), event, operation, given.place)
+            self._name(str(deterministic_id(given.answered_as, operation)), event, operation, given.place)
         for operation in {*given.operations, ""}:
             self._name(str(deterministic_id(event, "dead_letter", operation)), event, operation, given.place)
-        if not wanted:
-            del self.open[event]
 
     def _name(self, outcome: str, event: str, operation: str, place: Place) -> None:
-        self._places[outcome], self._events[outcome] = place, (event, operation)
+        others = (owner for owner in self._owners.get(outcome, ()) if owner[0] != event)  # other parts of its request
+        self._owners[outcome] = (*others, (event, operation, place))
         if outcome in self._seen:
             self._saw(outcome, self._seen[outcome])
 
     def _saw(self, outcome: str, moment: float) -> None:
         self._seen[outcome] = moment
-        event, operation = self._events.get(outcome, (None, ""))
-        if event is None:
-            return
-        self.latest[self._places[outcome]] = moment
-        still = self.open.get(event)
-        if still is not None:
-            still.clear() if not operation else still.discard(operation)
-            if not still:
-                del self.open[event]
+        for event, operation, place in self._owners.get(outcome, ()):
+            self.latest[place] = moment
+            still = self.open.get(event)
+            if still is not None:
+                still.clear() if not operation else still.discard(operation)
+                if not still:
+                    del self.open[event]
 
     async def until(self, holds: Callable[[], bool], seconds: float = 120) -> None:
         """Return once something holds of what was read; TimeoutError else."""
@@ -143,14 +143,17 @@ class Sightings:
                 letter = _letter(place, json.loads(message.value))
                 self.letters.append(letter)
                 self._saw(letter.dead_letter_id, message.timestamp / 1000)
+            elif dict(message.headers).get("ce_type") in _NEWS:
+                assert "result_id" not in json.loads(message.value), "news of progress has the id of a result"
+                self.progress += 1
             else:
                 told = json.loads(message.value)
                 result_id = told["judgement_id" if message.topic == JUDGEMENTS.name else "result_id"]
                 subject = told.get("record_id") or told.get("request_id") or ""
                 self.results.append(Result(place, result_id, told["tenant_id"], subject))
                 self._saw(result_id, message.timestamp / 1000)
-                if self.judged is not None and message.topic != JUDGEMENTS.name:
-                    self.judged(message, told["tenant_id"])
+                if self.told is not None and message.topic != JUDGEMENTS.name:
+                    self.told(message, told["tenant_id"])
 
 
 def call_in(value: bytes | None) -> Call | None:
@@ -206,6 +209,7 @@ def _letter(place: Place, told: dict[str, Any]) -> Letter:
         told.get("tenant_id"),
         (source["topic"], source["partition"], source["offset"]),
         None if value is None else sha256(b64decode(value)).hexdigest(),
+        told["message"],
     )
 
 

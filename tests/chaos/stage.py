@@ -18,6 +18,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from adapters.postgres.engine import DatabaseSettings
 from adapters.postgres.migrate import migrate
+from domain.delivery.places import places
 from schemas.topics import FRAMEWORKS
 from tests import services
 from tests.builders import a_framework
@@ -47,6 +48,7 @@ class Stage(Record):
         recovery: seconds until work went on, by what was broken.
         outcome_may_change: see `Evidence`.
         foreign_calls: call ids that the case itself published.
+        more_ledgers: of providers besides `ledger`.
         vitals: process id and vitals of members, as they were once warmed up.
         texts: what else people could read of the case, by name.
     """
@@ -59,6 +61,7 @@ class Stage(Record):
     stack: AsyncExitStack
     in_flight: int = 32
     key: str = field(default_factory=lambda: f"sk-{secrets.token_hex(12)}")
+    more_ledgers: list[Ledger] = field(default_factory=list)
     members: dict[str, Member] = field(default_factory=dict)
     recovery: dict[str, list[float]] = field(default_factory=dict)
     outcome_may_change: bool = False
@@ -99,7 +102,7 @@ class Stage(Record):
             "LLM_API_KEY": self.key,
             "DEAD_LETTER_SHARE": 1,
         }
-        self.sightings.judged = self.inputs.judge
+        self.sightings.told = self.inputs.judge
         self.more_groups.append(f"{self.group}-judges")
         return await self._member(name, "judge", usual | settings, joined=True)
 
@@ -116,17 +119,21 @@ class Stage(Record):
     async def _member(self, name: str, command: str, settings: dict[str, object], joined: bool) -> Member:
         port = a_port()
         given = {variable: value for variable, value in settings.items() if value is not None} | {"METRICS_PORT": port}
-        in_flight = int(str(given.get("MAX_IN_FLIGHT", 0)))
+        slots = int(str(given.get("MAX_IN_FLIGHT", 0)))
+        in_flight = places(slots) if slots else 0
         member = self.members[name] = Member(name, command, given, self.home, in_flight, self.stack, port)
         if not self.inputs.sent:
             self._early.add(name)
         await member.start(joined=joined)
         return member
 
-    async def system(self, workers: int = 1, warm: int = _WARM_UP) -> list[Member]:
-        """A consumer and so many workers, all at work, and warmed up with so many records; 0 for not at all."""
+    async def system(self, workers: int = 1, warm: int = _WARM_UP, **settings: object) -> list[Member]:
+        """A consumer and so many workers, all at work, and warmed up with so many records; 0 for not at all.
+
+        `settings` are the workers'.
+        """
         names = ["worker"] if workers == 1 else [f"worker-{number}" for number in range(1, workers + 1)]
-        started = await asyncio.gather(self.consumer(), *(self.worker(name) for name in names))
+        started = await asyncio.gather(self.consumer(), *(self.worker(name, **settings) for name in names))
         if warm:
             await self.warm_up(warm)
         return list(started[1:])

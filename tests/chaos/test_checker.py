@@ -3,11 +3,13 @@
 from collections import Counter
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.cloudevents import deterministic_id
 from tests.chaos.breaches import BREACHES, CALL
 from tests.chaos.changes import (
     MIB,
@@ -17,6 +19,7 @@ from tests.chaos.changes import (
     a_result,
     both,
     commit_moved,
+    event,
     grown,
     having,
     plus,
@@ -24,8 +27,8 @@ from tests.chaos.changes import (
     without,
 )
 from tests.chaos.checker import check
-from tests.chaos.evidence import Evidence, Vitals
-from tests.chaos.healthy import KINDS, SECRET, healthy
+from tests.chaos.evidence import Evidence, Input, Letter, Result, Served, Vitals
+from tests.chaos.healthy import KINDS, SECRET, TENANT, healthy
 
 
 def broken(evidence: Evidence) -> set[str]:
@@ -125,6 +128,69 @@ def test_many_kills_each_explain_their_own_missing_calls_and_no_more():
     assert check(story).violations == ()
     fewer = replace(story, disturbances=story.disturbances[1:])
     assert "I4" in broken(fewer)
+
+
+PARTS = [Input(("feedback.requests", 0, n), f"part-{n}", TENANT, ("analyze",), str(n), answers="whole") for n in (0, 1)]
+WHOLE = Result(("feedback.analyses", 0, 0), str(deterministic_id("whole", "analyze")), TENANT, "asked")
+GIVEN_UP = [replace(part, reason="incomplete_request") for part in PARTS]
+
+
+def of_part(part: Input, **fields: Any) -> Letter:
+    name = str(deterministic_id(part.event_id, "dead_letter", "analyze"))
+    place = ("feedback.dead-letters", 0, 9_000 + part.place[2])
+    letter = Letter(place, name, WHOLE.result_id, "analyze", "incomplete_request", TENANT, part.place, part.sha256)
+    return replace(letter, **fields)
+
+
+@pytest.mark.parametrize(
+    ("named", "change"),
+    [
+        pytest.param("", both(plus("inputs", *PARTS), plus("messages", WHOLE)), id="answered"),
+        pytest.param(
+            "",
+            both(plus("inputs", *GIVEN_UP), plus("letters", *map(of_part, GIVEN_UP))),
+            id="each part a dead letter",
+        ),
+        pytest.param("I1", plus("inputs", *PARTS), id="never answered"),
+        pytest.param(
+            "I1 I7", both(plus("inputs", *GIVEN_UP), plus("letters", of_part(GIVEN_UP[0]))), id="a part without its own"
+        ),
+        pytest.param(
+            "I1 I7",
+            both(plus("inputs", *PARTS), plus("messages", WHOLE), plus("letters", of_part(PARTS[1]))),
+            id="answered, and a part a dead letter",
+        ),
+        pytest.param(
+            "I2",
+            both(
+                plus("inputs", *GIVEN_UP),
+                plus("letters", of_part(GIVEN_UP[0]), of_part(GIVEN_UP[1], result_id=result_of("one", "analyze"))),
+            ),
+            id="a dead letter that names a result of its own",
+        ),
+        pytest.param(
+            "I3",
+            both(having(disturbances=()), plus("inputs", *PARTS, PARTS[0]), plus("messages", WHOLE, WHOLE)),
+            id="answered twice, though only a part came again",
+        ),
+    ],
+)
+def test_a_request_in_parts_has_one_outcome_for_all_of_them(named: str, change: Change):
+    story = healthy(["both"] * 8)
+    assert broken(change(story)) == set(named.split())
+
+
+def test_a_result_of_a_request_in_parts_is_repeated_once_however_many_parts_it_has():
+    story = both(plus("inputs", *PARTS), plus("messages", WHOLE, WHOLE))(STORY)
+    assert check(story).repeats == check(STORY).repeats + 1
+
+
+def test_a_call_that_records_share_may_lack_its_row_where_a_kill_cut_it_and_nowhere_else():
+    kill = STORY.disturbances[0]
+    shared = Served("", "assign_codes", kill.began - 1, kill.began + 1, None, shared_by=(event("one"), event("both")))
+    assert check(plus("served", shared)(STORY)).violations == ()
+    assert broken(plus("served", replace(shared, began=9_990, ended=9_999))(STORY)) == {"I4"}
+    assert broken(plus("served", *[shared] * 9)(STORY)) == {"I4"}
 
 
 STORIES = st.builds(

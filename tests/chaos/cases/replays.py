@@ -1,24 +1,19 @@
 """Dead letters that are sent again by `feedback dead-letters replay`."""
 
-import re
 from collections import Counter
-from dataclasses import replace
 
 from schemas.cloudevents import deterministic_id
-from schemas.topics import FRAMEWORKS, RECORDS
+from schemas.topics import FRAMEWORKS
 from tests.builders import a_framework
 from tests.chaos.catalogue import case
 from tests.chaos.evidence import Input
-from tests.chaos.inputs import BOTH
 from tests.chaos.records import while_others_are_answered
+from tests.chaos.replaying import replay, replayed
 from tests.chaos.stage import Stage
-from tests.integration.system_support import feedback, reading
-
-_LAST_LINE = re.compile(r"dead-letters: matched=(\d+) replayed=(\d+) already=(\d+) impossible=(\d+)")
 
 
 @case("replay-of-dead-letters")
-async def replay(stage: Stage) -> None:
+async def replay_of_all(stage: Stage) -> None:
     """All dead letters are replayed once what ailed them is mended, twice: each is answered once, under its id."""
     await stage.consumer()
     await stage.worker(FRAMEWORK_WAIT_SECONDS=3, LLM_ATTEMPT_TIMEOUT_SECONDS=2, INVOCATION_DEADLINE_SECONDS=5)
@@ -32,11 +27,11 @@ async def replay(stage: Stage) -> None:
     key = framework.key.encode()
     await stage.inputs.producer.send_and_wait(FRAMEWORKS.name, framework.to_bytes(), key=key)
     # Those whose framework came late are in it, and their summaries are not done again.
-    assert await _replay(stage, "--all") == (0, letters, letters, 0, 0)
-    assert len(await _replayed(stage)) == letters
+    assert await replay(stage, "--all") == (0, letters, letters, 0, 0)
+    assert len(await replayed(stage)) == letters
     wanted = {str(deterministic_id(given.event_id, name)) for given in failed for name in given.operations}
     await stage.sightings.until(lambda: wanted <= {result.result_id for result in stage.sightings.results})
-    assert await _replay(stage, "--all") == (0, letters, 0, letters, 0)
+    assert await replay(stage, "--all") == (0, letters, 0, letters, 0)
     await stage.settled()
     assert set(Counter(result.result_id for result in stage.sightings.results).values()) == {1}
     assert len(stage.sightings.letters) == letters
@@ -51,8 +46,8 @@ async def replay_in_vain(stage: Stage) -> None:
     for number in range(20):
         await stage.inputs.publish_value(b"{" + str(number).encode(), reason="not_json")
     await stage.settled()
-    assert await _replay(stage, "--reason", "not_json") == (0, 20, 20, 0, 0)
-    assert len(await _replayed(stage, cured=False)) == 20
+    assert await replay(stage, "--reason", "not_json") == (0, 20, 20, 0, 0)
+    assert len(await replayed(stage, cured=False)) == 20
     await stage.sightings.until(lambda: len(stage.sightings.letters) == 40)
     await stage.settled()
     assert set(Counter(letter.dead_letter_id for letter in stage.sightings.letters).values()) == {2}
@@ -67,42 +62,3 @@ async def _failures(stage: Stage) -> list[Input]:
     failed += await publish(6, "[[hangx3]]", reason="deadline_exceeded")
     failed += await publish(8, framework_id=f"{stage.group}-late", reason="unknown_framework")
     return failed
-
-
-async def _replay(stage: Stage, *chosen: str) -> tuple[int, ...]:
-    """The exit code and the numbers of the last line."""
-    bootstrap = stage.ground.kafka.bootstrap_servers
-    arguments = ("dead-letters", "replay", "--yes", *chosen)
-    async with feedback(*arguments, cwd=stage.home, KAFKA_BOOTSTRAP_SERVERS=bootstrap) as running:
-        code = await running.ends(seconds=120)
-    stage.texts[f"replay {len(stage.texts)}"] = running.out + running.errors
-    match = _LAST_LINE.fullmatch(running.out.rstrip("\n").rpartition("\n")[2])
-    assert match, f"{running.out}\n{running.errors}"
-    return code, *map(int, match.groups())
-
-
-async def _replayed(stage: Stage, *, cured: bool = True) -> list[Input]:
-    """Find what was sent again, and count it among the inputs."""
-    sent = {given.place: given for given in stage.inputs.sent}
-    async with reading(stage.ground.kafka.bootstrap_servers, RECORDS.name) as records:
-        found = []
-        for message in await records.all(RECORDS.name):
-            headers = dict(message.headers)
-            place = message.topic, message.partition, message.offset
-            if "feedback-replay-of" not in headers or place in sent:
-                continue
-            topic, partition, offset = headers["feedback-replay-at"].decode().split(":")
-            first = sent[topic, int(partition), int(offset)]
-            again = headers.get("feedback-operations", b"").decode()
-            assert not first.operations or again in BOTH
-            found.append(
-                replace(
-                    first,
-                    place=place,
-                    operations=(again,) if again else first.operations,
-                    reason=None if cured else first.reason,
-                    replayed=True,
-                )
-            )
-    stage.inputs.sent += found
-    return found

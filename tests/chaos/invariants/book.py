@@ -16,7 +16,7 @@ class Asked:
     event_id: str
     inputs: list[Input] = field(default_factory=list)
     operations: dict[str, list[Result]] = field(default_factory=dict)
-    """For each operation that was asked for: its results."""
+    """For each operation that was asked for: its results; the parts of one request have the same."""
     letters: dict[str, list[Letter]] = field(default_factory=dict)
     """Dead letters by operation; "" for those of the whole input."""
 
@@ -24,6 +24,11 @@ class Asked:
     def owed(self) -> bool:
         """Whether somebody is to answer it."""
         return any(not given.skipped for given in self.inputs)
+
+    @property
+    def answered_as(self) -> str:
+        """What the ids of its results derive from: the event's id, or what the parts of one request share."""
+        return self.inputs[0].answered_as
 
     @property
     def replayed(self) -> bool:
@@ -88,7 +93,8 @@ class Book:
             self._at[given.place] = asked
             for name in given.operations:
                 if name not in asked.operations:
-                    asked.operations[name] = self._results[str(deterministic_id(given.event_id, name))] = []
+                    result_id = str(deterministic_id(given.answered_as, name))
+                    asked.operations[name] = self._results.setdefault(result_id, [])
 
     def _enter_outcomes(self) -> None:
         for result in self.evidence.messages:
@@ -128,6 +134,12 @@ class Book:
     def operations_per_input(self) -> int:
         """The most that one input asks for; 1 at least."""
         return max((len(asked.operations) for asked in self.events.values()), default=1) or 1
+
+    @cached_property
+    def calls_per_input(self) -> int:
+        """The most LLM calls that may be under way for one input; 1 at least."""
+        counts = (each.calls_at_once * len(asked.operations) for asked in self.events.values() for each in asked.inputs)
+        return max(counts, default=1) or 1
 
     @cached_property
     def by_partition(self) -> dict[Partition, list[tuple[int, Input, Asked]]]:

@@ -91,26 +91,29 @@ def _excuse(pairs: list[Pair], book: Book) -> None:
         (disturbance for disturbance in book.evidence.disturbances if disturbance.kind == "kill"),
         key=lambda kill: kill.began,
     )
-    touched: dict[int, list[tuple[int, Pair]]] = defaultdict(list)
+    touched: dict[int, list[tuple[int, int, Pair]]] = defaultdict(list)
     answered = _answered(book, kills) if pairs else {}
+
+    def last_of(served: Served) -> int:
+        return max(answered.get((subject, served.task), len(kills)) for subject in served.subjects)
+
     for pair in pairs:
-        first = answered.get((pair.subject, pair.task), len(kills))
         cut_by = [
             [
                 number
                 for number, kill in enumerate(kills)
-                if _cut(served, kill, _LONGEST if number < first else _A_MOMENT)
+                if _cut(served, kill, _LONGEST if number < last_of(served) else _A_MOMENT)
             ]
             for served in pair.served
         ]
         pair.cut = sum(map(bool, cut_by))
         numbers = set().union(*cut_by)
         for number in numbers:
-            touched[number].append((max(numbers), pair))
+            touched[number].append((max(numbers), sum(number in each for each in cut_by), pair))
     for number, kill in enumerate(kills):
-        room = kill.in_flight * book.operations_per_input
-        for _, pair in sorted(touched[number], key=lambda entry: entry[0]):
-            taken = min(room, min(pair.missing, pair.cut) - pair.excused)
+        room = kill.in_flight * book.calls_per_input
+        for _, cut, pair in sorted(touched[number], key=lambda entry: entry[0]):
+            taken = min(room, cut, min(pair.missing, pair.cut) - pair.excused)
             pair.excused += taken
             room -= taken
 

@@ -64,13 +64,13 @@ def same_owner(book: Book) -> Iterator[str]:
                 if letter.source not in at:
                     told = f"names {where(letter.source)} as its source: its event is at {places(asked.inputs)}"
                     yield f"dead letter {letter.dead_letter_id} at {where(letter.place)} {told}"
-                if not _names(letter, asked.event_id, name):
+                if not _names(letter, asked.answered_as, name):
                     told = "names another operation or result than its id does"
                     yield f"dead letter {letter.dead_letter_id} at {where(letter.place)} {told}"
 
 
-def _names(letter: Letter, event_id: str, operation: str) -> bool:
-    wanted = str(deterministic_id(event_id, operation)) if operation else None
+def _names(letter: Letter, answered_as: str, operation: str) -> bool:
+    wanted = str(deterministic_id(answered_as, operation)) if operation else None
     return letter.operation == (operation or None) and letter.result_id == wanted
 
 

@@ -31,20 +31,32 @@ class Repeats:
 
 
 def repeats_of(book: Book) -> Repeats:
-    """Count them. Each further publication of an event allows one more outcome for each of its operations."""
+    """Count them. Each further publication of an event allows one more outcome for each of its operations.
+
+    A part of a request that comes again allows none: its request is answered once.
+    """
     by_id: Counter[str] = Counter()
+    counted: set[str] = set()
     for asked in book.events.values():
-        _count(by_id, asked)
+        _count(by_id, asked, known=asked.answered_as in counted)
+        counted.add(asked.answered_as)
     strays: Counter[str] = Counter(result.result_id for result in book.strays)
     strays.update(letter.dead_letter_id for letter in book.stray_letters)
     by_id.update({outcome: times - 1 for outcome, times in strays.items() if times > 1})
     return Repeats(by_id, allowed_repeats(book))
 
 
-def _count(by_id: Counter[str], asked: Asked) -> None:
+def _count(by_id: Counter[str], asked: Asked, *, known: bool) -> None:
+    """`known`: another part of its request was counted, with the results that they share."""
+    part = asked.answered_as != asked.event_id
     for name in {*asked.operations, *asked.letters}:
         explained = max(0, sum(not given.skipped for given in asked.inputs) - 1)
         results, letters = asked.operations.get(name, ()), asked.letters.get(name, ())
+        if part:
+            again = 0 if known else max(0, len(results) - 1)
+            if again:
+                by_id[_id(results[0])] += again
+            results = ()
         alike: tuple[Iterable[Result | Letter], ...] = (results, letters)
         for messages in alike:
             again = max(0, len(tuple(messages)) - 1)
