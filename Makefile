@@ -33,7 +33,8 @@ up: $(VENV)/.runtime ## Start the system and keep it running
 	@exec $(BIN)/feedback up
 
 test: $(VENV)/.dev ## All tests, on a real Kafka and a real PostgreSQL
-	$(BIN)/python -m pytest -n 3 --dist loadfile
+	@# In the order of their folders, so that the long files, which have few tests, do not come last.
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 chaos: $(VENV)/.dev ## Break the running system in every way, and check what came of it (CASES=a,b FROM=a SEED=n REPORT=file TABLE=file)
 	$(BIN)/python -m tests.chaos $(if $(CASES),--cases "$(CASES)") $(if $(FROM),--from "$(FROM)") $(if $(SEED),--seed "$(SEED)") $(if $(REPORT),--report "$(REPORT)") $(if $(TABLE),--markdown "$(TABLE)")

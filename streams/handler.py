@@ -9,8 +9,12 @@ from domain.delivery.messages import InboundMessage
 class Handler(Protocol):
     """Answers inputs, many at a time."""
 
-    async def handle(self, message: InboundMessage) -> None:
+    async def handle(self, message: InboundMessage) -> int | None:
         """Return when the outcome of the input is durable, so that its offset may be committed.
+
+        Returns:
+            The highest offset of the inputs of this partition that share the outcome, and are to be committed together;
+            None: there are no others.
 
         Raises:
             Exception: whatever must stop the worker; nothing else may come out of here.

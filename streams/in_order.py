@@ -145,12 +145,12 @@ class InOrder:
 
     async def _answer(self, message: Message, partition: TopicPartition, offset: int, epoch: int) -> None:
         try:
-            await self._handler.handle(InboundMessage.from_kafka(message, ticks_per_second=1))
+            reach = await self._handler.handle(InboundMessage.from_kafka(message, ticks_per_second=1))
         except Exception as error:  # noqa: BLE001 - the handler lets through only what must stop the worker
             self._fail(error, _where(partition, offset))
             return
         self._status.finished += 1
-        freed = self._acks.done(epoch, partition, offset)
+        freed = self._acks.done(epoch, partition, offset, reach)
         if freed:
             self.released[partition] = freed[-1] + 1
             self._released_some.set()

@@ -87,8 +87,12 @@ class Delivery:
         """
         return nullcontext() if self._parts is None else self._parts.reading_held()
 
-    async def handle(self, message: InboundMessage) -> None:
+    async def handle(self, message: InboundMessage) -> int | None:
         """Bring one input to its outcome; when this returns, the input may be acknowledged.
+
+        Returns:
+            For a part of a request the highest offset, on its own partition, of the parts that it shares its outcome
+            with: it is to be acknowledged together with them. None for any other input.
 
         Raises:
             BrokerUnavailableError: an outcome was not acknowledged; the input must be delivered again.
@@ -101,7 +105,7 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 - whatever it is, it stops the worker
             found = as_ours(error, message.where)
         else:
-            return
+            return self._parts.reach(message) if self._parts else None
         raise found
 
     async def _bring_to_outcome(self, message: InboundMessage) -> None:

@@ -15,7 +15,20 @@ class _Lane:
     generation: int
     last: int = -1
     waiting: deque[int] = field(default_factory=deque)  # offsets, oldest first
-    finished: set[int] = field(default_factory=set)
+    finished: dict[int, int] = field(default_factory=dict)  # each with how far what shares its outcome reaches
+    unfinished: int = -1  # where the finished prefix ended when it was last looked at
+
+    def releasable(self) -> int:
+        """How many of the oldest are finished, and all that shares an outcome with them."""
+        count, reach = 0, -1
+        for number, offset in enumerate(self.waiting, 1):
+            if offset not in self.finished:
+                self.unfinished = offset
+                break
+            reach = max(reach, self.finished[offset])
+            if reach <= offset:
+                count = number
+        return count
 
 
 class OrderedAcks(Generic[P]):
@@ -50,8 +63,12 @@ class OrderedAcks(Generic[P]):
         self._unreleased += 1
         return True
 
-    def done(self, generation: int, partition: P, offset: int) -> list[int]:
+    def done(self, generation: int, partition: P, offset: int, reach: int | None = None) -> list[int]:
         """Remember that an input has its outcome.
+
+        Args:
+            reach: the highest offset of the inputs that share the outcome, all of them read by now. They are released
+                together: one that came again without the others could not know of it.
 
         Returns:
             The offsets that may be acknowledged now, in order; none while an older input is unfinished, or where the
@@ -62,12 +79,12 @@ class OrderedAcks(Generic[P]):
             return []
         if not lane.waiting[0] <= offset <= lane.last:
             return []  # released before, or never tracked
-        lane.finished.add(offset)
-        released = []
-        while lane.waiting and lane.waiting[0] in lane.finished:
-            head = lane.waiting.popleft()
-            lane.finished.remove(head)
-            released.append(head)
+        lane.finished[offset] = max(offset, reach or 0)
+        if lane.waiting[0] <= lane.unfinished and lane.unfinished not in lane.finished:
+            return []
+        released = [lane.waiting.popleft() for _ in range(lane.releasable())]
+        for each in released:
+            del lane.finished[each]
         self._unreleased -= len(released)
         return released
 

@@ -74,6 +74,7 @@ class PartsRegister:
         self._groups: dict[Key, Group] = {}
         self._answered = Answered()
         self._to_try_again: dict[Place, Group] = {}
+        self._reach: dict[Place, int] = {}
         self._inputs = self._waiting = self._waiting_bytes = 0
         self._watchers: list[Callable[[], None]] = []
         self.bytes_held = 0
@@ -133,7 +134,12 @@ class PartsRegister:
                 yield None
             await group.last_where_lowest(member)
         finally:
+            self._reach[member.place] = group.reach(member)
             self._leave(group, member)
+
+    def reach(self, message: InboundMessage) -> int | None:
+        """The highest offset of the parts that a message shared its outcome with; None for no part. Ask once."""
+        return self._reach.pop((message.topic, message.partition, message.offset), None)
 
     def _join(self, member: Member) -> Group:
         group = self._groups.get(member.key) or Group(member)

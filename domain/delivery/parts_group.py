@@ -92,6 +92,7 @@ class Group:
         self.ended = False
         self.error: FeedbackError | None = None
         self._news = asyncio.Event()
+        self._highest: dict[tuple[str, int], int] = {}
 
     @property
     def complete(self) -> bool:
@@ -138,6 +139,9 @@ class Group:
         """A part is here."""
         self.members.setdefault(member.number, []).append(member)
         self.size += member.size
+        message = member.message
+        at = message.topic, message.partition
+        self._highest[at] = max(message.offset, self._highest.get(at, 0))
         self._tell()
 
     def remove(self, member: Member) -> None:
@@ -159,11 +163,15 @@ class Group:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._news.wait(), None if seconds is None else max(seconds, _A_MOMENT))
 
+    def reach(self, member: Member) -> int:
+        """The highest offset at which a part has been, on the partition of this one."""
+        return self._highest[member.message.topic, member.message.partition]
+
     async def last_where_lowest(self, member: Member) -> None:
         """Return when no part of a higher offset is left: after a result, parts leave in the reverse of their order.
 
-        They stand on one partition, as they have one key, and are committed in its order: not one of them is before
-        the lowest has left, and so all have. (After a failure each leaves by itself, for a dead letter of its own.)
+        So what becomes of the lowest is known of all. (After a failure each leaves by itself, for a dead letter of its
+        own.) That none of them is committed without the others is seen to where offsets are released: `reach`.
         """
         while any(other.message.offset > member.message.offset for other in self._others(member)):
             await self.changed(None)

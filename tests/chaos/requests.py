@@ -51,11 +51,13 @@ class Requests:
         self._stage = stage
         self._number = 0
 
-    def a_request(self, records: int, parts: int = 0, *, summary: bool = False, mode: str = "auto") -> Asked:
-        """A request with so many records, whole (0), or in so many parts of about the same size."""
+    def a_request(
+        self, records: int, parts: int = 0, text: str = "", *, summary: bool = False, mode: str = "auto"
+    ) -> Asked:
+        """A request with so many records with `text`, whole (0), or in so many parts of about the same size."""
         number, self._number = self._number, self._number + 1
         request_id = f"{self._stage.group}-ask-{number}"
-        contents = [self._record(request_id, each) for each in range(records)]
+        contents = [self._record(request_id, each, text) for each in range(records)]
         made: type[Request] = SummaryRequested if summary else AnalysisRequested
         given = an_analysis_request(request_id=request_id, records=contents, mode=mode).model_dump(mode="json")
         fields = {name: value for name, value in given.items() if name in made.model_fields}
@@ -76,6 +78,7 @@ class Requests:
         *,
         reason: str | None = None,
         headers: Headers | None = None,
+        partition: int | None = None,
     ) -> list[Input]:
         """Publish these parts of it, in this order, all by default; `reason` as with `Inputs.publish_value`."""
         chosen: Sequence[int] = range(1, len(asked.messages) + 1) if numbers is None else tuple(numbers)
@@ -87,6 +90,7 @@ class Requests:
                 tenant=TENANT,
                 key=asked.request_id.encode(),
                 headers=headers,
+                partition=partition,
                 topic=REQUESTS.name,
                 **asked.known,
             )
@@ -98,6 +102,8 @@ class Requests:
         sent = await asyncio.gather(*(self.publish(each) for each in asked))
         return [given for each in sent for given in each]
 
-    def _record(self, request_id: str, number: int) -> dict[str, Any]:
-        said = f"Report {number}: {_WORDS[number % len(_WORDS)]}. {self._stage.inputs.canary} {mark(request_id)} "
+    def _record(self, request_id: str, number: int, text: str) -> dict[str, Any]:
+        said = (
+            f"Report {number}: {_WORDS[number % len(_WORDS)]}. {self._stage.inputs.canary} {mark(request_id)} {text} "
+        )
         return {"record_id": f"r{number}", "content": (said + "It is so. " * 30)[:300]}

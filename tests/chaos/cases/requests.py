@@ -71,6 +71,27 @@ def _a_mixture(requests: Requests) -> list[Asked]:
     ]
 
 
+@case("answered-parts-killed")
+async def answered_parts(stage: Stage) -> None:
+    """SIGKILL when a request in parts was answered, and another one between its parts was not: nothing waits for ever.
+
+    What is committed ends at the unfinished one. Whoever goes on from there must find all of the parts, or none.
+    """
+    [worker] = await stage.system(PARTS_WAIT_SECONDS=PARTS_WAIT_SECONDS, **SETTINGS)
+    requests = Requests(stage)
+    answered, slow = requests.a_request(30, 3), requests.a_request(4, text="[[slow:30x1]]", mode="single_pass")
+    given = await requests.publish(answered, [1], partition=0)
+    between = await requests.publish(slow, partition=0)
+    given += await requests.publish(answered, [2, 3], partition=0)
+    await stage.answered(given)
+    await paused(5)  # all is committed that may be
+    assert between[0].event_id in stage.sightings.open, "nothing is unfinished"
+    await stage.kill(worker)
+    await worker.start()
+    await stage.answered()
+    await stage.settled()
+
+
 @case("parts-missing", seconds=600)
 async def parts_missing(stage: Stage) -> None:
     """Parts never come, come twice, or come after a SIGKILL: what lacks one is a dead letter that names it."""

@@ -49,15 +49,12 @@ def repeats_of(book: Book) -> Repeats:
 def _count(by_id: Counter[str], asked: Asked, *, known: bool) -> None:
     """`known`: another part of its request was counted, with the results that they share."""
     part = asked.answered_as != asked.event_id
+    if part and not known:
+        by_id.update({results[0].result_id: len(results) - 1 for results in asked.operations.values() if results[1:]})
     for name in {*asked.operations, *asked.letters}:
         explained = max(0, sum(not given.skipped for given in asked.inputs) - 1)
         results, letters = asked.operations.get(name, ()), asked.letters.get(name, ())
-        if part:
-            again = 0 if known else max(0, len(results) - 1)
-            if again:
-                by_id[_id(results[0])] += again
-            results = ()
-        alike: tuple[Iterable[Result | Letter], ...] = (results, letters)
+        alike: tuple[Iterable[Result | Letter], ...] = (() if part else results, letters)
         for messages in alike:
             again = max(0, len(tuple(messages)) - 1)
             unexplained = max(0, again - explained)

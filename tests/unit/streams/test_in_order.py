@@ -37,7 +37,7 @@ class Handler:
 
     async def handle(self, message):
         end = self.running[message.offset] = asyncio.get_running_loop().create_future()
-        await end
+        return await end
 
 
 class Source:
@@ -73,9 +73,9 @@ class Rig:
         for offset in offsets:
             self.source.put(a_message(offset, epoch, timestamp))
 
-    async def finish(self, *offsets):
+    async def finish(self, *offsets, reach=None):
         for offset in offsets:
-            self.handler.running[offset].set_result(None)
+            self.handler.running[offset].set_result(reach)
         await turns()
 
     @property
@@ -121,6 +121,16 @@ async def test_only_the_finished_prefix_is_released(rig):
     await it.finish(5)
     assert it.released == 9
     assert it.status.oldest_unfinished_seconds is None
+
+
+async def test_what_shares_an_outcome_is_released_together(rig):
+    it = rig()
+    it.put(1, 2, 3, 4)
+    await turns()
+    await it.finish(1, 3, reach=3)
+    assert it.released is None
+    await it.finish(2)
+    assert it.released == 4
 
 
 async def test_window_counts_what_is_not_released(rig):

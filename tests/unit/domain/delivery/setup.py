@@ -56,7 +56,7 @@ class Setup:
         return said
 
     async def handle(self, value, **message):
-        await self.delivery.handle(a_message(value, **message))
+        return await self.delivery.handle(a_message(value, **message))
 
 
 async def turns(count=50):

@@ -58,6 +58,29 @@ def test_any_order_of_finishing_releases_each_once_in_order(order, unfinished):
     assert released == list(range(min(unfinished, default=12)))
 
 
+@given(st.permutations(range(12)), st.sets(st.integers(0, 11)), st.lists(st.sets(st.integers(0, 11)), max_size=3))
+@settings(max_examples=300)
+def test_inputs_that_share_an_outcome_are_released_together_or_not_at_all(order, unfinished, groups):
+    acks, reach = OrderedAcks[int](), {}
+    groups = [group - set().union(*groups[:number]) for number, group in enumerate(groups)]
+    for offset in range(12):
+        acks.track(1, 0, offset)
+    for group in groups:
+        reach |= dict.fromkeys(group, max(group, default=0))
+
+    released = []
+    for done in order:
+        if done not in unfinished:
+            freed = acks.done(1, 0, done, reach.get(done))
+            released += freed
+            assert all(group <= set(released) or group.isdisjoint(released) for group in groups)
+
+    prefix = min(unfinished, default=12)
+    allowed = [n for n in range(prefix + 1) if not any(min(group) < n <= max(group) for group in groups if group)]
+    assert released == list(range(allowed[-1]))
+    assert len(acks) == 12 - len(released)
+
+
 class Worker(RuleBasedStateMachine):
     """Reads, finishes and loses partitions at random; compares with a plain list of what happened."""
 

@@ -29,6 +29,20 @@ async def test_parts_come_to_one_result_that_names_where_all_of_them_stand():
     assert setup.publisher.counts() == {ANALYSES: 1}
 
 
+async def test_parts_tell_how_far_they_are_to_be_acknowledged_together_whatever_became_of_them():
+    setup = Setup(parts=QUICK)
+    await setup.handle(a_record())
+    whole = handing_in(setup, a_part(1), a_part(2))
+    waiting = handing_in(setup, a_part(1, 3).model_copy(update={"request_id": "lacking"}))
+    await turns()
+    setup.clock.advance(1.0)
+    first, second = await asyncio.gather(*whole)
+    assert first == second is not None
+    (alone,) = await asyncio.gather(*waiting)
+    assert alone == second + 1
+    assert await setup.handle(a_record(record_id="another")) is None
+
+
 async def test_waiting_parts_take_no_place():
     setup = Setup(max_in_flight=1)
     tasks = handing_in(setup, *(a_part(number, 200) for number in range(1, 200)))
