@@ -118,16 +118,22 @@ class _Corrected:
     record_id: str
     code_ids: tuple[str, ...]
     content: str | None = field(repr=False)
+    content_at: datetime
 
     @classmethod
     def by(cls, correction: CodesCorrected) -> "_Corrected":
         content = correction.content and correction.content[:MAX_LESSON_CHARACTERS]
-        return cls(correction.corrected_at, correction.record_id, correction.code_ids, content or None)
+        at = correction.corrected_at
+        return cls(at, correction.record_id, correction.code_ids, content or None, at)
 
     def joined(self, other: "_Corrected") -> "_Corrected":
         """The codes of the later of two corrections of a record, and the text of the latest that has one."""
-        earlier, later = (self, other) if other.corrected_at >= self.corrected_at else (other, self)
-        return replace(later, content=later.content or earlier.content)
+        later = other if other.corrected_at >= self.corrected_at else self
+        told = [each for each in (self, other) if each.content]
+        if not told:
+            return later
+        newest = max(told, key=attrgetter("content_at"))
+        return replace(later, content=newest.content, content_at=newest.content_at)
 
     @property
     def weight(self) -> int:

@@ -7,6 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Literal, Protocol, TypeGuard
 
 from domain.errors import UsageUnavailableError
+from schemas.base import PLAUSIBLE_YEARS
 from schemas.requests import Period, RequestedRecord
 from schemas.trends import CodeTrend, OwnCodings, Trend, TrendCount
 
@@ -185,7 +186,8 @@ def granularity_of(records: Sequence[RequestedRecord], period: Period | None) ->
     if period is not None:
         span = period.end - period.start - timedelta(microseconds=1)
     else:
-        dates = [record.created_at for record in records if record.created_at is not None]
+        moments = [record.created_at for record in records if record.created_at is not None]
+        dates = [day for day in map(_day, moments) if day is not None]
         span = max(dates) - min(dates) if dates else timedelta(0)
     days = span.days + 1
     if days <= MOST_DAYS:
@@ -206,9 +208,9 @@ def _stretch(moment: datetime | None, granularity: Granularity, period: Period |
 
 
 def _day(moment: datetime) -> date | None:
-    """The day in UTC; None at the calendar's ends, which have none there, or no Monday before."""
+    """The day in UTC; None in years that no record is of: a program's least date is no date of a record."""
     try:
         day = moment.astimezone(UTC).date()
     except OverflowError:
         return None
-    return day if day.year > 1 else None
+    return day if day.year in PLAUSIBLE_YEARS else None

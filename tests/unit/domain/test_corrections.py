@@ -46,6 +46,16 @@ def test_a_correction_without_a_text_changes_the_codes_of_a_record_that_is_known
     assert told(taken(bare)) == []
 
 
+@given(st.permutations(range(3)))
+def test_the_latest_text_counts_in_whatever_order_corrections_come(order: list[int]):
+    corrections = [
+        a_correction(minute=1, content="Old."),
+        a_correction(minute=2, content="New."),
+        a_correction(minute=3, content=None, code_ids=("thanks",)),
+    ]
+    assert told(taken(*(corrections[n] for n in order))) == [("New.", ("thanks",))]
+
+
 def test_tenants_and_frameworks_have_lessons_of_their_own():
     book = LessonBook()
     book.take(a_correction())

@@ -168,6 +168,14 @@ async def test_a_result_whose_record_is_not_there_any_more_is_not_judged(other):
     assert not setup.publisher.acknowledged
 
 
+async def test_a_result_that_says_it_was_made_from_another_topic_is_not_judged_and_no_fault():
+    record = a_message(a_record(), topic="feedback.frameworks")
+    setup = Setup(record)
+    await setup.judge(a_summary(record))
+    assert setup.tally.without_records == 1
+    assert not setup.publisher.acknowledged
+
+
 async def test_what_no_source_says_or_is_too_long_or_is_no_result_is_passed_over():
     record = a_message(a_record(content="x" * 100))
     setup = Setup(record, max_characters=100)

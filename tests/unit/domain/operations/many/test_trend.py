@@ -88,11 +88,14 @@ async def test_days_are_those_of_utc():
     [
         datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14))),
         datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-12))),
+        datetime(1, 1, 1, tzinfo=UTC),
+        datetime(202, 3, 1, tzinfo=UTC),
     ],
 )
-async def test_a_date_at_the_calendars_ends_counts_as_undated(at):
-    (code,) = (await a_trend([record(1, at, "a"), record(2, day(1), "a")])).codes
-    assert (code.records, code.undated, len(code.counts)) == (2, 1, 1)
+async def test_an_impossible_date_counts_as_undated_and_makes_no_stretch_longer(at):
+    trend = await a_trend([record(1, at, "a"), record(2, day(1), "a"), record(3, day(3), "a")])
+    (code,) = trend.codes
+    assert (trend.granularity, code.records, code.undated, len(code.counts)) == ("day", 3, 1, 2)
 
 
 async def test_records_without_codes_in_their_metadata_have_those_that_we_gave_them():
