@@ -101,11 +101,19 @@ class KafkaPastMessages:
 
     async def _partitions_of(self, topic: str) -> set[int]:
         """The topic's partitions; none only where Kafka says that there is no such topic."""
-        if topic not in await self._ids.of([topic]):
+        if not await self._is_there(topic):
             return set()
         # The consumer knows the topics that it is assigned, and no others; there is no public way to have it learn one.
         partitions: set[int] = await self._consumer._client._wait_on_metadata(topic)
         return partitions
+
+    async def _is_there(self, topic: str) -> bool:
+        """Whether there is such a topic; while Kafka does not tell, it is asked again: `at` has the patience for it."""
+        while True:
+            try:
+                return topic in await self._ids.of([topic])
+            except BrokerUnavailableError:
+                await asyncio.sleep(POLL_MS / 1000)
 
     def _keep(self, message: InboundMessage) -> None:
         place = (message.topic, message.partition, message.offset)

@@ -2,11 +2,14 @@
 
 import secrets
 
+import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.past_messages import KafkaPastMessages
+from adapters.kafka.topic_ids import KafkaTopicIds
+from domain.errors import BrokerUnavailableError
 from schemas.sources import Source
 
 
@@ -36,3 +39,26 @@ async def test_messages_of_several_topics_in_turn_and_what_is_not_there(kafka):
     finally:
         await admin.delete_topics(topics)
         await admin.close()
+
+
+async def test_a_broker_that_does_not_tell_at_once_is_asked_again_and_not_for_ever(kafka, monkeypatch):
+    connection, topic = KafkaConnection(kafka.bootstrap_servers), f"past.{secrets.token_hex(4)}"
+    tell, refused = KafkaTopicIds.of, []
+
+    async def unwilling(ids, topics):
+        if not refused:
+            refused.append(topics)
+            raise BrokerUnavailableError("Kafka does not tell.")
+        return await tell(ids, topics)
+
+    async def never(_ids, _topics):
+        raise BrokerUnavailableError("Kafka does not tell.")
+
+    monkeypatch.setattr(KafkaTopicIds, "of", unwilling)
+    async with KafkaPastMessages(connection) as past:
+        assert await past.at(Source(topic=topic, partition=0, offset=0)) is None
+        assert refused
+    monkeypatch.setattr(KafkaTopicIds, "of", never)
+    async with KafkaPastMessages(connection, patience_seconds=0.1) as past:
+        with pytest.raises(BrokerUnavailableError):
+            await past.at(Source(topic=topic, partition=0, offset=0))
