@@ -13,7 +13,11 @@ _MOST_OF_AN_ID = 60
 PLAUSIBLE_YEARS = range(2000, 3000)
 """A moment of another year is a mistake. The calendar's ends would be stored as infinities, and have no time in UTC."""
 
+OFFSETS = "an offset has hours 00 to 23 and minutes 00 to 59"
+
 _DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
+_LIKE_AN_OFFSET = re.compile(r"[+-]\d\d:?\d\d\Z", re.ASCII)
+_OFFSET = re.compile(r"(?:[Zz]|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)\Z", re.ASCII)
 
 
 def without_nul(text: str) -> str:
@@ -33,11 +37,28 @@ def shown(identifier: str) -> str:
     return plain if len(plain) <= _MOST_OF_AN_ID else f"{plain[: _MOST_OF_AN_ID - 3]}..."
 
 
+def ends_in_an_offset(written: str) -> bool:
+    """Whether a time ends in an offset from UTC that there can be; Python's own reader takes +00:60 for +01:00."""
+    return _OFFSET.search(written) is not None
+
+
 def _written_as_a_time(value: object) -> object:
     """Refuse what pydantic would take for seconds, or milliseconds, since 1970: nobody can tell which was meant."""
-    if isinstance(value, datetime) or (isinstance(value, str) and _DATE_AND_TIME.match(value)):
+    if isinstance(value, datetime):
         return value
-    raise ValueError("must be a time as RFC 3339 writes it, with an offset")
+    if not isinstance(value, str) or (written := _DATE_AND_TIME.match(value)) is None:
+        raise ValueError("must be a time as RFC 3339 writes it, with an offset")
+    if _LIKE_AN_OFFSET.search(value, written.end()) and not ends_in_an_offset(value):
+        raise ValueError(f"is no time: {OFFSETS}")
+    return value
+
+
+def _written_as_a_number(value: object) -> object:
+    """Refuse what pydantic would take for a number: text, and true for 1."""
+    kind = {str: "text", bool: "true or false"}.get(type(value))
+    if kind is not None:
+        raise ValueError(f"is {kind}, and not a whole number")
+    return value
 
 
 def _in_plausible_year(moment: datetime) -> datetime:
@@ -57,6 +78,9 @@ Timestamp = Annotated[AwareDatetime, BeforeValidator(_written_as_a_time)]
 Moment = Annotated[Timestamp, AfterValidator(_in_plausible_year)]
 """A moment of the years 2000 to 2999, as it is written; any other is refused."""
 
+WholeNumber = Annotated[int, BeforeValidator(_written_as_a_number)]
+"""An integer as JSON Schema has it: a number, of which 1.0 is one; no text, and neither true nor false."""
+
 Confidence = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
 """How sure the model says it is, from 0 to 1."""
 
@@ -72,7 +96,7 @@ class Event(Frozen):
 
     ce_type: ClassVar[str]
 
-    schema_version: int = Field(
+    schema_version: WholeNumber = Field(
         default=SUPPORTED_SCHEMA_VERSION,
         description="Version of this payload's schema; 1 where absent. Readers refuse a version they do not know.",
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, StringConstraints, field_validator, model_validator
 
-from schemas.base import Confidence, Event, Identifier, Timestamp
+from schemas.base import Confidence, Event, Identifier, Timestamp, WholeNumber
 from schemas.operations import RecordOperation
 
 MAX_CONTENT_CHARACTERS = 100_000
@@ -45,7 +45,7 @@ class FeedbackRecordSubmitted(Event):
         min_length=1,
         description="What is asked; by default assign_codes and summarize, or summarize alone without a framework_id.",
     )
-    max_codes: int = Field(default=3, ge=1, le=50, description="The most codes that a coding may carry.")
+    max_codes: WholeNumber = Field(default=3, ge=1, le=50, description="The most codes that a coding may carry.")
     confidence_threshold: Confidence = Field(
         default=0.0, description="Codes below this aggregate confidence are left out."
     )

@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, StringConstraints, field_validator, model_validator
 
-from schemas.base import Event, Frozen, Identifier, Timestamp, shown
+from schemas.base import Event, Frozen, Identifier, Timestamp, WholeNumber, shown
 from schemas.records import Content, not_blank
 
 Instruction = Annotated[str, StringConstraints(min_length=1, max_length=4000)]
@@ -64,8 +64,8 @@ class Period(Frozen):
 class Part(Frozen):
     """Where a message belongs in a request that was cut up. All parts have the same key, so the same partition."""
 
-    number: int = Field(ge=1, le=MAX_PARTS, description="Which part this is, from 1.")
-    of: int = Field(ge=1, le=MAX_PARTS, description="How many parts the request has, 256 at most.")
+    number: WholeNumber = Field(ge=1, le=MAX_PARTS, description="Which part this is, from 1.")
+    of: WholeNumber = Field(ge=1, le=MAX_PARTS, description="How many parts the request has, 256 at most.")
 
     @model_validator(mode="after")
     def _is_one_of_them(self) -> Self:

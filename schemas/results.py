@@ -102,6 +102,9 @@ class OverMany(Result):
     )
     chunks: int | None = Field(default=None, ge=1, description="Into how many chunks the records were cut.")
     excluded: tuple[ExcludedChunk, ...] = Field(default=(), description="Chunks that nobody could read.")
+    excluded_left_out: int = Field(
+        default=0, ge=0, description="How many further such chunks are not listed, as the list would be too long."
+    )
     coverage: float | None = Field(
         default=None, ge=0.0, le=1.0, description="The share of the given records that the answer rests on."
     )
@@ -112,8 +115,15 @@ class Theme(Frozen):
 
     title: str = Field(description="The theme in a few words.")
     summary: str = Field(description="What the records say about it.")
-    record_ids: tuple[Identifier, ...] = Field(description="The records behind the theme, so that a reader can check.")
-    count: int | None = Field(default=None, ge=1, description="How many records these are.")
+    record_ids: tuple[Identifier, ...] = Field(
+        description="The records behind the theme, so that a reader can check. Where the ids of all themes together "
+        "would not fit on the topic, each record is listed under the most frequent of its themes alone."
+    )
+    count: int | None = Field(
+        default=None,
+        ge=1,
+        description="How many records are behind the theme, those listed under a more frequent one included.",
+    )
 
 
 class RecordsSummarized(OverMany):
@@ -149,6 +159,12 @@ class SensitivityDetected(Result):
     record_id: Identifier = Field(description="The screened record.")
     sensitive: bool = Field(description="Whether anything sensitive was found.")
     findings: tuple[SensitiveFinding, ...] = Field(description="What was found, each type once, most confident first.")
+    findings_dropped: int = Field(
+        default=0,
+        ge=0,
+        description="Further findings that were left out, as the model gave them types that do not exist, even when "
+        "asked again.",
+    )
 
 
 class AnalysisCompleted(OverMany):

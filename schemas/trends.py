@@ -13,8 +13,12 @@ OwnCodings = Literal["read", "not_needed", "unavailable", "not_configured"]
 answer in time; the worker has no database."""
 
 
+Granularity = Literal["day", "week", "month", "quarter", "year"]
+"""How long a stretch of time is, shortest first."""
+
+
 class TrendCount(Frozen):
-    """How many records of a day, week or month have a code."""
+    """How many records of a day, week, month, quarter or year have a code."""
 
     start: date = Field(description="The first day of the stretch, in UTC; weeks begin on Monday (ISO 8601).")
     records: int = Field(ge=1, description="How many records; a stretch without any is left out.")
@@ -34,9 +38,16 @@ class CodeTrend(Frozen):
 class Trend(Frozen):
     """The codes of a request's records over time: counted by us, not by a model."""
 
-    granularity: Literal["day", "week", "month"] = Field(description="How long each stretch is, by the whole span.")
+    granularity: Granularity = Field(
+        description="How long each stretch is: day, week or month by the whole span; longer, up to quarter or year, "
+        "where the counts would not fit on the topic."
+    )
     codes: tuple[CodeTrend, ...] = Field(description="The codes, most frequent first.")
-    codes_left_out: int = Field(default=0, ge=0, description="How many rarer codes are not listed.")
+    codes_left_out: int = Field(
+        default=0,
+        ge=0,
+        description="How many rarer codes are not listed: those beyond 200, and those that do not fit on the topic.",
+    )
     from_metadata: int = Field(ge=0, description="How many records have their codes from their metadata.")
     from_assignments: int = Field(ge=0, description="How many others have them from our own codings.")
     uncoded: int = Field(ge=0, description="How many records have no known code.")

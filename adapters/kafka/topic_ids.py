@@ -11,7 +11,7 @@ from io import BytesIO
 from typing import Any
 
 from aiokafka.client import AIOKafkaClient
-from aiokafka.errors import IncompatibleBrokerVersion, KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import IncompatibleBrokerVersion, InvalidTopicError, KafkaError, UnknownTopicOrPartitionError
 from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import (
     AbstractType,
@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 ANSWER_SECONDS = 3.0
 _UUID_BYTES = 16
+_NO_SUCH_TOPIC = (UnknownTopicOrPartitionError.errno, InvalidTopicError.errno)
+"""The second: nor can there be one of that name."""
 
 
 class _Uuid(AbstractType[bytes]):  # type: ignore[misc]  # aiokafka has no types
@@ -169,6 +171,6 @@ def _ids(answer: Any) -> dict[str, str]:
     for code, name, topic_id, *_ in answer.topics:
         if code == 0:
             ids[name] = topic_id.hex()
-        elif code != UnknownTopicOrPartitionError.errno:
+        elif code not in _NO_SUCH_TOPIC:
             raise KafkaError(f"error {code} of a topic")
     return ids

@@ -19,7 +19,7 @@ from domain.llm.tokens import DEFAULT_CONTEXT
 OFFLINE_PROVIDER = "offline"
 OFFLINE_MODEL = "offline/semantic"
 _NAMES = "to offline/semantic, or to provider/model as LiteLLM names it, e.g. openai/gpt-4o-mini."
-_BY_OPTION = " (or --model of `feedback run`)"
+_BY_OPTION = " (or --model of `feedback run` and `feedback eval`)"
 
 
 @asynccontextmanager

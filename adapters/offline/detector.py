@@ -82,6 +82,15 @@ class Detector:
             ]
         }
 
+    def surest(self, record: str) -> float:
+        """How sure it is of the surest finding of any kind; 0 where it finds nothing."""
+        findings = self.answer(record, tuple(self._vectors))["findings"]
+        return float(findings[0]["confidence"]) if findings else 0.0
+
+    def nearest(self, said: Vectors) -> Vectors:
+        """For each sentence its cosine with the nearest example of what people tell, sensitive or everyday feedback."""
+        return np.asarray((said @ np.concatenate([*self._vectors.values()]).T).max(axis=1), dtype=np.float32)
+
     def _likenesses(self, record: str, asked: Sequence[str]) -> dict[str, tuple[float, str]]:
         """For each kind that a sentence is near to: how sure that makes, and to which example."""
         said = self._embedder.encode(sentences(record, MAX_SENTENCES) or [record[:200]])

@@ -11,7 +11,7 @@ from adapters.offline.classifier import FrameworkClassifier, load_libraries
 from adapters.offline.coder import Coder
 from adapters.offline.detector import Detector
 from adapters.offline.embeddings import Embedder, SentenceEncoder, Vectors
-from adapters.offline.judge import judge
+from adapters.offline.judge import Judge
 from adapters.offline.learning import School
 from adapters.offline.over_many import over_many
 from adapters.offline.prompt_reader import (
@@ -42,6 +42,7 @@ class Engine:
         self._embedder = embedder or SentenceEncoder()
         self._coder: Coder | None = None
         self._detector: Detector | None = None
+        self._judge: Judge | None = None
         self._classifiers: OrderedDict[bytes, FrameworkClassifier] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -99,7 +100,9 @@ class Engine:
             self._detector = self._detector or Detector(self._embedder)
             return self._detector.answer(task.record, task.types)
         if isinstance(task, JudgingTask):
-            return judge(task.result, task.records, self._embedder)
+            self._detector = self._detector or Detector(self._embedder)
+            self._judge = self._judge or Judge(self._embedder, self._detector)
+            return self._judge.answer(task)
         return over_many(task, self._embedder)
 
     def _batch(self, task: BatchTask, classifier: FrameworkClassifier) -> dict[str, Any]:

@@ -91,8 +91,9 @@ class ScreeningTask:
 
 @dataclass(frozen=True, slots=True)
 class JudgingTask:
-    """A result to judge beside its records."""
+    """A result to judge beside its records; `kind` as `domain.operations.retelling` names it."""
 
+    kind: str
     result: str = field(repr=False)
     records: tuple[str, ...] = field(repr=False)
 
@@ -149,7 +150,7 @@ def read(system: str, user: str) -> Task:
     if task == "detect_sensitive":
         return ScreeningTask(_records(user)[0], _types(system))
     if task == "judge":
-        return JudgingTask(_result(user), _records(user))
+        return JudgingTask(*_result(user), _records(user))
     if (many := _over_many(task, system, user)) is not None:
         return many
     raise UnreadablePromptError("its first line names no task that is known")
@@ -227,14 +228,15 @@ def _max_codes(system: str) -> int:
 
 _RECORD = re.compile(r"<feedback_record(?: number=\"\d+\")?>\n?(.*?)\n?</feedback_record>", re.DOTALL)
 _CHECKED = re.compile(r"<feedback_record number=\"(\d{1,9})\" check=\"(\w+)\">\n?(.*?)\n?</feedback_record>", re.DOTALL)
-_RESULT = re.compile(r"<result kind=\"\w+\">\n?(.*?)\n?</result>", re.DOTALL)
+_RESULT = re.compile(r"<result kind=\"(\w+)\">\n?(.*?)\n?</result>", re.DOTALL)
 
 
-def _result(user: str) -> str:
+def _result(user: str) -> tuple[str, str]:
+    """Its kind, and what it says."""
     found = _RESULT.search(user)
     if found is None:
         raise UnreadablePromptError("its user message holds no <result>")
-    return unescape(found[1])
+    return found[1], unescape(found[2])
 
 
 def _records(user: str) -> tuple[str, ...]:

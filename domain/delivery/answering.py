@@ -1,7 +1,6 @@
 """From one operation on one input to its published result."""
 
 from collections.abc import Callable, Collection
-from functools import partial
 from uuid import uuid4
 
 from domain.delivery import results
@@ -54,7 +53,7 @@ class Answering:
             completed_at=self._asking.clock.now(),
             inputs=job.sources,
             privacy=job.hidden.told(),
-            restore=partial(job.hidden.restore, without=_NEVER_RESTORED.get(operation, ())),
+            restore=job.hidden.restoring(_NEVER_RESTORED.get(operation, ())),
         )
         message = results.outbound(found.result(made), job.identity.trace_id)
         await acknowledged(steps.receipts)

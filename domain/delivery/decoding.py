@@ -1,7 +1,9 @@
 """From the bytes of a message to the event that they hold, or to the reason why they hold none."""
 
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cache
+from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -26,6 +28,12 @@ from schemas.topics import RECORDS, REQUESTS
 E = TypeVar("E", bound=Event)
 InputEvent = FeedbackRecordSubmitted | AnalysisRequested | SummaryRequested
 
+_INSTRUCTION = "instruction"
+_LIKENESS = 0.9
+"""One letter too many or too few, two that changed places; not `construction`, nor `instruction_id`."""
+_MOST_NAMES = 100
+"""So many names that we do not know are held against ours: each takes its time."""
+
 _UTF8_BOM = b"\xef\xbb\xbf"
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 
@@ -43,7 +51,7 @@ def decode(message: InboundMessage) -> InputEvent:
     """The event in a message from an input topic.
 
     On `feedback.requests` a known `ce_type` header says which event it is; without one, an `instruction` makes it an
-    analysis. The message's key is not compared with the payload: the payload rules.
+    analysis, and a misspelt one is no summary. The message's key is not compared with the payload: the payload rules.
 
     Raises:
         InputError: there is none; the subclass has the reason, the message no word of the input.
@@ -54,16 +62,32 @@ def decode(message: InboundMessage) -> InputEvent:
     if message.topic != REQUESTS.name:
         raise ValueError(f"not an input topic: {message.topic}")
     payload = read_object(message.value)
-    if _is_analysis(message, payload):
-        return validate(payload, AnalysisRequested)
-    return validate(payload, SummaryRequested)
+    return validate(payload, _declared(message) or _told_by_its_fields(payload))
 
 
-def _is_analysis(message: InboundMessage, payload: dict[str, Any]) -> bool:
+def _declared(message: InboundMessage) -> type[AnalysisRequested | SummaryRequested] | None:
     declared = next((value for name, value in message.headers if name == "ce_type"), None)
-    if declared == AnalysisRequested.ce_type.encode():
-        return True
-    return declared != SummaryRequested.ce_type.encode() and "instruction" in payload
+    return next((kind for kind in (AnalysisRequested, SummaryRequested) if kind.ce_type.encode() == declared), None)
+
+
+def _told_by_its_fields(payload: dict[str, Any]) -> type[AnalysisRequested | SummaryRequested]:
+    """What a request is that does not say so.
+
+    Raises:
+        UnknownVersionError, WrongSchemaError: as `validate`.
+        WrongSchemaError: a field's name is nearly that of the one that tells: a question is not answered with themes.
+    """
+    if _INSTRUCTION in payload:
+        return AnalysisRequested
+    known = SummaryRequested.model_fields
+    unknown = islice((name for name in payload if name not in known), _MOST_NAMES)
+    if get_close_matches(_INSTRUCTION, [name.strip().casefold() for name in unknown], 1, _LIKENESS):
+        _check_version(payload)
+        raise WrongSchemaError(
+            f"The request has no `{_INSTRUCTION}`, but a field whose name is nearly that and was probably meant to be "
+            f"it: name it `{_INSTRUCTION}`, or say what is asked for in the header ce_type."
+        )
+    return SummaryRequested
 
 
 def read_event(value: bytes | None, model: type[E]) -> E:
@@ -106,16 +130,20 @@ def validate(payload: dict[str, Any], model: type[E]) -> E:
         UnknownVersionError: its schema version is another; nothing else of it is looked at.
         WrongSchemaError, BlankContentError, TooLargeError: it is no such event.
     """
-    version = payload.get("schema_version", SUPPORTED_SCHEMA_VERSION)
-    if type(version) is not int:
-        raise WrongSchemaError("schema_version is not an integer.")
-    if version != SUPPORTED_SCHEMA_VERSION:
-        raise UnknownVersionError(f"The schema_version is not {SUPPORTED_SCHEMA_VERSION}, the one this release knows.")
+    _check_version(payload)
     try:
         return model.model_validate(payload)
     except ValidationError as error:
         problem = _problem(error, model)
     raise problem  # outside of the except clause: pydantic's own error quotes the input
+
+
+def _check_version(payload: dict[str, Any]) -> None:
+    version = payload.get("schema_version", SUPPORTED_SCHEMA_VERSION)
+    if type(version) is not int:
+        raise WrongSchemaError("schema_version is not an integer.")
+    if version != SUPPORTED_SCHEMA_VERSION:
+        raise UnknownVersionError(f"The schema_version is not {SUPPORTED_SCHEMA_VERSION}, the one this release knows.")
 
 
 def ids_in(value: bytes | None) -> InputIds:

@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
 
 from domain.delivery.messages import InboundMessage
 from domain.errors import FeedbackError, WrongSchemaError
 from schemas.base import shown
-from schemas.requests import AnalysisRequested, RequestedRecord, SummaryRequested
+from schemas.requests import AnalysisRequested, Period, RequestedRecord, SummaryRequested
 
 Request = AnalysisRequested | SummaryRequested
 Key = tuple[str, str, str]
@@ -16,8 +18,21 @@ _A_MOMENT = 0.05
 
 
 def head_of(request: Request) -> Request:
-    """What all parts of a request have in common: everything but its records, and which part it is."""
-    return request.model_copy(update={"records": (), "part": None})
+    """What all parts of a request have in common: everything but its records, and which part it is.
+
+    Its moments are in UTC: parts that spell them in other offsets mean the same, and have one head.
+    """
+    common: dict[str, Any] = {"records": (), "part": None}
+    if isinstance(request, AnalysisRequested) and request.period is not None:
+        common["period"] = Period(start=_in_utc(request.period.start), end=_in_utc(request.period.end))
+    return request.model_copy(update=common)
+
+
+def _in_utc(moment: datetime) -> datetime:
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:  # at an end of the calendar
+        return moment
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,8 @@ _KINDS: dict[bytes, type[Result]] = {
     for kind in (CodesAssigned, RecordSummarized, RecordsSummarized, SensitivityDetected, AnalysisCompleted)
 }
 
+_INPUTS = (RECORDS.name, REQUESTS.name)
+
 _Told = tuple[str, str | None]
 """A record's content, and the language that was stated for it."""
 
@@ -102,6 +104,9 @@ class Results:
 
     async def _records(self, result: Result) -> list[_Told] | None:
         """The records behind a result; None where they are gone."""
+        # Anybody who may write results may name any topic: one that we may not read, or a name that Kafka refuses.
+        if any(source.topic not in _INPUTS for source in result.inputs):
+            return None
         records: list[_Told] = []
         for source in result.inputs:
             message = await self._past.at(source)
@@ -117,8 +122,6 @@ def _records_in(message: InboundMessage, result: Result) -> list[_Told] | None:
 
     A topic may have been made anew: another message may stand there now.
     """
-    if message.topic not in (RECORDS.name, REQUESTS.name):  # whoever wrote the result says so; no worker does
-        return None
     try:
         event = decode(message)
     except InputError:

@@ -21,6 +21,7 @@ from domain.errors import (
 from domain.llm.breaker import CircuitBreaker, Ticket
 from domain.llm.calls import Attempt, Completion, Invocation, Prompt
 from domain.llm.countdown import Countdown
+from domain.llm.parsing import LenientAtLast
 from domain.llm.retry import GiveUp, RetryPolicy, asked_to_wait, decide, pause
 
 T = TypeVar("T")
@@ -118,7 +119,7 @@ class Conversation:
     _not_before: float = 0.0
 
     async def run(self, prompt: Prompt, parse: Callable[[str], T]) -> Answer[T]:
-        """Ask until there is a usable answer.
+        """Ask until there is a usable answer; a `parse` that is LenientAtLast is told which try is the last.
 
         Raises:
             InvalidOutputError: the model never gave what was asked, in as many tries as the policy has.
@@ -136,14 +137,23 @@ class Conversation:
         while True:
             ticket = await self._leave()
             try:
-                return await self._attempt(ticket, prompt, parse)
+                return await self._attempt(ticket, prompt, partial(self._understood, parse, invalid))
             except InvalidOutputError as error:
-                invalid += 1
-                if invalid >= self.policy.output_tries or self.countdown.remaining() <= 0:
+                if self._is_last_try(invalid):
                     raise
+                invalid += 1
                 prompt = replace(prompt, complaint=complaint(error))
             except LLMError as error:
                 await self._pause_after(error)
+
+    def _understood(self, parse: Callable[[str], T], invalid: int, text: str) -> T:
+        if isinstance(parse, LenientAtLast) and self._is_last_try(invalid):
+            parse = parse.at_last
+        return parse(text)
+
+    def _is_last_try(self, invalid: int) -> bool:
+        """Whether nobody asks again, where the answer that came after so many invalid ones is invalid, too."""
+        return invalid + 1 >= self.policy.output_tries or self.countdown.remaining() <= 0
 
     def is_to_blame(self) -> bool:
         """Whether its failures are its own, going by how others fared from its first one to the latest answer."""

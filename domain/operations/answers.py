@@ -51,7 +51,7 @@ class Made:
         completed_at: when the answer was complete.
         inputs: where the input stands on Kafka.
         privacy: what was done about personal data.
-        restore: puts back into one text of the result what was hidden from the model.
+        restore: puts back into one text of the result what was hidden from the model, see `Anonymised.restoring`.
     """
 
     result_id: UUID

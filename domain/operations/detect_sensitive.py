@@ -19,6 +19,7 @@ MAX_OUTPUT_TOKENS = 2048
 MAX_ENTRIES = 100
 MAX_REASON_CHARACTERS = 500
 _SHAPE = 'Each of "findings" must be an object with "type", "confidence" and "reason".'
+_UNKNOWN_TYPE = 'A "type" is not among the types given; use their ids, exactly as written.'
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
 
 
@@ -39,9 +40,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Screening:
-    """What a model answered: each type at most once, most certain first; none for a harmless record."""
+    """What a model answered.
+
+    Attributes:
+        findings: each type at most once, most certain first; none for a harmless record.
+        dropped: findings of types that do not exist, left out.
+    """
 
     findings: tuple[Finding, ...]
+    dropped: int = 0
 
 
 def prompt(record: FeedbackRecordSubmitted) -> Prompt:
@@ -69,25 +76,43 @@ def parse(text: str) -> Screening:
         InvalidOutputError: no JSON object, an unknown type, a confidence that is not a number from 0 to 1, a finding
             without a reason, or far more findings than there are types.
     """
+    screening = parse_at_last(text)
+    if screening.dropped:
+        raise InvalidOutputError(_UNKNOWN_TYPE)
+    return screening
+
+
+def parse_at_last(text: str) -> Screening:
+    """The same where nobody asks again: findings of unknown types are left out and counted, the others stay.
+
+    Raises:
+        InvalidOutputError: as `parse`; of an unknown type only where every finding is of one: something was found, and
+            an empty screening would say that the record is harmless.
+    """
     entries = json_object(text).get("findings")
     if not isinstance(entries, list):
         raise InvalidOutputError('"findings" is not a list.')
     if len(entries) > MAX_ENTRIES:
         raise InvalidOutputError(f'"findings" has more than {MAX_ENTRIES} entries.')
+    known_types = [found for found in map(_finding, entries) if found is not None]
+    if entries and not known_types:
+        raise InvalidOutputError(_UNKNOWN_TYPE)
     best: dict[SensitiveType, Finding] = {}
-    for found in map(_finding, entries):
+    for found in known_types:
         known = best.get(found.type)
         if known is None or found.confidence > known.confidence:
             best[found.type] = found
-    return Screening(tuple(sorted(best.values(), key=lambda found: -found.confidence)))
+    ordered = sorted(best.values(), key=lambda found: -found.confidence)
+    return Screening(tuple(ordered), dropped=len(entries) - len(known_types))
 
 
-def _finding(entry: Any) -> Finding:
+def _finding(entry: Any) -> Finding | None:
+    """What one entry says; None for an unknown type."""
     if not isinstance(entry, dict):
         raise InvalidOutputError(_SHAPE)
     kind = _type(entry.get("type"))
     if kind is None:
-        raise InvalidOutputError('A "type" is not among the types given; use their ids, exactly as written.')
+        return None
     sure = confidence(entry.get("confidence"))
     if sure is None:
         raise InvalidOutputError(f'The "confidence" of {kind} is not a number from 0 to 1.')
@@ -122,4 +147,5 @@ def result(record: FeedbackRecordSubmitted, screening: Screening, made: Made) ->
             )
             for found in screening.findings
         ),
+        findings_dropped=screening.dropped,
     )

@@ -7,6 +7,7 @@ from typing import Generic, TypeVar
 
 from domain.corrections import Lessons
 from domain.llm.calls import Prompt
+from domain.llm.parsing import LenientAtLast
 from domain.operations import assign_codes, detect_sensitive, summarize
 from domain.operations.answers import Made
 from domain.operations.corrected_examples import Example
@@ -23,7 +24,7 @@ class Question(Generic[T]):
 
     Attributes:
         prompt: what the model is asked.
-        parse: understands its answer, or raises InvalidOutputError.
+        parse: understands its answer, or raises InvalidOutputError; may be LenientAtLast.
         result: makes the event of it.
     """
 
@@ -55,4 +56,5 @@ def summary(record: FeedbackRecordSubmitted) -> Question[summarize.Summary]:
 
 def sensitivity(record: FeedbackRecordSubmitted) -> Question[detect_sensitive.Screening]:
     """Does the record hold anything sensitive?"""
-    return Question(detect_sensitive.prompt(record), detect_sensitive.parse, partial(detect_sensitive.result, record))
+    parse = LenientAtLast(detect_sensitive.parse, detect_sensitive.parse_at_last)
+    return Question(detect_sensitive.prompt(record), parse, partial(detect_sensitive.result, record))

@@ -12,6 +12,11 @@ from schemas.results import (
     SensitivityDetected,
 )
 
+NO_CODE = "No code: "
+"""What a coding begins with that abstains; why it does so follows."""
+NOTHING_SENSITIVE = "Nothing sensitive."
+"""What a screening says that found nothing."""
+
 
 def kind_of(result: Result) -> str:
     """The kind of a result, one of ours, in one word."""
@@ -25,7 +30,7 @@ def retold(result: Result) -> str:
 
 def _coding(result: CodesAssigned) -> str:
     if not result.codes:
-        return f"No code: {result.abstained_because or 'no reason given'}"
+        return f"{NO_CODE}{result.abstained_because or 'no reason given'}"
     return "\n".join(f"{' > '.join(step.name for step in code.path)}: {code.reason}" for code in result.codes)
 
 
@@ -35,7 +40,7 @@ def _summary(result: RecordSummarized) -> str:
 
 def _screening(result: SensitivityDetected) -> str:
     if not result.findings:
-        return "Nothing sensitive."
+        return NOTHING_SENSITIVE
     return "\n".join(f"{finding.type}: {finding.reason}" for finding in result.findings)
 
 
@@ -44,7 +49,8 @@ def _analysis(result: AnalysisCompleted) -> str:
 
 
 def _aggregate(result: RecordsSummarized) -> str:
-    themes = (f"- {theme.title} ({len(theme.record_ids)} records): {theme.summary}" for theme in result.themes)
+    counted = ((theme, theme.count or len(theme.record_ids)) for theme in result.themes)
+    themes = (f"- {theme.title} ({count} records): {theme.summary}" for theme, count in counted)
     return "\n".join([result.title, *themes])
 
 

@@ -22,6 +22,8 @@ class Steps(Protocol):
     async def ask(self, prompt: Prompt, parse: Callable[[str], T]) -> Answer[T]:
         """Ask a model until it gives an answer that `parse` understands. May be called many times in parallel.
 
+        What comes at the last try may be read otherwise: see `domain.llm.parsing.LenientAtLast`.
+
         Raises:
             InvalidOutputError: no answer could be understood.
             LLMError: no answer came, or none will; the invocation's time is over.

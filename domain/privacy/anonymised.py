@@ -2,16 +2,17 @@
 
 import re
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from domain.privacy.kinds import Kind
 from domain.privacy.placeholders import Key, Placeholders, replaced, written
 from domain.privacy.spans import Span
+from domain.sizes import bytes_in_json
 from schemas.privacy import Privacy
 
 MOST_RESTORED = 100_000
-"""Characters of originals in one restored text."""
+"""Bytes of originals, as JSON has them, in one result: it has to fit on its topic beside all the rest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +33,37 @@ class Anonymised:
     languages: tuple[str | None, ...] = ()
     _originals: Mapping[Key, str] = field(default_factory=dict, repr=False)
 
-    def restore(self, text: str, without: Collection[Kind] = ()) -> str:
-        """The text with the originals in place of placeholders that this object made, and of no others.
+    def restoring(self, without: Collection[Kind] = ()) -> Callable[[str], str]:
+        """For the texts of one result: gives each back with the originals in place of placeholders that this object
+        made, and of no others.
 
         For single strings of a result that was parsed: an original may hold quotes, which would break JSON, and
-        placeholders of its own, which are left alone. It may be longer than its placeholder: check lengths before. Once
-        the originals put back have 100,000 characters, the placeholders behind stay: a long URL, repeated by a model
-        that was talked into it, must not fill the memory.
+        placeholders of its own, which are left alone. It may be longer than its placeholder: check lengths before. An
+        original that would bring those put back so far, in all texts together, over 100,000 bytes stays a placeholder:
+        a long URL that a model repeats must not keep the result off its topic.
+
+        A placeholder without a bracket, in small letters or with an escaped underscore is understood; one whose kind or
+        number is another, or that has been translated, stays as it stands.
 
         Args:
-            text: what a model wrote. A placeholder without a bracket, in small letters or with an escaped underscore
-                is understood; one whose kind or number is another, or that has been translated, stays as it stands.
             without: kinds that stay placeholders.
         """
         left = MOST_RESTORED
+        sizes: dict[Key, int] = {}
 
         def original(key: Key) -> str | None:
             nonlocal left
             found = None if key[0] in without else self._originals.get(key)
-            left -= len(found or "")
-            return found if left >= 0 else None
+            if found is None:
+                return None
+            if key not in sizes:
+                sizes[key] = bytes_in_json(found)
+            if sizes[key] > left:
+                return None
+            left -= sizes[key]
+            return found
 
-        return replaced(text, original) if self._originals else text
+        return lambda text: replaced(text, original) if self._originals else text
 
     def hide(self, text: str) -> str:
         """Another text with placeholders for the originals in it: for what was made of these texts and restored.

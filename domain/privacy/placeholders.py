@@ -33,10 +33,11 @@ def written(kind: Kind, number: int) -> str:
 def mentioned(text: str) -> Iterator[Key]:
     """Every placeholder that stands in the text, however it is spelt, ours or not.
 
-    A model may repeat one without the joiners in it, or in narrow letters where the text has full-width ones.
+    A model may repeat one without the joiners in it, or in narrow letters where the text has full-width ones; or as it
+    stands, where what is unseen parts it from a word behind it.
     """
-    plain = text if text.isascii() else normalize("NFKC", without_unseen(text))
-    return (_key(match) for match in _WRITTEN.finditer(plain))
+    spelt = (text,) if text.isascii() else (normalize("NFKC", without_unseen(text)), text)
+    return (_key(match) for one in spelt for match in _WRITTEN.finditer(one))
 
 
 def replaced(text: str, original: Callable[[Key], str | None]) -> str:

@@ -36,7 +36,9 @@ class FieldIs(click.ParamType):
 
 
 @click.command(short_help="Measure how often a model finds the codes that people chose, and what that takes.")
-@click.option("--records", type=_FILE, required=True, help="JSON Lines as `feedback run` reads them, with labels.")
+@click.option(
+    "--records", type=_FILE, required=True, help="JSON Lines: id, content, labels, optional tenant_id, language, ..."
+)
 @click.option("--framework", "frameworks", type=_FILE, multiple=True, help="Coding framework as JSON; once per tenant.")
 @click.option("--model", help="provider/model instead of LLM_MODEL.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for figures, plot and answers.")

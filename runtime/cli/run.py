@@ -38,7 +38,12 @@ class Operations(click.ParamType):
 
 
 @click.command(short_help="Answer the records of a JSON Lines file and write the results.")
-@click.option("--records", type=_FILE, required=True, help="JSON Lines: id, content, optional metadata, tenant_id, ...")
+@click.option(
+    "--records",
+    type=_FILE,
+    required=True,
+    help="JSON Lines: id, content, optional metadata, tenant_id, created (a date alone will do), ...",
+)
 @click.option("--framework", "frameworks", type=_FILE, multiple=True, help="Coding framework as JSON; once per tenant.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), required=True, help="Folder for the results.")
 @click.option("--overwrite", is_flag=True, help="Replace the results of an earlier run in that folder.")

@@ -28,7 +28,7 @@ class GaveUpError(FeedbackError):
     def __init__(self, seconds: float, left: int) -> None:
         super().__init__(
             f"Gave up: no record was done for {seconds:g} seconds, and {left:,} are left. Look whether the provider "
-            "answers and run again, or wait longer with --give-up-after SECONDS (0: for ever)."
+            "answers and evaluate again, or wait longer with --give-up-after SECONDS (0: for ever)."
         )
 
 

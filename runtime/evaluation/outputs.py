@@ -18,7 +18,7 @@ class EvaluationNotWrittenError(FeedbackError):
     def __init__(self, folder: Path, cause: OSError) -> None:
         super().__init__(
             f"The evaluation cannot be written to {folder}: {_why(cause)}. Its figures stand above. Make room, or "
-            "choose another folder with --out, and run again."
+            "choose another folder with --out, and evaluate again."
         )
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from domain.errors import UserError
 from runtime.job.wording import kind_of, why_no_text
-from schemas.base import MAX_IDENTIFIER_CHARACTERS
+from schemas.base import MAX_IDENTIFIER_CHARACTERS, ends_in_an_offset
 from schemas.operations import RecordOperation
 from schemas.records import MAX_LANGUAGE_CHARACTERS
 
@@ -209,4 +209,8 @@ def _moment(created: object) -> str | None:
         moment = datetime.fromisoformat(created)
     except ValueError:
         return None
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).isoformat()
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    elif not ends_in_an_offset(created):  # +00:60 for one: who wrote that made a mistake
+        return None
+    return moment.isoformat()

@@ -58,15 +58,16 @@ async def test_results_are_judged_beside_the_records_at_their_sources(system_kaf
         # The test's own topics stand for those of records and results: what stands where is all that matters here.
         for number in range(3):
             await table.publish_raw(a_record(record_id=f"record-{number}", content=f"Tap {number}.").to_bytes())
-        source = partial(Source, topic=table.topic, partition=0)
+        source = partial(Source, topic="feedback.records", partition=0)
         results = [a_summary(source(offset=number), number) for number in range(3)]
         results.append(a_summary(source(offset=1), 2))  # another record stands there
         results.append(a_summary(source(offset=999), 3))  # nothing does
-        results.append(a_summary(Source(topic="no-such-topic", partition=0, offset=0), 4))
+        forged = ("no-such-topic", "two words", "a/b", "x" * 300, table.topic)  # no worker reads there
+        results += [a_summary(Source(topic=topic, partition=0, offset=0), 0) for topic in forged]
         for result in results:
             headers = headers_for(result, str(result.result_id), "0" * 32, NOON)
             await events.publish(OutboundMessage(f"{table.topic}.out", b"k", result.to_bytes(), headers))
-        inputs = Results(reading_as_records(past), JudgingSettings(), tally)
+        inputs = Results(as_records(table.topic, past), JudgingSettings(), tally)
         handler = Delivery(inputs, Routing.of_one(model), events, settings())
         worker = WorkerSettings(
             bootstrap_servers=system_kafka,
@@ -87,20 +88,21 @@ async def test_results_are_judged_beside_the_records_at_their_sources(system_kaf
     assert {one["score"] for one in found} == {0.79}
     contents = sorted(prompt.user.splitlines()[1] for prompt, _ in model.asked)
     assert contents == ["Tap 0.", "Tap 1.", "Tap 2."]
-    assert tally.without_records == 3
+    assert tally.without_records == 7
 
 
 def settings():
     return delivery_settings(max_in_flight=8)
 
 
-def reading_as_records(past):
-    """The past as it is, on the topic of records."""
+def as_records(topic, past):
+    """The past as it is, with this topic in the place of that of records."""
 
     class Past:
         async def at(self, source):
-            found = await past.at(source)
-            return found and replace(found, topic="feedback.records")
+            there = topic if source.topic == "feedback.records" else source.topic
+            found = await past.at(source.model_copy(update={"topic": there}))
+            return found and replace(found, topic=source.topic)
 
     return Past()
 

@@ -41,6 +41,14 @@ async def test_messages_of_several_topics_in_turn_and_what_is_not_there(kafka):
         await admin.close()
 
 
+async def test_where_no_topic_can_have_such_a_name_nothing_stands_there(kafka):
+    async with KafkaPastMessages(KafkaConnection(kafka.bootstrap_servers), patience_seconds=10) as past:
+        for name in ("two words", "a/b", "x" * 300, "", "..", "sujet-é"):
+            assert await past.at(Source(topic=name, partition=0, offset=0)) is None, name
+        edges = Source(topic="feedback.records", partition=2**31 - 1, offset=2**63 - 1)
+        assert await past.at(edges) is None
+
+
 async def test_a_broker_that_does_not_tell_at_once_is_asked_again_and_not_for_ever(kafka, monkeypatch):
     connection, topic = KafkaConnection(kafka.bootstrap_servers), f"past.{secrets.token_hex(4)}"
     tell, refused = KafkaTopicIds.of, []

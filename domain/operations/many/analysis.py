@@ -35,10 +35,10 @@ class Analysis:
         request = self.request
         single = in_one_prompt(request, self.limits, steps, analyze.prompt(request, ()))
         codes = await known_codes(request.tenant_id, request.records, self.codings)
+        trend = trend_of(request.records, codes, request.period)
         if not single:
-            return await hierarchical.answer(request, codes, self.limits, steps)
+            return await hierarchical.answer(request, codes, trend, self.limits, steps)
         prompt = analyze.prompt(request)
         answer = await ask_once(request, steps, prompt, analyze.parse)
-        trend = trend_of(request.records, codes, request.period)
         made = partial(analyze.result, request, answer.value, trend=trend, own_codings=codes.own_codings)
         return Found(made, answer.model, prompt.version)

@@ -14,13 +14,14 @@ from domain.operations.many.limits import MAX_FINDINGS_CHARACTERS, Limits
 from domain.operations.many.mapping import Mapped, Question, read_chunks
 from domain.operations.many.progress import Progress
 from domain.operations.many.tree import FEWEST, Tree
-from domain.operations.many.trend import KnownCodes, trend_of
+from domain.operations.many.trend import KnownCodes
 from domain.operations.work import Found, Steps
 from domain.prompts.envelope import block, escape
 from domain.prompts.instructions import instructions_for_stage
 from schemas.operations import Operation
 from schemas.requests import AnalysisRequested
 from schemas.results import AnalysisCompleted
+from schemas.trends import Trend
 
 MAX_OUTPUT_TOKENS = 2048
 MAX_WORDS = 400
@@ -47,7 +48,9 @@ class Findings:
     model: str = ""
 
 
-async def answer(request: AnalysisRequested, codes: KnownCodes, limits: Limits, steps: Steps) -> Found:
+async def answer(
+    request: AnalysisRequested, codes: KnownCodes, trend: Trend | None, limits: Limits, steps: Steps
+) -> Found:
     """Read the records in chunks, and put together what was found.
 
     Raises:
@@ -71,7 +74,7 @@ async def answer(request: AnalysisRequested, codes: KnownCodes, limits: Limits, 
     )
     findings = [Findings(one.found.answer, one.found.confidence, len(one.chunk.records)) for one in mapped.read]
     (last,) = await tree.reduce([_cut(found, room) for found in findings])
-    made = partial(_result, request, codes, len(chunks), mapped, last)
+    made = partial(_result, request, codes, trend, len(chunks), mapped, last)
     return Found(made, last.model, instructions_for_stage("analyze.reduce").version)
 
 
@@ -123,7 +126,13 @@ def _envelope(found: Findings, number: int = 999) -> str:
 
 
 def _result(
-    request: AnalysisRequested, codes: KnownCodes, chunks: int, mapped: Mapped[Analysis], last: Findings, made: Made
+    request: AnalysisRequested,
+    codes: KnownCodes,
+    trend: Trend | None,
+    chunks: int,
+    mapped: Mapped[Analysis],
+    last: Findings,
+    made: Made,
 ) -> AnalysisCompleted:
     given = len(request.records)
     disclaimer = DISCLAIMER.format(model=made.model, chunks=chunks, used=mapped.records, given=given)
@@ -139,9 +148,10 @@ def _result(
         mode="hierarchical",
         chunks=chunks,
         excluded=mapped.excluded,
+        excluded_left_out=mapped.excluded_left_out,
         coverage=mapped.records / given,
         period=request.period,
-        trend=trend_of(request.records, codes, request.period),
+        trend=trend,
         own_codings=codes.own_codings,
     )
 

@@ -5,6 +5,17 @@ from dataclasses import dataclass
 MAX_FINDINGS_CHARACTERS = 6_000
 """How long the answer for one chunk may be: some 2,000 tokens in English, so that a prompt takes a dozen of them."""
 
+# A result has to fit on its topic, which takes 1 MiB (1,048,588 bytes) unless its `max.message.bytes` says otherwise.
+# These are shares of that in bytes of JSON, escapes counted as they are written. The rest is for a model's words (an
+# answer of 50,000 characters, or 50 themes of some 1,100, of four bytes each), for originals that are put back
+# (`domain.privacy.anonymised.MOST_RESTORED`) and for where the 256 parts of a request stand on Kafka.
+MAX_TREND_BYTES = 480_000
+MAX_ID_BYTES = 600_000
+"""Of all lists of ids in a summary together, those of excluded chunks included."""
+MAX_EXCLUDED_ID_BYTES = 100_000
+MAX_EXCLUDED_CHUNKS = 500
+"""So many excluded chunks are listed, at less than 100 bytes each without their ids."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:

@@ -10,16 +10,15 @@ from domain.errors import DeadlineExceededError, FeedbackError, InvalidOutputErr
 from domain.llm.calls import Prompt
 from domain.llm.conversation import Answer
 from domain.operations.many.chunks import Chunk
-from domain.operations.many.limits import Limits
+from domain.operations.many.limits import MAX_EXCLUDED_CHUNKS, MAX_EXCLUDED_ID_BYTES, Limits
 from domain.operations.many.parallel import in_parallel
 from domain.operations.many.progress import Progress
 from domain.operations.work import Steps
+from domain.sizes import bytes_in_json
 from schemas.results import ExcludedChunk
 
 T = TypeVar("T")
 
-MAX_IDS_NAMED = 2_000
-"""So many ids of records in excluded chunks are named, chunk by chunk: a result has to fit on its topic."""
 _A_MOMENT = 0.05
 _OF_THE_CHUNK = (InvalidOutputError, LLMError, DeadlineExceededError, TooLargeError)
 """What leaves a chunk out. A provider that refuses everyone, a broker that is away and bugs are no chunk's fault."""
@@ -52,12 +51,14 @@ class Mapped(Generic[T]):
 
     Attributes:
         read: those that were read, in their order; at least one.
-        excluded: the others, in their order.
+        excluded: the others, in their order, as far as a result lists them.
+        excluded_left_out: how many more of them there are.
         records: how many records were read.
     """
 
     read: tuple[Read[T], ...]
     excluded: tuple[ExcludedChunk, ...]
+    excluded_left_out: int
     records: int
 
 
@@ -90,7 +91,8 @@ async def read_chunks(
     failed = [(chunk, error) for chunk, error in zip(chunks, outcomes, strict=True) if isinstance(error, FeedbackError)]
     if not done:
         raise failed[0][1]
-    return Mapped(done, _excluded(failed), sum(len(one.chunk.records) for one in done))
+    excluded = _excluded(failed[:MAX_EXCLUDED_CHUNKS])
+    return Mapped(done, excluded, len(failed) - len(excluded), sum(len(one.chunk.records) for one in done))
 
 
 async def _ask(steps: Steps, chunk: Chunk, question: Question[T]) -> Answer[T]:
@@ -119,16 +121,17 @@ async def _in_time(steps: Steps, kept: float, work: Callable[[], Coroutine[Any, 
 
 
 def _excluded(failed: Sequence[tuple[Chunk, FeedbackError]]) -> tuple[ExcludedChunk, ...]:
-    named = 0
+    """Chunks and why they are left out; their records' ids, chunk by chunk, as far as these fit."""
+    taken = 0
     excluded = []
     for chunk, error in failed:
         ids = tuple(record.record_id for record in chunk.records)
-        named += len(ids)
+        taken += bytes_in_json(ids)
         excluded.append(
             ExcludedChunk(
                 number=chunk.number,
                 records=len(ids),
-                record_ids=ids if named <= MAX_IDS_NAMED else (),
+                record_ids=ids if taken <= MAX_EXCLUDED_ID_BYTES else (),
                 reason=error.reason,
             )
         )

@@ -14,13 +14,14 @@ from domain.operations.answers import Made
 from domain.operations.many import themes
 from domain.operations.many.choosing import ask_once, in_one_prompt
 from domain.operations.many.chunks import Chunk, chunks_of
-from domain.operations.many.limits import Limits
+from domain.operations.many.limits import MAX_ID_BYTES, Limits
 from domain.operations.many.mapping import Mapped, Question, read_chunks
 from domain.operations.many.progress import Progress
 from domain.operations.many.themes import Overview, Theme
 from domain.operations.many.tree import FEWEST, Tree
 from domain.operations.many.trend import PastCodings, known_codes
 from domain.operations.work import Found, Steps
+from domain.sizes import bytes_in_json
 from schemas.requests import SummaryRequested
 from schemas.results import ExcludedChunk, RecordsSummarized
 from schemas.results import Theme as TellableTheme
@@ -28,10 +29,6 @@ from schemas.results import Theme as TellableTheme
 MOST_RECORDS = 400
 """Of one prompt: the answer names each by its number, and has an end."""
 MAX_THEMES = 50
-MAX_ID_BYTES = 600_000
-"""So many bytes of ids fit on the topic of results, some of them twice, beside the rest."""
-MAX_REPEATED_ID_BYTES = 800_000
-"""Where ids of records under several themes take more, each stands under the most frequent of them alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +46,7 @@ class Summary:
     records: Sequence[int]
     chunks: int = 0
     excluded: tuple[ExcludedChunk, ...] = ()
+    excluded_left_out: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +103,7 @@ class SummaryOfMany:
         )
         merged = await tree.reduce(_found(mapped, positions))
         read = [positions[record.record_id] for one in mapped.read for record in one.chunk.records]
-        summary = Summary(merging.title, merged, read, len(chunks), mapped.excluded)
+        summary = Summary(merging.title, merged, read, len(chunks), mapped.excluded, mapped.excluded_left_out)
         return Found(partial(result, request, summary), merging.model, merging.version)
 
 
@@ -182,28 +180,33 @@ def _check_ids(request: SummaryRequested) -> None:
 
 
 def _bytes_of(record_id: str) -> int:
-    return len(record_id.encode()) + 3  # with its quotes and comma
+    return bytes_in_json(record_id) + 1  # with its comma
 
 
-def _listed(summary: Summary, ids: Sequence[str]) -> list[Theme]:
-    """The most frequent themes, as far as their ids fit on the topic."""
-    listed = _by_frequency(summary.themes)[:MAX_THEMES]
-    if sum(_bytes_of(ids[position]) for theme in listed for position in theme.records) <= MAX_REPEATED_ID_BYTES:
-        return listed
+def _once(listed: Sequence[Theme]) -> list[tuple[int, ...]]:
+    """The records of each theme that stand under none before it."""
     placed: set[int] = set()
-    once = []
+    own = []
     for theme in listed:
-        own = tuple(position for position in theme.records if position not in placed)
-        placed.update(own)
-        once.append(Theme(theme.title, theme.summary, own))
-    return _by_frequency(theme for theme in once if theme.records)
+        own.append(tuple(position for position in theme.records if position not in placed))
+        placed.update(theme.records)
+    return own
 
 
 def result(request: SummaryRequested, summary: Summary, made: Made) -> RecordsSummarized:
-    """The event: the 50 most frequent themes, and the records behind none of them."""
+    """The event: the 50 most frequent themes, and the records behind none of them.
+
+    Where a record's id does not fit under all its themes, it stands under the most frequent of them alone: each id fits
+    once, see `_check_ids`. A theme's count tells of all its records.
+    """
     ids = [record.record_id for record in request.records]
-    listed = _listed(summary, ids)
+    listed = _by_frequency(summary.themes)[:MAX_THEMES]
     behind = {position for theme in listed for position in theme.records}
+    others = sorted(set(summary.records) - behind)
+    positions = [theme.records for theme in listed]
+    elsewhere = sum(_bytes_of(record_id) for chunk in summary.excluded for record_id in chunk.record_ids)
+    if elsewhere + sum(_bytes_of(ids[position]) for some in (*positions, others) for position in some) > MAX_ID_BYTES:
+        positions = _once(listed)
     return RecordsSummarized(
         **made.fields(),
         tenant_id=request.tenant_id,
@@ -213,15 +216,16 @@ def result(request: SummaryRequested, summary: Summary, made: Made) -> RecordsSu
             TellableTheme(
                 title=made.restore(theme.title),
                 summary=made.restore(theme.summary),
-                record_ids=tuple(ids[position] for position in theme.records),
+                record_ids=tuple(ids[position] for position in shown),
                 count=len(theme.records),
             )
-            for theme in listed
+            for theme, shown in zip(listed, positions, strict=True)
         ),
-        other_record_ids=tuple(ids[position] for position in sorted(set(summary.records) - behind)),
+        other_record_ids=tuple(ids[position] for position in others),
         mode="hierarchical" if summary.chunks else "single_pass",
         chunks=summary.chunks or 1,
         excluded=summary.excluded,
+        excluded_left_out=summary.excluded_left_out,
         records_given=len(ids),
         records_used=len(summary.records),
         coverage=len(summary.records) / len(ids),

@@ -1,15 +1,19 @@
 """Counting codes over time: from what the CRM says of its records, and from our own codings. No model is asked."""
 
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Literal, Protocol, TypeGuard
+from itertools import accumulate
+from typing import Literal, Protocol, TypeGuard, get_args
 
 from domain.errors import UsageUnavailableError
+from domain.operations.many.limits import MAX_TREND_BYTES
+from domain.sizes import bytes_in_json
 from schemas.base import PLAUSIBLE_YEARS
 from schemas.requests import Period, RequestedRecord
-from schemas.trends import CodeTrend, OwnCodings, Trend, TrendCount
+from schemas.trends import CodeTrend, Granularity, OwnCodings, Trend, TrendCount
 
 METADATA_KEY = "codes"
 MAX_CODES_OF_A_RECORD = 50
@@ -18,8 +22,6 @@ MAX_CODE_ID_CHARACTERS = 1024  # as a framework may have them
 MAX_NAME_CHARACTERS = 1000
 MOST_DAYS = 31
 MOST_DAYS_IN_WEEKS = 26 * 7
-
-Granularity = Literal["day", "week", "month"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,23 +132,24 @@ def trend_of(records: Sequence[RequestedRecord], codes: KnownCodes, period: Peri
     """Count codes over days, weeks or months of UTC; None where no record has a code.
 
     A record counts once for each of its codes. Weeks begin on Monday (ISO 8601). A record dated outside the period,
-    [start, end), and one without a date count for the code, and for no stretch of time.
+    [start, end), and one without a date count for the code, and for no stretch of time. A trend that would take more
+    than its share of the topic has longer stretches, up to years, and where these do not suffice, fewer codes.
     """
     coded = [(record, known) for record in records if (known := codes.of(record.record_id))]
     if not coded:
         return None
-    granularity = granularity_of(records, period)
     counting: dict[str, _Counting] = defaultdict(_Counting)
     for record, known in coded:
-        where = _stretch(record.created_at, granularity, period)
+        where = _where(record.created_at, period)
         for code in known:
             counting[code.code_id].add(code.name, where)
     ranked = sorted(counting.items(), key=lambda item: (-item[1].records, item[0]))
+    granularity, listed = _within_bytes(ranked[:MAX_CODES], granularity_of(records, period))
     from_metadata = sum(record.record_id in codes.metadata for record, _ in coded)
     return Trend(
         granularity=granularity,
-        codes=tuple(counted.trend(code_id) for code_id, counted in ranked[:MAX_CODES]),
-        codes_left_out=max(0, len(ranked) - MAX_CODES),
+        codes=tuple(listed),
+        codes_left_out=len(ranked) - len(listed),
         from_metadata=from_metadata,
         from_assignments=len(coded) - from_metadata,
         uncoded=len(records) - len(coded),
@@ -157,28 +160,63 @@ Outside = Literal["undated", "outside_period"]
 
 
 class _Counting:
-    """One code's records."""
+    """One code's records, by the day."""
 
     def __init__(self) -> None:
         self.name: str | None = None
         self.records = 0
-        self.stretches: Counter[date | Outside] = Counter()
+        self.days: Counter[date | Outside] = Counter()
 
     def add(self, name: str | None, where: date | Outside) -> None:
         self.name = self.name or name
         self.records += 1
-        self.stretches[where] += 1
+        self.days[where] += 1
 
-    def trend(self, code_id: str) -> CodeTrend:
-        dated = sorted((start, count) for start, count in self.stretches.items() if isinstance(start, date))
+    def over(self, first_days: Mapping[date, date]) -> Counter[date]:
+        """The dated ones by stretch, given the first day of each day's stretch."""
+        stretches: Counter[date] = Counter()
+        for day, count in self.days.items():
+            if isinstance(day, date):
+                stretches[first_days[day]] += count
+        return stretches
+
+    def trend(self, code_id: str, stretches: Mapping[date, int]) -> CodeTrend:
         return CodeTrend(
             code_id=code_id,
             name=self.name,
             records=self.records,
-            undated=self.stretches["undated"],
-            outside_period=self.stretches["outside_period"],
-            counts=tuple(TrendCount(start=start, records=count) for start, count in dated),
+            undated=self.days["undated"],
+            outside_period=self.days["outside_period"],
+            counts=tuple(TrendCount(start=start, records=count) for start, count in sorted(stretches.items())),
         )
+
+
+_BYTES_OF_A_COUNT = bytes_in_json(TrendCount(start=date(2000, 1, 1), records=1))
+
+
+def _within_bytes(
+    ranked: Sequence[tuple[str, _Counting]], shortest: Granularity
+) -> tuple[Granularity, list[CodeTrend]]:
+    """The codes over the shortest stretches that fit; over years, as many of the first as do.
+
+    Sizes are reckoned, not tried: there may be a million counts, which take seconds to be made.
+    """
+    days = {day for _, counted in ranked for day in counted.days if isinstance(day, date)}
+    bare = [bytes_in_json(counted.trend(code_id, {})) + 1 for code_id, counted in ranked]  # with its comma
+    granularities: tuple[Granularity, ...] = get_args(Granularity)
+    for granularity in granularities[granularities.index(shortest) :]:
+        first_days = {day: _first_day(day, granularity) for day in days}
+        over = [counted.over(first_days) for _, counted in ranked]
+        taken = list(accumulate(size + _bytes_of(stretches) for size, stretches in zip(bare, over, strict=True)))
+        if taken[-1] <= MAX_TREND_BYTES:
+            break
+    fit = bisect_right(taken, MAX_TREND_BYTES)
+    listed = zip(ranked[:fit], over, strict=False)
+    return granularity, [counted.trend(code_id, stretches) for (code_id, counted), stretches in listed]
+
+
+def _bytes_of(stretches: Mapping[date, int]) -> int:
+    return sum(_BYTES_OF_A_COUNT + len(str(count)) for count in stretches.values())  # a digit more: the comma
 
 
 def granularity_of(records: Sequence[RequestedRecord], period: Period | None) -> Granularity:
@@ -195,16 +233,24 @@ def granularity_of(records: Sequence[RequestedRecord], period: Period | None) ->
     return "week" if days <= MOST_DAYS_IN_WEEKS else "month"
 
 
-def _stretch(moment: datetime | None, granularity: Granularity, period: Period | None) -> date | Outside:
-    """The first day of the stretch that a moment lies in."""
+def _where(moment: datetime | None, period: Period | None) -> date | Outside:
+    """The day of a moment that counts."""
     day = None if moment is None else _day(moment)
     if moment is None or day is None:
         return "undated"
     if period is not None and not period.start <= moment < period.end:
         return "outside_period"
+    return day
+
+
+def _first_day(day: date, granularity: Granularity) -> date:
+    """Of the stretch that a day lies in."""
     if granularity == "day":
         return day
-    return day - timedelta(days=day.weekday()) if granularity == "week" else day.replace(day=1)
+    if granularity == "week":
+        return day - timedelta(days=day.weekday())
+    months = {"month": 1, "quarter": 3, "year": 12}[granularity]
+    return day.replace(month=day.month - (day.month - 1) % months, day=1)
 
 
 def _day(moment: datetime) -> date | None:

@@ -9,11 +9,14 @@ from tests.chaos.members import Member, paused
 from tests.chaos.stage import Stage
 
 
-async def _killed(stage: Stage, worker: Member, seconds: float, what: str = "broker") -> None:
-    """Kill the broker, start it again after so long; `recovery` from the kill, and from where its start begins."""
-    held = worker.partitions()
+async def kill_broker(stage: Stage, member: Member, seconds: float, what: str = "broker") -> None:
+    """Kill the broker, start it again after so long; `recovery` from the kill, and from where its start begins.
+
+    Recovered is what moves again on the partitions of that worker, or that judge.
+    """
+    held = member.partitions()
     stage.sampling = False
-    await stage.fault("SIGKILL of the broker")
+    await stage.fault("SIGKILL of the broker", [*(each for each in stage.workers if each is not member), member])
     killed = time()
     await stage.ground.kafka.kill()
     await paused(seconds)
@@ -31,7 +34,7 @@ async def killed(stage: Stage) -> None:
     stage.ledger.latency = 0.1
     await stage.inputs.publish(800)
     await stage.outcomes(200)
-    await _killed(stage, worker, 1)
+    await kill_broker(stage, worker, 1)
     await stage.settled()
 
 
@@ -43,7 +46,7 @@ async def recovery(stage: Stage) -> None:
     for _ in range(3):
         inputs = await stage.inputs.publish(800)
         await stage.outcomes(stage.came + 200)
-        await _killed(stage, worker, 2)
+        await kill_broker(stage, worker, 2)
         await stage.answered(inputs)
     await stage.settled()
 
@@ -55,7 +58,7 @@ async def down_for_minutes(stage: Stage) -> None:
     stage.ledger.latency = 0.1
     await stage.inputs.publish(800)
     await stage.outcomes(200)
-    await _killed(stage, worker, 150, "broker away for 150 s")
+    await kill_broker(stage, worker, 150, "broker away for 150 s")
     await stage.settled()
     assert worker.alive
 

@@ -1,5 +1,6 @@
 """A judge that is killed, or does not get through: results are judged once, and unharmed whatever becomes of it."""
 
+from tests.chaos.cases.broker import kill_broker
 from tests.chaos.catalogue import case
 from tests.chaos.stage import Stage
 
@@ -30,3 +31,20 @@ async def away(stage: Stage) -> None:
     assert any(name == "judge" for given in stage.inputs.sent for name in given.operations)
     await judge.start()
     await stage.settled()
+
+
+@case("judge-broker-killed")
+async def broker_killed(stage: Stage) -> None:
+    """The broker is killed three times under a judge at work, which lives on: each result is judged under one id."""
+    judge = await stage.judge()
+    await stage.system()
+    stage.ledger.latency = 0.1
+    for number in range(3):
+        came = stage.came
+        await stage.inputs.publish(200)
+        await stage.outcomes(came + 100 + stage.random.randrange(1, 100))
+        await kill_broker(stage, judge, 2)
+        await stage.settled()
+        if not number:  # never before had it as many calls under way: each has a connection of its own
+            await stage.weighed(judge)
+    assert judge.alive

@@ -23,6 +23,7 @@ from domain.errors import (
     ProviderUnavailableError,
     SinkUnavailableError,
 )
+from domain.judging.settings import JudgingTally
 from domain.lag import PartitionLag
 from domain.llm.breaker import CircuitBreaker
 from domain.llm.routing import Route
@@ -39,7 +40,7 @@ NOWHERE = KafkaConnection("127.0.0.1:1")
 ALERTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "docs" / "alerts.yml").read_text())["groups"][0]["rules"]
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
 FOREIGN = {"up", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"}
-LABELS = {"topic", "partition", "state", "reason", "operation", "status", "model", "le"}
+LABELS = {"topic", "partition", "state", "reason", "operation", "status", "model", "le", "because"}
 
 
 class Page:
@@ -67,10 +68,10 @@ class Page:
 
 @pytest.fixture
 async def pages() -> list[Page]:
-    """Of a worker and a consumer that have done nothing, but know their lag."""
+    """Of a worker, a consumer and a judge that have done nothing, but know their lag."""
     worker = WorkerFigures()
     worker.routes.append(Route(ScriptedModel(), worker.breaker))
-    pages = [Page(worker), Page(ConsumerFigures())]
+    pages = [Page(worker), Page(ConsumerFigures()), Page(WorkerFigures(judging=JudgingTally()))]
     for page in pages:
         page.lag.note([PartitionLag("feedback.records", 0, None, 0, 0)])
     return pages
@@ -247,6 +248,24 @@ async def test_the_alarms_ask_for_metrics_that_there_are(pages):
             assert state in STATES
     for name in re.findall(r"\bfeedback_\w+", RUNBOOK):
         assert name in known
+
+
+@pytest.mark.parametrize("name", ["feedback_partitions_assigned", "feedback_inputs_finished_total"])
+def test_what_a_judge_shows_does_not_count_as_the_workers(name):
+    """It has the metrics of a worker, so what is summed over the workers must name their job."""
+    found = [(rule["alert"], more) for rule in ALERTS for more in re.findall(rf"{name}(.{{21}})", rule["expr"])]
+    assert found
+    assert {more for _, more in found} == {'{job="feedback-worker'}, found
+
+
+def test_a_judge_has_alarms_of_its_own_and_sets_off_none_of_the_workers():
+    jobs = {rule["alert"]: set(re.findall(r'job([!=~]+"[^"]*)"', rule["expr"])) for rule in ALERTS}
+    assert {alert for alert, of in jobs.items() if of == {'="feedback-judge'}} == {
+        "FeedbackJudgeDown",
+        "FeedbackJudgeBehind",
+    }
+    assert jobs["FeedbackLagGrows"] == {'!="feedback-judge'}
+    assert "absent" not in next(rule["expr"] for rule in ALERTS if rule["alert"] == "FeedbackJudgeDown")
 
 
 def test_each_alarm_has_its_section_and_each_section_its_alarm():

@@ -65,7 +65,10 @@ def test_a_date_or_a_time_is_taken_as_it_is_written(tmp_path: Path, created: obj
     FeedbackRecordSubmitted.model_validate(record.payload)
 
 
-@pytest.mark.parametrize("created", [5, 0, False, "last Monday", "17.10.2020", "17.3.2026", " ", ["2020-10-17"], {}])
+@pytest.mark.parametrize(
+    "created",
+    [5, 0, False, "last Monday", "17.10.2020", "17.3.2026", " ", ["2020-10-17"], {}, "2020-10-17T10:00+00:60"],
+)
 def test_a_date_that_cannot_be_read_is_left_out_and_known(tmp_path: Path, created: object):
     (record,) = read_records(write(tmp_path, {"id": "r", "content": "c", "created": created}), "acme", {}, None)
     assert record.undated

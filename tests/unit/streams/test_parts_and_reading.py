@@ -12,7 +12,7 @@ from streams.status import WorkerStatus
 from tests.builders import a_record, an_analysis_request
 from tests.fakes import until
 from tests.unit.domain.delivery.setup import Setup, turns
-from tests.unit.streams.test_in_order import Source
+from tests.unit.streams.support import Source
 
 ANALYSES, REQUESTS, RECORDS = "feedback.analyses", "feedback.requests", "feedback.records"
 

@@ -28,7 +28,7 @@ def delivery_settings(**changes):
 class Setup:
     """A delivery whose model says what `saying` has for an operation (or raises it), else the usual answer."""
 
-    def __init__(self, *frameworks, saying=None, **settings):
+    def __init__(self, *frameworks, saying=None, anonymiser=None, **settings):
         self.saying = USUAL_ANSWERS | (saying or {})
         self.clock = FakeClock()
         self.publisher = FakePublisher()
@@ -36,7 +36,7 @@ class Setup:
         self.model = ScriptedModel(self._say)
         self.breaker = CircuitBreaker(BreakerPolicy(), clock=self.clock, call_later=self.clock.call_later)
         chosen = delivery_settings(**settings)
-        inputs = Submitted(self.catalogue, chosen, now=self.clock.now, monotonic=self.clock)
+        inputs = Submitted(self.catalogue, chosen, anonymiser=anonymiser, now=self.clock.now, monotonic=self.clock)
         self.delivery = Delivery(
             inputs,
             Routing.of_one(self.model, self.breaker),

@@ -99,9 +99,12 @@ def test_no_id_comes_through_that_no_text_column_takes(topic, event, name):
             ({"created_at": value}, "`created_at` must be a time as RFC 3339 writes it, with an offset")
             for value in ("2026-05-04T12:00:00", "2026-05-04", "2026-05-04T12:99:00Z", SECRET, 1_700_000_000)
         ),
+        ({"created_at": "2026-05-04T12:00:00+00:60"}, "an offset has hours 00 to 23 and minutes 00 to 59"),
         ({"max_codes": 0}, "`max_codes` is less than 1"),
         ({"max_codes": 10**400}, "`max_codes` is more than 50"),
         ({"max_codes": "many"}, "`max_codes` is text, and not a whole number"),
+        ({"max_codes": "3"}, "`max_codes` is text, and not a whole number"),
+        ({"max_codes": True}, "`max_codes` is true or false, and not a whole number"),
         ({"max_codes": 1.5}, "`max_codes` is a number, and not a whole number"),
         ({"confidence_threshold": 2}, "`confidence_threshold` is more than 1"),
         ({"confidence_threshold": [SECRET]}, "`confidence_threshold` is a list, and not a number"),
@@ -185,6 +188,34 @@ def test_requests_are_told_apart():
     assert isinstance(decode(with_type(analysis, None)), AnalysisRequested)
     with pytest.raises(InputError, match="`instruction` is missing"):
         decode(with_type(summary, AnalysisRequested.ce_type.encode()))
+
+
+@pytest.mark.parametrize(
+    "name", ["instructions", "instuction", "Instruction", "INSTRUCTIONS", "intsruction", " instruction"]
+)
+def test_a_name_that_is_nearly_instruction_is_not_passed_over(name):
+    payload = json.loads(a_summary_request().to_bytes()) | {name: SECRET}
+    for headers in ((), (("ce_type", b"org.crm.analysis"),)):
+        error = refused(payload, topic="feedback.requests", headers=headers)
+        assert error.reason == "wrong_schema"
+        assert "`instruction`" in error.message
+        assert SECRET not in error.message
+    assert refused(payload | {"schema_version": 2}, topic="feedback.requests").reason == "unknown_version"
+
+
+def test_beside_an_instruction_and_under_a_declared_type_a_name_like_it_is_one_of_those_that_are_not_known():
+    topic, like_it = "feedback.requests", {"instructions": "x"}
+    summary = json.loads(a_summary_request().to_bytes()) | like_it
+    declared = (("ce_type", SummaryRequested.ce_type.encode()),)
+    assert isinstance(decode(a_message(summary, topic=topic, headers=declared)), SummaryRequested)
+    analysis = json.loads(an_analysis_request().to_bytes()) | like_it
+    assert isinstance(decode(a_message(analysis, topic=topic)), AnalysisRequested)
+
+
+@pytest.mark.parametrize("name", ["construction", "introduction", "instructor", "instruction_id", "note"])
+def test_other_names_that_are_not_known_leave_a_summary_what_it_is(name):
+    payload = json.loads(a_summary_request().to_bytes()) | {name: "x"}
+    assert isinstance(decode(a_message(payload, topic="feedback.requests")), SummaryRequested)
 
 
 def test_other_topics_are_not_decoded_here():

@@ -19,6 +19,7 @@ from domain.errors import (
 from domain.llm.breaker import BreakerPolicy, CircuitBreaker, Ticket
 from domain.llm.conversation import Conversation
 from domain.llm.countdown import Countdown
+from domain.llm.parsing import LenientAtLast
 from domain.llm.retry import RetryPolicy
 from tests.builders import a_prompt, an_invocation
 from tests.fakes import FakeClock, ScriptedModel, until
@@ -111,6 +112,17 @@ async def test_two_invalid_answers_are_enough():
         await setup.run()
     assert len(setup.model.asked) == 2
     assert setup.breaker.answers == 2, "the provider is up"
+
+
+async def test_only_the_last_try_is_read_with_leniency():
+    setup = Setup(saying("nonsense"))
+    answer = await setup.conversation().run(a_prompt(), LenientAtLast(parse, str))
+    assert (answer.value, len(setup.model.asked)) == ("nonsense", 2)
+
+    late = Setup(None, deadline=10)
+    late.model.script = lambda prompt, attempt: late.clock.advance(11) or "nonsense"
+    answer = await late.conversation().run(a_prompt(), LenientAtLast(parse, str))
+    assert (answer.value, len(late.model.asked)) == ("nonsense", 1)
 
 
 async def test_a_refusal_is_final_and_no_sign_of_an_outage():

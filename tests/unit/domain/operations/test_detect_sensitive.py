@@ -10,6 +10,7 @@ from domain.operations.answers import Made
 from domain.operations.detect_sensitive import parse, prompt, result
 from schemas.sensitivity import SensitiveType, SensitivityLevel
 from tests.builders import NOON, a_record
+from tests.unit.domain.delivery.setup import Setup
 
 MADE = Made(UUID(int=1), UUID(int=2), "some/model", "detect_sensitive.v1", NOON)
 
@@ -113,3 +114,39 @@ def test_what_does_not_fit_is_refused_with_a_complaint_that_quotes_nothing(text,
         parse(text)
     assert complaint in refused.value.message
     assert "piracy" not in refused.value.message
+
+
+async def screened_by(*answers):
+    """What a worker publishes whose model gives these answers, one after the other; and the prompts."""
+    setup, rest = Setup(), list(answers)
+    setup.model.script = lambda prompt, attempt: rest.pop(0)
+    await setup.handle(a_record(operations=["detect_sensitive"]))
+    return setup.publisher.on("feedback.sensitivity"), setup.publisher.dead_letters(), setup.model.asked
+
+
+async def test_what_is_valid_is_kept_though_the_model_insists_on_a_type_that_does_not_exist():
+    said = answer(finding("child_abuse"), finding("piracy", 0.9), finding("theft", 0.3))
+    [event], letters, asked = await screened_by(said, said)
+
+    assert [found["type"] for found in event["findings"]] == ["child_abuse", "theft"]
+    assert (event["sensitive"], event["findings_dropped"]) == (True, 1)
+    assert (len(asked), letters) == (2, [])
+    assert 'A "type" is not among the types given' in asked[1][0].complaint
+
+
+async def test_a_model_that_mends_its_answer_at_the_second_try_has_nothing_dropped():
+    [event], _, asked = await screened_by(answer(finding(), finding("piracy")), answer(finding(), finding("theft")))
+    assert [found["type"] for found in event["findings"]] == ["bribery", "theft"]
+    assert (event["findings_dropped"], len(asked)) == (0, 2)
+
+
+@pytest.mark.parametrize("second", [answer(finding("piracy")), answer(finding(None), finding("other")), "no"])
+async def test_findings_of_unknown_types_alone_are_no_clean_bill_of_health(second):
+    events, [letter], asked = await screened_by(answer(finding(), finding("piracy")), second)
+    assert (events, letter.reason, letter.operation, len(asked)) == ([], "invalid_output", "detect_sensitive", 2)
+
+
+async def test_a_finding_of_a_known_type_is_never_dropped_for_what_else_is_wrong_with_it():
+    said = answer(finding("theft"), finding("child_abuse", confidence=7), finding("piracy"))
+    events, [letter], _ = await screened_by(said, said)
+    assert (events, letter.reason) == ([], "invalid_output")

@@ -133,7 +133,8 @@ async def test_where_no_chunk_can_be_read_the_first_ones_error_is_the_requests()
         await analysed(an_analysis_request(records=many(20)), lambda prompt: "none")
 
 
-async def test_ids_of_excluded_records_are_named_as_long_as_the_result_can_hold_them():
+async def test_ids_of_excluded_records_are_named_as_long_as_the_result_can_hold_them(monkeypatch):
+    monkeypatch.setattr("domain.operations.many.mapping.MAX_EXCLUDED_ID_BYTES", 17_000)
     request = an_analysis_request(records=many(6000, length=20))
     limits = Limits(token_budget=27_000)
     first = f"{request.records[0].content[:3]}"

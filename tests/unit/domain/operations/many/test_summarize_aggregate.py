@@ -131,10 +131,10 @@ async def test_ids_that_fit_on_no_topic_are_refused_before_anything_is_paid_for(
 
 
 async def test_where_ids_of_several_themes_are_too_many_each_record_stands_once(monkeypatch):
-    monkeypatch.setattr("domain.operations.many.summarize_aggregate.MAX_REPEATED_ID_BYTES", 20)
+    monkeypatch.setattr("domain.operations.many.summarize_aggregate.MAX_ID_BYTES", 20)
     found = overview(theme("A", [1, 2, 3]), theme("B", [3, 4]))
     _, result, _ = await summarised(a_summary_request(records=records(*"abcd")), lambda _: found)
-    assert shown(result) == [("A", 3, ("r1", "r2", "r3")), ("B", 1, ("r4",))]
+    assert shown(result) == [("A", 3, ("r1", "r2", "r3")), ("B", 2, ("r4",))]
 
 
 class Whimsical:
