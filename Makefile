@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo up test chaos chaos-quick lint format bench pins clean
+.PHONY: help install install-dev demo up test chaos chaos-quick lint format bench bench-usage pins clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ ifdef RECORDS
 	$(BIN)/python -m bench.run_throughput --records "$(RECORDS)" $(if $(FRAMEWORK),--framework "$(FRAMEWORK)")
 endif
 	$(BIN)/python -m bench.demo_time
+
+bench-usage: $(VENV)/.dev ## LLM calls in and usage out, beside the plain ways (ROWS=1000000)
+	$(BIN)/python -m bench.usage --rows "$(or $(ROWS),1000000)"
 
 format: $(VENV)/.dev ## Format the code
 	$(BIN)/ruff format .

@@ -9,7 +9,7 @@ from api.rate_limits import RateLimits
 from api.request_ids import RequestIDs
 from domain.agreement import AgreementReader
 from domain.keys import KeyFinder
-from domain.usage import UsageReader
+from domain.usage.report import UsageReader
 
 _DESCRIPTION = (
     "What was used, by whom, for what, at what cost. Windows are half-open, [from, to). `llm_calls` counts attempts by "

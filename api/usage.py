@@ -1,4 +1,4 @@
-"""`/v1/usage`: what was used. `domain.usage` says what the numbers mean."""
+"""`/v1/usage`: what was used. `domain.usage.report` says what the numbers mean."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from api.auth import Caller, superuser
 from api.errors import ErrorEnvelope
 from api.responses import ERRORS, Responses
 from api.windows import AskedWindow
-from domain.usage import OperationUsage, TenantUsage, UsageReader
+from domain.usage.report import OperationUsage, TenantUsage, UsageReader
 
 _SUPERUSER_ERRORS: Responses = {403: {"model": ErrorEnvelope, "description": "`superuser_required`"}}
 

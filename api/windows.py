@@ -7,7 +7,8 @@ from typing import Annotated
 from fastapi import Depends, Query, Request
 
 from api.errors import APIError
-from domain.usage import Window
+from domain.usage.report import Window
+from schemas.base import OFFSETS, ends_in_an_offset
 
 # RFC 3339, 5.6, but seconds and the colon of an offset may be left out. In a query string an unescaped `+` means a
 # space: behind a time of day only an offset can have stood there.
@@ -31,7 +32,11 @@ def moment(name: str, given: str) -> datetime:
     if _DATE.fullmatch(given):
         said = f"`{name}` is a date alone, and days begin at other moments elsewhere; write it like {_EXAMPLE}."
         raise APIError(422, "invalid_timestamp", said)
-    found = _read(given)
+    written = _TIME.fullmatch(given)
+    offset = "" if written is None else (written["offset"] or "").upper().replace(" ", "+")
+    if offset and not ends_in_an_offset(offset):
+        raise APIError(422, "invalid_timestamp", f"`{name}` is not a time: {OFFSETS}; write it like {_EXAMPLE}.")
+    found = None if written is None else _read(written["time"].upper() + offset)
     if found is None:
         raise APIError(422, "invalid_timestamp", f"`{name}` is not a time; write it like {_EXAMPLE}.")
     if found.utcoffset() is None:
@@ -44,13 +49,9 @@ def moment(name: str, given: str) -> datetime:
     return found
 
 
-def _read(given: str) -> datetime | None:
-    written = _TIME.fullmatch(given)
-    if written is None:
-        return None
-    offset = (written["offset"] or "").upper().replace(" ", "+")
+def _read(written: str) -> datetime | None:
     try:
-        return datetime.fromisoformat(written["time"].upper() + offset)
+        return datetime.fromisoformat(written)
     except ValueError:
         return None
 

@@ -26,7 +26,7 @@ from typing import Protocol
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from domain.usage import Window
+from domain.usage.report import Window
 
 
 @dataclass(frozen=True, slots=True)

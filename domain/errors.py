@@ -18,6 +18,7 @@ FeedbackError
 ├── BrokerUnavailableError  Kafka did not acknowledge a message in time
 ├── SinkUnavailableError    the database cannot take rows now; no row is to blame
 ├── UsageUnavailableError   the database cannot answer a usage question now
+├── TooManyGroupsError      a usage question whose answer nobody could read
 ├── WorkerHaltedError       going on would do harm: the worker stops, nothing is acknowledged
 │   └── TooManyDeadLettersError, ProviderUnusableError
 └── BugError                a fault in this program, told without the text of the exception behind it
@@ -199,6 +200,12 @@ class UsageUnavailableError(FeedbackError):
     """The database cannot answer a question of the API now; the same question may be answered later."""
 
     reason: ClassVar[str] = "usage_backend_unavailable"
+
+
+class TooManyGroupsError(FeedbackError):
+    """The answer to a usage question has more groups than anybody could read, or a program should hold."""
+
+    reason: ClassVar[str] = "too_many_groups"
 
 
 class WorkerHaltedError(FeedbackError):

@@ -165,7 +165,7 @@ class Settings(BaseSettings):
 
     metrics_host: str = Field(default="127.0.0.1", min_length=1, description="Where metrics are served.")
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] | None = Field(
-        default=None, description="The port of a worker's or consumer's metrics; none if absent or 0."
+        default=None, description="The port of a worker's, judge's or consumer's metrics; none if absent or 0."
     )
 
     api_host: str = Field(default="127.0.0.1", min_length=1, description="Where the API listens.")

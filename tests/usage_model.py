@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain.usage import Distribution, View, Window
+from domain.usage.report import Distribution, View, Window
 from schemas.llm_calls import LLMCall
 
 Item = dict[str, Any]

@@ -34,7 +34,9 @@ _COLUMNS = {
     "trace_id": "text",
 }
 
-_ROWS: Rows[LLMCall] = Rows("llm_calls", _COLUMNS, "call_id", attrgetter(*_COLUMNS), "LLM calls")
+_ROWS: Rows[LLMCall] = Rows(
+    "llm_calls", _COLUMNS, "call_id", attrgetter(*_COLUMNS), "LLM calls", indexed=False, copied=True
+)
 
 
 class PostgresLLMCallSink(PostgresRowSink[LLMCall]):

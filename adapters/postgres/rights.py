@@ -11,17 +11,20 @@ from domain.errors import UserError
 Rights = Mapping[str, tuple[str, ...]]
 """PostgreSQL's privileges by table: `SELECT`, or `SELECT (column)` where one column is enough.
 
-Migrations 0002 to 0004 grant these, and no more, to the roles feedback_consumer, feedback_api, feedback_keys and
-feedback_worker.
+Migrations 0002 to 0005 grant these, and no more, to the roles feedback_consumer, feedback_api, feedback_keys,
+feedback_worker and feedback_roller.
 """
 
-STORING_CALLS: Rights = {"llm_calls": ("SELECT (call_id)", "INSERT")}
-"""The consumer's. It reads ids too: a call that is there already is not stored again."""
+STORING_CALLS: Rights = {"llm_calls": ("INSERT",)}
+"""The consumer's."""
 
 STORING_CODINGS: Rights = {"codings": ("SELECT (result_id)", "INSERT"), "corrections": ("SELECT (event_id)", "INSERT")}
-"""The consumer's, for the same reason."""
+"""The consumer's, too. It reads ids: what is there already is not stored again."""
 
-READING_USAGE: Rights = {"llm_calls": ("SELECT",), "api_keys": ("SELECT",)}
+READING_USAGE: Rights = {
+    **dict.fromkeys(("llm_calls", "usage_daily", "usage_monthly", "usage_marks"), ("SELECT",)),
+    "api_keys": ("SELECT",),
+}
 """The API's."""
 
 READING_AGREEMENT: Rights = {"codings": ("SELECT",), "corrections": ("SELECT",)}
@@ -38,6 +41,13 @@ READING_PAST_CODINGS: Rights = {
     )
 }
 """A worker's."""
+
+ROLLING_USAGE: Rights = {
+    "llm_calls": ("SELECT",),
+    **dict.fromkeys(("usage_daily", "usage_monthly"), ("SELECT", "INSERT", "DELETE")),
+    "usage_marks": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+}
+"""The roller's; and to run `ensure_llm_calls_month`."""
 
 KEEPING_KEYS: Rights = {"api_keys": ("SELECT", "INSERT", "UPDATE (revoked_at)")}
 """Of `feedback keys`."""

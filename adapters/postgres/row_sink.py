@@ -24,6 +24,9 @@ class Rows(Generic[R]):
         table: the table.
         columns: its columns and their kinds, as PostgreSQL names them.
         key: the column by which a row is stored once.
+        indexed: whether one index of the whole table holds it to that; a partitioned table has one for each partition.
+        copied: whether a batch is tried by COPY first, which is half as much work. Where a row is there already all of
+            it fails, and the statement for repeats does it then.
         values: of one row, in the order of the columns.
         what: what the rows are, in words: "LLM calls".
     """
@@ -33,13 +36,17 @@ class Rows(Generic[R]):
     key: str
     values: Callable[[R], tuple[Any, ...]]
     what: str
+    indexed: bool = True
+    copied: bool = False
     insert: str = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "insert", _statement(self.table, self.columns, self.key))
+        object.__setattr__(self, "insert", _statement(self))
 
 
-def _statement(table: str, columns: Mapping[str, str], key: str) -> str:
+def _statement(rows: Rows[Any]) -> str:
+    table, columns, key = rows.table, rows.columns, rows.key
+    target = f" ({key})" if rows.indexed else ""
     names = ", ".join(f'"{name}"' for name in columns)
     taken = ", ".join(_taken(name, kind) for name, kind in columns.items())
     kinds = ("text" if kind == TEXTS else kind for kind in columns.values())
@@ -49,7 +56,7 @@ def _statement(table: str, columns: Mapping[str, str], key: str) -> str:
     return (
         f"INSERT INTO {table} ({names}) SELECT {taken} "  # noqa: S608 - the names are ours, the values parameters
         f"FROM unnest({arrays}) WITH ORDINALITY AS given({names}, position) "
-        f"ORDER BY {key}, position ON CONFLICT ({key}) DO NOTHING"
+        f"ORDER BY {key}, position ON CONFLICT{target} DO NOTHING"
     )
 
 
@@ -63,6 +70,7 @@ class PostgresRowSink(Generic[R]):
     def __init__(self, engine: AsyncEngine, rows: Rows[R]) -> None:
         self._engine = engine
         self._rows = rows
+        self._repeats = not rows.copied
 
     async def write(self, batch: Sequence[R]) -> BatchOutcome:
         """Store the rows that are not there yet; one that the table refuses never holds up the others.
@@ -76,7 +84,7 @@ class PostgresRowSink(Generic[R]):
             async with self._engine.connect() as connection:
                 driver = (await connection.get_raw_connection()).driver_connection
                 try:
-                    return await _insert(driver, self._rows, batch)
+                    return await self._store(driver, batch)
                 except BaseException:
                     await connection.invalidate()  # SQLAlchemy did not see in what state the driver is now
                     raise
@@ -85,6 +93,27 @@ class PostgresRowSink(Generic[R]):
                 what = self._rows.what
                 raise SinkUnavailableError(f"The database cannot take {what} now ({summary(error)}).") from error
             raise
+
+    async def _store(self, driver: Any, batch: Sequence[R]) -> BatchOutcome:
+        """Copy, as long as all is new; insert while there are repeats, which come in streams, or rows to be refused."""
+        if not self._repeats and await _copied(driver, self._rows, batch):
+            return BatchOutcome(len(batch))
+        outcome = await _insert(driver, self._rows, batch)
+        self._repeats = not self._rows.copied or outcome.inserted < len(batch)
+        return outcome
+
+
+async def _copied(driver: Any, rows: Rows[R], batch: Sequence[R]) -> bool:
+    """Whether all of a batch went in by COPY; if not, nothing did. In the order of the key, as `_statement` does it."""
+    place = list(rows.columns).index(rows.key)
+    records = sorted(map(rows.values, batch), key=lambda values: values[place])
+    try:
+        await driver.copy_records_to_table(rows.table, records=records, columns=list(rows.columns))
+    except Exception as error:
+        if not is_rows_fault(error):
+            raise
+        return False
+    return True
 
 
 async def _insert(driver: Any, rows: Rows[R], batch: Sequence[R]) -> BatchOutcome:

@@ -1,11 +1,14 @@
 """The tables, as they are declared. `migrations/` makes them; a test holds the two against each other."""
 
+from typing import Any
+
 from sqlalchemy import (
     ARRAY,
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     Double,
     Identity,
@@ -21,6 +24,8 @@ from sqlalchemy import (
     func,
 )
 
+from adapters.postgres.usage.columns import ALWAYS_TOLD, DIMENSION_NAMES, MEASURES, SUMS
+
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
     "uq": "uq_%(table_name)s_%(column_0_N_name)s",
@@ -34,7 +39,7 @@ metadata = MetaData(naming_convention=NAMING)
 llm_calls = Table(
     "llm_calls",
     metadata,
-    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("id", BigInteger, Identity(always=True), nullable=False),
     Column("call_id", Uuid, nullable=False),
     Column("tenant_id", Text, nullable=False),
     Column("operation", Text, nullable=False),
@@ -61,14 +66,62 @@ llm_calls = Table(
     Column("trace_id", Text),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("status IN ('ok', 'error')", name="status"),
-    UniqueConstraint("call_id"),
     # One tenant's window, by either of its two times.
     Index(None, "tenant_id", "timestamp"),
     Index(None, "tenant_id", "invocation_started_at"),
     # Everyone's window: rows come in about the order of their times, so that a few pages of summary do.
     Index("ix_llm_calls_times", "timestamp", "invocation_started_at", postgresql_using="brin"),
+    postgresql_partition_by='RANGE ("timestamp")',
 )
-"""One row per LLM call (attempt); `schemas.llm_calls.LLMCall` says what the columns mean. Written by the consumer."""
+"""One row per LLM call (attempt); `schemas.llm_calls.LLMCall` says what the columns mean. Written by the consumer.
+
+Each month has a partition, `llm_calls_202611` say, in which a `call_id` is unique; `llm_calls_other` has the rest.
+Triggers mark the days of what is written, changed or deleted (`usage_marks`).
+"""
+
+usage_marks = Table(
+    "usage_marks",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("unit", Text, nullable=False),
+    Column("first_day", Date, nullable=False),
+    Column("marked_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    CheckConstraint("unit IN ('day', 'month')", name="unit"),
+    Index(None, "unit", "first_day", "tenant_id"),
+)
+"""A tenant's day or month, in UTC, whose rollup does not hold: rows were written since. Deleted by the roller."""
+
+
+def _rollup(name: str, unit: str) -> Table:
+    """A table of rollups: `adapters.postgres.usage.columns` says what is counted, and by what."""
+    counted: list[Column[Any]] = [
+        *(Column(count, BigInteger, nullable=False) for count in ("total", "attempts", "late", "unpriced")),
+        *(Column(amount, Numeric, nullable=False) for amount in SUMS[4:]),
+    ]
+    for measure in MEASURES:
+        counted += [
+            Column(f"{measure}_items", BigInteger, nullable=False),
+            *(Column(f"{measure}_{part}", Numeric) for part in ("sum", "min", "max")),
+            Column(f"{measure}_sketch", LargeBinary),
+        ]
+    return Table(
+        name,
+        metadata,
+        Column(unit, Date, nullable=False),
+        Column("view", Text, nullable=False),
+        *(Column(column, Text, nullable=column not in ALWAYS_TOLD) for column in DIMENSION_NAMES),
+        *counted,
+        Column("last_stored", DateTime(timezone=True), nullable=False),
+        Index(None, unit, "tenant_id"),
+    )
+
+
+usage_daily, usage_monthly = _rollup("usage_daily", "day"), _rollup("usage_monthly", "month")
+"""What a tenant's calls, and invocations, of a whole day or month of UTC add up to. Written by the roller.
+
+`last_stored` is the latest `created_at` of all that the tenant has in that day or month.
+"""
 
 codings = Table(
     "codings",

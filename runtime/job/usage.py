@@ -6,9 +6,9 @@ from typing import Any
 
 import aiohttp
 
-from adapters.postgres.usage import PostgresUsageReader
+from adapters.postgres.usage.exact import PostgresUsageReader
 from domain.errors import FeedbackError, UsageUnavailableError, UserError
-from domain.usage import Window
+from domain.usage.report import Window
 from runtime import wiring
 from runtime.job.job_report import JobReport
 from runtime.job.patience import ANSWER_WITHIN_SECONDS, answered

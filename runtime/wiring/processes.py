@@ -15,7 +15,7 @@ from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
 from adapters.postgres.rights import READING_AGREEMENT, READING_USAGE, STORING_CALLS, STORING_CODINGS
-from adapters.postgres.usage import PostgresUsageReader
+from adapters.postgres.usage.exact import PostgresUsageReader
 from domain.delivery.delivery import Delivery
 from domain.ports import EventPublisher
 from runtime.metrics.figures import ConsumerFigures, WorkerFigures

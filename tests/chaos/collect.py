@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from adapters.postgres.engine import DatabaseSettings, create_engine
 from adapters.postgres.keys import PostgresKeyStore
-from adapters.postgres.usage import PostgresUsageReader
+from adapters.postgres.usage.exact import PostgresUsageReader
 from api.app import create_app
 from schemas.topics import LLM_CALLS
 from tests.builders import TENANT

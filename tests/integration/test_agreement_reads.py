@@ -11,7 +11,7 @@ from adapters.postgres.agreement import PostgresAgreementReader
 from adapters.postgres.codings import PostgresCodingSink, PostgresCorrectionSink
 from domain.agreement import AgreementCounts, AgreementQuestion, CodeCounts
 from domain.ports import BatchOutcome, IdentifiedCorrection
-from domain.usage import Window
+from domain.usage.report import Window
 from schemas.results import CodesAssigned
 from tests.codings_support import FRAMEWORK, NOON, TENANT, a_coding, a_correction
 from tests.usage_support import migrated_database

@@ -14,7 +14,7 @@ from adapters.postgres.codings import PostgresCodingSink, PostgresCorrectionSink
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
-from adapters.postgres.usage import PostgresUsageReader
+from adapters.postgres.usage.exact import PostgresUsageReader
 from api.app import create_app
 from runtime.embedded import ports
 from tests.api_routes import paths_of

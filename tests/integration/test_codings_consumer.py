@@ -22,7 +22,7 @@ from adapters.kafka.topic_ids import KafkaTopicIds
 from adapters.postgres.agreement import PostgresAgreementReader
 from adapters.postgres.codings import PostgresCodingSink, PostgresCorrectionSink
 from adapters.postgres.keys import PostgresKeyStore
-from adapters.postgres.usage import PostgresUsageReader
+from adapters.postgres.usage.exact import PostgresUsageReader
 from api.app import create_app
 from consumers.batches import Progress
 from consumers.codings import CodingConsumerSettings, consume_codings

@@ -31,7 +31,7 @@ from adapters.postgres.rights import (
     STORING_CALLS,
     STORING_CODINGS,
 )
-from adapters.postgres.usage import PostgresUsageReader
+from adapters.postgres.usage.exact import PostgresUsageReader
 from api.app import create_app
 from domain.errors import UserError
 from tests.codings_support import TENANT, a_coding, a_correction

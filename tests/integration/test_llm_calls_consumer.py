@@ -11,10 +11,10 @@ from aiokafka import AIOKafkaConsumer
 from sqlalchemy import text
 
 from adapters.postgres.llm_calls import PostgresLLMCallSink
-from adapters.postgres.usage import PostgresUsageReader
+from adapters.postgres.usage.exact import PostgresUsageReader
 from consumers.llm_calls import LLMCallConsumerSettings, consume_llm_calls
 from domain.errors import BugError, SinkUnavailableError, UserError
-from domain.usage import Window
+from domain.usage.report import Window
 from tests import odd_headers
 from tests.fakes import FakePublisher
 from tests.integration.llm_calls_support import SECONDS, a_rig, until

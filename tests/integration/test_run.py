@@ -13,7 +13,7 @@ import pytest
 from adapters.postgres.engine import DatabaseSettings, create_engine
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.migrate import is_current
-from adapters.postgres.usage import PostgresUsageReader
+from adapters.postgres.usage.exact import PostgresUsageReader
 from api.app import create_app
 from tests.integration.run_support import a_file, environment_of_a_run
 from tests.integration.system_support import ROOT, feedback, json_lines, members

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from adapters.postgres.llm_calls import PostgresLLMCallSink
-from adapters.postgres.usage import PostgresUsageReader
-from domain.usage import View, Window
+from adapters.postgres.usage.exact import PostgresUsageReader
+from domain.usage.report import View, Window
 from schemas.llm_calls import LLMCall
 from tests.usage_model import assert_same, view_of_calls, view_of_invocations
 from tests.usage_support import NOON, llm_call, many_calls, migrated_database

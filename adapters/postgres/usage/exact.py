@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.reading import answering
-from domain.usage import Distribution, OperationUsage, TenantUsage, View, Window
+from domain.usage.report import Distribution, OperationUsage, TenantUsage, View, Window
 
 E = TypeVar("E")
 N = TypeVar("N", int, float)
@@ -84,7 +84,7 @@ _OF_CALLS_BY_TENANT, _OF_CALLS_BY_OPERATION = _question_of_calls("tenant_id"), _
 
 
 class PostgresUsageReader:
-    """Fulfils `domain.usage.UsageReader` on raw rows, with exact percentiles."""
+    """Fulfils `domain.usage.report.UsageReader` on raw rows, with exact percentiles."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine

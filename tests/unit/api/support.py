@@ -7,7 +7,7 @@ import httpx
 
 from api.app import create_app
 from domain.agreement import AgreementCounts, AgreementQuestion, CodeCounts
-from domain.usage import OperationUsage, TenantUsage, View, Window
+from domain.usage.report import OperationUsage, TenantUsage, View, Window
 from tests.usage_support import MemoryKeys
 
 WINDOW = {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from domain.errors import UsageUnavailableError
-from domain.usage import Window
+from domain.usage.report import Window
 from tests.unit.api.support import NOVEMBER, WINDOW, Rig, told
 
 ALL = ("/v1/usage/all/by-tenant", "/v1/usage/all/by-operation")
@@ -88,6 +88,13 @@ async def test_keys_that_do_not_open(rig):
 )
 async def test_windows_that_cannot_be_answered(rig, window, code):
     assert told(await rig.get("/v1/usage", rig.tenant, params=window)) == (422, code)
+
+
+@pytest.mark.parametrize("offset", ["+00:60", "%2B00:60", "-00:99", "+24:00", "+0060"])
+async def test_an_offset_that_there_cannot_be_is_refused_with_what_there_can(rig, offset):
+    answer = await rig.get(f"/v1/usage?from=2026-11-01T00:00:00{offset}&to={WINDOW['to']}", rig.tenant)
+    assert told(answer) == (422, "invalid_timestamp")
+    assert "`from` is not a time: an offset has hours 00 to 23 and minutes 00 to 59" in answer.text
 
 
 @pytest.mark.parametrize(

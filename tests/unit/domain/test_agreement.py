@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score, precision_score, recall_score
 
 from domain.agreement import AgreementCounts, AgreementQuestion, CodeCounts, agreement, kappa
-from domain.usage import Window
+from domain.usage.report import Window
 
 QUESTION = AgreementQuestion(
     "red-cross", "fw", Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from domain.usage import OperationUsage, TenantUsage, View, plain
+from domain.usage.report import OperationUsage, TenantUsage, View, plain
 
 NUMBERS = {"avg", "min", "max", "p5", "p50", "p95", "total"}
 VIEW = {"total", "failed", "unpriced", "cost_usd", "failed_cost_usd", "duration_ms", "input_tokens", "output_tokens"}

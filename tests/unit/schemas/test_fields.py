@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 import schemas.examples
 from schemas.frameworks import CodingFramework
 from schemas.llm_calls import LLMCall
 from schemas.records import FeedbackRecordSubmitted
+from schemas.requests import Part
 
 EXAMPLES = Path(schemas.examples.__path__[0])
 CALL = json.loads((EXAMPLES / "LLMCall.json").read_text())
@@ -65,6 +66,38 @@ def test_what_is_no_time_with_an_offset_is_refused(value: Any):
         FeedbackRecordSubmitted.model_validate(whole)
     with pytest.raises(ValidationError):
         FeedbackRecordSubmitted.model_validate_json(json.dumps(whole))
+
+
+@pytest.mark.parametrize("offset", ["+00:60", "-00:99", "+24:00", "+0060", "-99:99"])
+def test_an_offset_that_there_cannot_be_is_refused_and_the_complaint_says_what_there_can(offset: str):
+    with pytest.raises(ValidationError, match="an offset has hours 00 to 23 and minutes 00 to 59"):
+        FeedbackRecordSubmitted.model_validate({**RECORD, "created_at": f"2026-11-20T09:30:00{offset}"})
+
+
+def test_the_widest_offset_is_taken():
+    for offset in ("+23:59", "-23:59", "-00:00", "+0530"):
+        FeedbackRecordSubmitted.model_validate({**RECORD, "created_at": f"2026-11-20T09:30:00{offset}"})
+
+
+@pytest.mark.parametrize(
+    ("model", "payload", "name"),
+    [
+        (FeedbackRecordSubmitted, RECORD, "max_codes"),
+        (FeedbackRecordSubmitted, RECORD, "schema_version"),
+        (LLMCall, CALL, "schema_version"),
+        (Part, {"number": 1, "of": 1}, "number"),
+        (Part, {"number": 1, "of": 1}, "of"),
+    ],
+)
+def test_a_whole_number_is_a_number(model: type[BaseModel], payload: dict[str, Any], name: str):
+    for value in ("1", True, False, 1.5):
+        with pytest.raises(ValidationError):
+            model.model_validate({**payload, name: value})
+        with pytest.raises(ValidationError):
+            model.model_validate_json(json.dumps({**payload, name: value}))
+    for value in (1, 1.0):
+        assert getattr(model.model_validate_json(json.dumps({**payload, name: value})), name) == 1
+    assert model.model_json_schema()["properties"][name]["type"] == "integer"
 
 
 def cost(value: Any) -> Decimal | None:

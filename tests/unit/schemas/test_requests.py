@@ -25,6 +25,8 @@ def decoded(**fields):
         ({"part": {"number": 3, "of": 2}}, "`part` has a number above the number of parts"),
         ({"part": {"number": 0, "of": 2}}, "`part.number` is less than 1"),
         ({"part": {"number": 1, "of": 257}}, "`part.of` is more than 256"),
+        ({"part": {"number": "1", "of": 2}}, "`part.number` is text, and not a whole number"),
+        ({"part": {"number": 1, "of": True}}, "`part.of` is true or false, and not a whole number"),
         ({"part": 1}, "`part` is a number, and not an object"),
         ({"mode": "quick"}, "`mode` is not"),
         (

@@ -34,7 +34,7 @@ async def test_a_record_loses_what_is_personal_and_gets_it_back():
         for _ in range(2):
             found = await anonymiser.anonymise([RECORD, "Call 0712 345 678, nobody else."])
             assert found.texts == (MASKED, "Call [PHONE_1], nobody else.")
-            assert found.restore(MASKED) == RECORD
+            assert found.restoring()(MASKED) == RECORD
             assert found.counts == {Kind.PERSON: 1, Kind.PHONE: 2, Kind.EMAIL: 1, Kind.IP: 1}
             assert found.languages == ("en", "en")
             assert found.recognisers == ("iban", "crypto", "email", "url", "ip", "card", "phone", "name-cues")
@@ -63,7 +63,7 @@ def test_any_text_comes_back(texts: list[str]):
     finally:
         anonymiser.close()
     found = anonymised(texts, [spans for spans, _ in look], [], [language for _, language in look])
-    assert [found.restore(text) for text in found.texts] == texts
+    assert [found.restoring()(text) for text in found.texts] == texts
 
 
 @pytest.mark.parametrize(

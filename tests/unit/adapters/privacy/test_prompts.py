@@ -102,4 +102,4 @@ async def test_what_looks_like_a_placeholder_once_it_is_clean_is_not_used_for_an
 ):
     found = await anonymiser.anonymise([f"{imitated} met me at a@b.co"])
     assert found.texts[0].endswith("met me at [EMAIL_2]")
-    assert found.restore("[EMAIL_1]") == "[EMAIL_1]"
+    assert found.restoring()("[EMAIL_1]") == "[EMAIL_1]"

@@ -1,0 +1,171 @@
+"""Answers questions about usage: asks the one statement, and puts its rows together."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.reading import answering
+from adapters.postgres.usage.columns import DIMENSION_COLUMNS, MEASURES, SUMS
+from adapters.postgres.usage.items import VIEWS
+from adapters.postgres.usage.sketches import Sketch
+from adapters.postgres.usage.statement import statement
+from domain.errors import TooManyGroupsError
+from domain.usage.answers import Group, Measures, Spread, UsageAnswer
+from domain.usage.calendar import stretches
+from domain.usage.questions import MAX_GROUPS, MAX_STRETCHES, UsageQuestion
+from domain.usage.report import Window
+
+Keys = tuple[str | None, ...]
+
+STATEMENT_SECONDS = 30.0
+"""What takes longer is given up: it would keep others from their answers."""
+
+_BEGIN = text("SELECT now(), set_config('statement_timeout', :milliseconds, true)")
+
+
+class PostgresUsageAnswers:
+    """Fulfils `domain.usage.answers.UsageAnswers` on rollups and raw rows."""
+
+    def __init__(self, engine: AsyncEngine, statement_seconds: float = STATEMENT_SECONDS) -> None:
+        self._engine = engine
+        self._milliseconds = str(int(statement_seconds * 1000))
+
+    async def answer(self, question: UsageQuestion) -> UsageAnswer:
+        """The answer, from one snapshot.
+
+        Raises:
+            TooManyGroupsError: the answer has more than MAX_GROUPS groups, or more than MAX_STRETCHES stretches.
+            UsageUnavailableError: the database cannot answer now, or not in time.
+        """
+        times = _times(question)
+        asked = statement(question, times)
+        async with answering(self._engine) as connection:
+            as_of: datetime = (await connection.execute(_BEGIN, {"milliseconds": self._milliseconds})).one()[0]
+            rows = (await connection.execute(asked.sql, asked.parameters)).mappings().all()
+        return _Answering(question, times).answer(rows, as_of)
+
+
+def _times(question: UsageQuestion) -> list[Window]:
+    if question.unit is None:
+        return [question.window]
+    found = stretches(question.window, question.unit, question.zone, MAX_STRETCHES)
+    if found is None:
+        raise TooManyGroupsError(
+            f"The window has more than {MAX_STRETCHES:,} {question.unit}s; ask for a shorter one, or for a longer unit."
+        )
+    return found
+
+
+@dataclass(slots=True)
+class _Sum:
+    """What some rows of the statement add up to."""
+
+    sums: dict[str, Any] = field(default_factory=lambda: dict.fromkeys(SUMS, 0))
+    failed: int = 0
+    failed_cost_usd: Decimal = Decimal(0)
+    items: dict[str, int] = field(default_factory=lambda: dict.fromkeys(MEASURES, 0))
+    totals: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(MEASURES, Decimal(0)))
+    least: dict[str, Any] = field(default_factory=dict)
+    greatest: dict[str, Any] = field(default_factory=dict)
+    sketches: dict[str, list[bytes]] = field(default_factory=lambda: {measure: [] for measure in MEASURES})
+
+    def add(self, row: RowMapping) -> None:
+        for name in SUMS:
+            self.sums[name] += row[name]
+        if row["failed"]:
+            self.failed += int(row["total"])
+            self.failed_cost_usd += row["cost_usd"]
+        for name in MEASURES:
+            if not row[f"{name}_items"]:
+                continue
+            self.items[name] += int(row[f"{name}_items"])
+            self.totals[name] += row[f"{name}_sum"]
+            least, greatest = row[f"{name}_min"], row[f"{name}_max"]
+            self.least[name] = min(self.least.get(name, least), least)
+            self.greatest[name] = max(self.greatest.get(name, greatest), greatest)
+            self.sketches[name].append(row[f"{name}_sketch"])
+
+    def measures(self, percentiles: tuple[float, ...]) -> Measures:
+        sums = self.sums
+        return Measures(
+            **{name: int(sums[name]) for name in SUMS if name != "cost_usd"},
+            failed=self.failed,
+            cost_usd=Decimal(sums["cost_usd"]),
+            failed_cost_usd=self.failed_cost_usd,
+            duration_ms=self._spread("duration_us", percentiles, 1000),
+            input_tokens=self._spread("input_tokens", percentiles),
+            output_tokens=self._spread("output_tokens", percentiles),
+        )
+
+    def _spread(self, name: str, percentiles: tuple[float, ...], divisor: int = 1) -> Spread:
+        items = self.items[name]
+        if not items:
+            return Spread(percentiles={_named(percentile): None for percentile in percentiles})
+        sketch = Sketch(b"".join(self.sketches[name]))
+        least, greatest, total = self.least[name], self.greatest[name], self.totals[name]
+        return Spread(
+            avg=float(total / items / divisor),
+            min=_number(least, divisor),
+            max=_number(greatest, divisor),
+            total=_number(total, divisor),
+            percentiles={
+                _named(percentile): sketch.percentile(percentile, float(least), float(greatest)) / divisor
+                for percentile in percentiles
+            },
+        )
+
+
+def _number(value: Decimal, divisor: int) -> int | float:
+    return int(value) if divisor == 1 else float(value / divisor)
+
+
+def _named(percentile: float) -> str:
+    return f"{percentile:g}"
+
+
+class _Answering:
+    """Puts the rows of one statement together."""
+
+    def __init__(self, question: UsageQuestion, times: list[Window]) -> None:
+        self._question = question
+        self._times = times
+        self._columns = [DIMENSION_COLUMNS[dimension] for dimension in question.group_by]
+
+    def answer(self, rows: Iterable[RowMapping], as_of: datetime) -> UsageAnswer:
+        found: dict[tuple[int, Keys], dict[str, _Sum]] = {}
+        total: dict[str, _Sum] = {view: _Sum() for view in VIEWS}
+        for row in rows:
+            place = row["number"], tuple(row[column] for column in self._columns)
+            found.setdefault(place, {}).setdefault(row["view"], _Sum()).add(row)
+            total[row["view"]].add(row)
+        places = self._places({keys for _, keys in found})
+        groups = tuple(self._group(number, keys, found.get((number, keys), {})) for number, keys in places)
+        return UsageAnswer(groups=groups, total=Group(**self._views(total)), as_of=as_of)
+
+    def _places(self, found: set[Keys]) -> list[tuple[int, Keys]]:
+        """Every group in every stretch: by time, then by the keys' values, those without a value last."""
+        every = found or ({()} if not self._columns else set())
+        if len(every) * len(self._times) > MAX_GROUPS:
+            raise TooManyGroupsError(
+                f"The answer has more than {MAX_GROUPS:,} groups; ask for a shorter window, a longer unit, or less."
+            )
+        ordered = sorted(every, key=lambda keys: [(value is None, value or "") for value in keys])
+        return [(number, keys) for number in range(len(self._times)) for keys in ordered]
+
+    def _group(self, number: int, keys: Keys, views: Mapping[str, _Sum]) -> Group:
+        stretch = self._times[number] if self._question.unit is not None else None
+        zone = self._question.zone
+        return Group(
+            keys=dict(zip(self._question.group_by, keys, strict=True)),
+            start=stretch.start.astimezone(zone) if stretch else None,
+            end=stretch.end.astimezone(zone) if stretch else None,
+            **self._views(views),
+        )
+
+    def _views(self, sums: Mapping[str, _Sum]) -> dict[str, Any]:
+        return {view: sums.get(view, _Sum()).measures(self._question.percentiles) for view in VIEWS}

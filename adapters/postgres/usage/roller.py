@@ -1,0 +1,154 @@
+"""Keeps the rollups: counts the marked days of tenants anew from raw rows, and their months from those days.
+
+The order of the steps is what makes it safe beside writers. First the marks are locked, which waits for every writer
+that relies on one of them, or passes over the mark. Then, in a later statement and so in a later snapshot, the rows are
+counted: all rows of those writers are in it. Whoever writes from then on finds the marks locked and makes new ones,
+which stay. A reader sees all of it at once, or nothing.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import RowMapping, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from adapters.postgres.failures import is_databases_fault, summary
+from adapters.postgres.usage.columns import COUNTED, DIMENSION_NAMES, MEASURES
+from adapters.postgres.usage.items import VIEWS, added_up, grouped, items
+from adapters.postgres.usage.sketches import pack
+from domain.errors import SinkUnavailableError
+from domain.usage.rolling import Rolled
+
+DAYS_AT_ONCE = 100
+MONTHS_AT_ONCE = 100
+LOCK = 0x726F_6C6C_7570
+"""The advisory lock of whoever rolls: the word "rollup"."""
+
+_LEAD = text("SELECT pg_try_advisory_xact_lock(:lock)")
+
+_TAKE_DAYS = text("""
+    SELECT id, tenant_id, first_day FROM usage_marks
+    WHERE unit = 'day' AND (tenant_id, first_day) IN (
+        SELECT DISTINCT tenant_id, first_day FROM usage_marks WHERE unit = 'day'
+        ORDER BY first_day, tenant_id LIMIT :most
+    )
+    FOR UPDATE SKIP LOCKED
+""")
+# A month that is not over changes with every day: it is read by its days.
+_TAKE_MONTHS = text("""
+    SELECT id, tenant_id, first_day FROM usage_marks AS month
+    WHERE unit = 'month' AND first_day + interval '1 month' <= now() AT TIME ZONE 'UTC'
+      AND NOT EXISTS (
+        SELECT FROM usage_marks AS day WHERE day.unit = 'day' AND day.tenant_id = month.tenant_id
+           AND day.first_day >= month.first_day AND day.first_day < month.first_day + interval '1 month'
+      )
+    ORDER BY first_day, tenant_id LIMIT :most
+    FOR UPDATE SKIP LOCKED
+""")
+_FORGET = text("DELETE FROM usage_marks WHERE id = ANY(:ids)")
+_MARK_MONTHS = text("""
+    INSERT INTO usage_marks (tenant_id, unit, first_day)
+    SELECT DISTINCT tenant_id, 'month', date_trunc('month', first_day)::date
+    FROM unnest(CAST(:tenants AS text[]), CAST(:days AS date[])) AS rolled(tenant_id, first_day)
+    WHERE NOT EXISTS (
+        SELECT FROM usage_marks AS mark WHERE mark.unit = 'month' AND mark.tenant_id = rolled.tenant_id
+           AND mark.first_day = date_trunc('month', rolled.first_day)::date
+    )
+""")
+_MONTHS_TO_COME = text(
+    "SELECT ensure_llm_calls_month((now() AT TIME ZONE 'UTC' + number * interval '1 month')::date) "
+    "FROM generate_series(0, 2) AS number"
+)
+
+_KEYS = "unnest(CAST(:tenants AS text[]), CAST(:days AS date[])) AS key(tenant, first)"
+_OF_DAY = (
+    "tenant_id = key.tenant AND {time} >= key.first::timestamp AT TIME ZONE 'UTC'"
+    " AND {time} < (key.first + 1)::timestamp AT TIME ZONE 'UTC'"
+)
+
+
+def _count_days(view: str) -> str:
+    source = f"SELECT key.first, item.* FROM {_KEYS} CROSS JOIN LATERAL ({items(view, _OF_DAY)} OFFSET 0) AS item"
+    keys = ["first", f"'{view}' AS view", *DIMENSION_NAMES]
+    return grouped(source, keys, also=("max(created_at) AS last_stored",))
+
+
+_COUNT_DAYS = text(" UNION ALL ".join(_count_days(view) for view in VIEWS))
+_COUNT_MONTHS = text(
+    added_up(
+        f"SELECT key.first, day.* FROM {_KEYS} JOIN usage_daily AS day ON day.tenant_id = key.tenant"
+        " AND day.day >= key.first AND day.day < (key.first + interval '1 month')::date",
+        ["first", "view", *DIMENSION_NAMES],
+        also=("max(last_stored) AS last_stored",),
+    )
+)
+
+
+class PostgresUsageRoller:
+    """Fulfils `domain.usage.rolling.UsageRoller`."""
+
+    def __init__(self, engine: AsyncEngine, days_at_once: int = DAYS_AT_ONCE) -> None:
+        self._engine = engine
+        self._days_at_once = days_at_once
+
+    async def roll(self) -> Rolled | None:
+        """Count some of what changed anew, days first; None where another roller is at it.
+
+        Raises:
+            SinkUnavailableError: the database cannot do it now; what was begun did not happen.
+        """
+        try:
+            async with self._engine.begin() as connection:
+                if not (await connection.execute(_LEAD, {"lock": LOCK})).scalar_one():
+                    return None
+                await connection.execute(_MONTHS_TO_COME)
+            days = await self._round(_TAKE_DAYS, self._days_at_once, _COUNT_DAYS, "day")
+            months = 0 if days else await self._round(_TAKE_MONTHS, MONTHS_AT_ONCE, _COUNT_MONTHS, "month")
+        except Exception as error:
+            if is_databases_fault(error):
+                raise SinkUnavailableError(f"The database cannot make rollups now ({summary(error)}).") from error
+            raise
+        return None if days is None or months is None else Rolled(days, months)
+
+    async def _round(self, take: Any, most: int, count: Any, unit: str) -> int | None:
+        """Some marks of one kind, in one transaction: how many tenants' days or months; None: another is at it."""
+        async with self._engine.begin() as connection:
+            if not (await connection.execute(_LEAD, {"lock": LOCK})).scalar_one():
+                return None
+            marks = (await connection.execute(take, {"most": most})).all()
+            keys = sorted({(tenant, first) for _, tenant, first in marks})
+            if not keys:
+                return 0
+            named = {"tenants": [tenant for tenant, _ in keys], "days": [first for _, first in keys]}
+            rows = (await connection.execute(count, named)).mappings().all()
+            await _replace(connection, unit, named, rows)
+            if unit == "day":
+                await connection.execute(_MARK_MONTHS, named)
+            await connection.execute(_FORGET, {"ids": [mark for mark, _, _ in marks]})
+            return len(keys)
+
+
+async def _replace(connection: AsyncConnection, unit: str, keys: dict[str, Any], rows: Sequence[RowMapping]) -> None:
+    """Put the rollups of these days or months in the place of those that were there."""
+    table = {"day": "usage_daily", "month": "usage_monthly"}[unit]
+    await connection.execute(
+        text(f"DELETE FROM {table} AS old USING {_KEYS} WHERE old.tenant_id = key.tenant AND old.{unit} = key.first"),
+        keys,
+    )
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    columns = [unit, "view", *DIMENSION_NAMES, *COUNTED, "last_stored"]
+    await driver.copy_records_to_table(table, records=list(_records(rows)), columns=columns)
+
+
+def _records(rows: Sequence[RowMapping]) -> Iterable[tuple[Any, ...]]:
+    """The rows as the tables have them: with sketches in their shortest form, and the latest moment of each day."""
+    packed = {name: pack([row[name] for row in rows]) for name in (f"{measure}_sketch" for measure in MEASURES)}
+    latest: dict[tuple[str, date], datetime] = {}
+    for row in rows:
+        key = row["tenant_id"], row["first"]
+        latest[key] = max(latest.get(key, row["last_stored"]), row["last_stored"])
+    for number, row in enumerate(rows):
+        counted = (packed[name][number] if name in packed else row[name] for name in COUNTED)
+        dimensions = (row[name] for name in DIMENSION_NAMES)
+        yield row["first"], row["view"], *dimensions, *counted, latest[row["tenant_id"], row["first"]]

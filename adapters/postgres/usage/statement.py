@@ -1,0 +1,173 @@
+"""The one statement that answers a question: rollups where they hold, raw rows where they do not.
+
+A whole month of a tenant comes from `usage_monthly` unless something is marked in it; then its whole days come from
+`usage_daily`, but for the marked ones. Those, and the parts of days at the window's edges, are counted from raw rows.
+Marks and rows are of one snapshot, so nothing is counted twice and nothing is left out, whatever is written meanwhile.
+"""
+
+from dataclasses import dataclass
+from datetime import date
+from itertools import chain
+from typing import Any
+
+from sqlalchemy import TextClause, text
+
+from adapters.postgres.usage.columns import COUNTED, DIMENSION_COLUMNS
+from adapters.postgres.usage.items import VIEWS, added_up, grouped, items
+from domain.usage.calendar import Pieces, cut, pieces
+from domain.usage.questions import UsageQuestion
+from domain.usage.report import Window
+
+_COUNTED = ", ".join(COUNTED)
+
+_SPANS = """
+    SELECT * FROM unnest(
+        CAST(:{name}_numbers AS int[]), CAST(:{name}_starts AS {kind}[]), CAST(:{name}_ends AS {kind}[])
+    ) AS span(number, first, behind)
+"""
+
+# What was stored, or changed, since the rollups were made. A day that holds rows stored too late for the question is
+# no use to it either.
+_MARKED = """
+    month_spans AS MATERIALIZED ({months}),
+    day_spans AS MATERIALIZED ({days}),
+    edge_spans AS MATERIALIZED ({edges}),
+    spans AS (SELECT * FROM month_spans UNION ALL SELECT * FROM day_spans),
+    marked AS MATERIALIZED (
+        SELECT tenant_id, unit, first_day FROM usage_marks
+        WHERE first_day >= CAST(:first AS date) AND first_day < CAST(:behind AS date) {own}
+        {too_late}
+    ),
+    stale_days AS MATERIALIZED (SELECT DISTINCT tenant_id, first_day AS day FROM marked WHERE unit = 'day'),
+    stale_months AS MATERIALIZED (
+        SELECT DISTINCT tenant_id, date_trunc('month', first_day)::date AS month FROM marked
+    )
+"""
+_TOO_LATE = """
+    UNION ALL
+    SELECT DISTINCT tenant_id, 'day', day FROM usage_daily
+    WHERE day >= CAST(:first AS date) AND day < CAST(:behind AS date) AND last_stored >= :ingested_before {own}
+"""
+
+_ROLLED = f"""
+    SELECT number, rollup.view, {{keys}}, {_COUNTED} FROM month_spans AS span
+    JOIN usage_monthly AS rollup ON rollup.month >= span.first AND rollup.month < span.behind
+    WHERE NOT EXISTS (
+        SELECT FROM stale_months AS stale WHERE stale.tenant_id = rollup.tenant_id AND stale.month = rollup.month
+    ) {{filters}}
+    UNION ALL
+    SELECT number, rollup.view, {{keys}}, {_COUNTED} FROM day_spans AS span
+    JOIN usage_daily AS rollup ON rollup.day >= span.first AND rollup.day < span.behind
+    WHERE NOT EXISTS (
+        SELECT FROM stale_days AS stale WHERE stale.tenant_id = rollup.tenant_id AND stale.day = rollup.day
+    ) {{filters}}
+    UNION ALL
+    SELECT number, rollup.view, {{keys}}, {_COUNTED} FROM month_spans AS span
+    JOIN stale_months AS month ON month.month >= span.first AND month.month < span.behind
+    JOIN usage_daily AS rollup ON rollup.tenant_id = month.tenant_id
+         AND rollup.day >= month.month AND rollup.day < (month.month + interval '1 month')::date
+    WHERE NOT EXISTS (
+        SELECT FROM stale_days AS stale WHERE stale.tenant_id = rollup.tenant_id AND stale.day = rollup.day
+    ) {{filters}}
+"""
+
+# OFFSET 0 keeps each day, and each edge, a scan of its own: by an index, whatever the planner takes their number for.
+_RAW = """
+    SELECT span.number, item.* FROM edge_spans AS span
+    CROSS JOIN LATERAL ({of_edge} OFFSET 0) AS item WHERE true {filters}
+    UNION ALL
+    SELECT span.number, item.* FROM stale_days AS stale
+    JOIN spans AS span ON stale.day >= span.first AND stale.day < span.behind
+    CROSS JOIN LATERAL ({of_day} OFFSET 0) AS item WHERE true {filters}
+"""
+_OF_EDGE = "{time} >= span.first AND {time} < span.behind"
+_OF_DAY = (
+    "tenant_id = stale.tenant_id AND {time} >= stale.day::timestamp AT TIME ZONE 'UTC'"
+    " AND {time} < (stale.day + 1)::timestamp AT TIME ZONE 'UTC'"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL, and its parameters. A row: number of the stretch, view, the keys, `failed`, the columns of `COUNTED`."""
+
+    sql: TextClause
+    parameters: dict[str, Any]
+
+
+def statement(question: UsageQuestion, stretches: list[Window]) -> Statement:
+    """The statement for a question.
+
+    Args:
+        question: what is asked.
+        stretches: those of its unit, or its window alone. A row's `number` counts them from 0.
+    """
+    parameters = _parameters(question, stretches)
+    own = "AND tenant_id = ANY(CAST(:of_tenant AS text[]))" if "of_tenant" in parameters else ""
+    early = "AND created_at < :ingested_before" if question.ingested_before is not None else ""
+    keys = [DIMENSION_COLUMNS[dimension] for dimension in question.group_by]
+    marked = _MARKED.format(
+        months=_SPANS.format(name="month", kind="date"),
+        days=_SPANS.format(name="day", kind="date"),
+        edges=_SPANS.format(name="edge", kind="timestamptz"),
+        own=own,
+        too_late=_TOO_LATE.format(own=own) if question.ingested_before is not None else "",
+    )
+    filters = _filters(question)
+    sources = [_rolled(keys, filters), *(_raw(view, keys, f"{own} {early}", filters) for view in VIEWS)]
+    return Statement(text(f"WITH {marked} {' UNION ALL '.join(sources)}"), parameters)
+
+
+def _rolled(keys: list[str], filters: str) -> str:
+    names = ", ".join(f"rollup.{key}" for key in dict.fromkeys([*keys, "status"]))
+    source = _ROLLED.format(keys=names, filters=filters.replace("item.", "rollup."))
+    return added_up(source, ["number", "view", *keys, "status = 'error' AS failed"])
+
+
+def _raw(view: str, keys: list[str], rows: str, filters: str) -> str:
+    source = _RAW.format(
+        of_edge=items(view, f"{_OF_EDGE} {rows}"), of_day=items(view, f"{_OF_DAY} {rows}"), filters=filters
+    )
+    return grouped(source, ["number", f"'{view}' AS view", *keys, "status = 'error' AS failed"])
+
+
+def _filters(question: UsageQuestion) -> str:
+    """Conditions on an item: an invocation is what it is by its last attempt, so they cannot be asked of its rows."""
+    said = []
+    for dimension, values in question.filters.items():
+        column = f"item.{DIMENSION_COLUMNS[dimension]}"
+        named = f"{column} = ANY(CAST(:of_{dimension} AS text[]))"
+        said.append(f"AND ({named} OR {column} IS NULL)" if None in values else f"AND {named}")
+    return " ".join(said)
+
+
+def _parameters(question: UsageQuestion, stretches: list[Window]) -> dict[str, Any]:
+    taken = [pieces(cut(stretch, question.window)) for stretch in stretches]
+    parameters: dict[str, Any] = {
+        **_spans("month", [piece.months for piece in taken]),
+        **_spans("day", [piece.days for piece in taken]),
+        **_spans("edge", [[(edge.start, edge.end) for edge in piece.edges] for piece in taken]),
+        **_reach(taken),
+    }
+    for dimension, values in question.filters.items():
+        parameters[f"of_{dimension}"] = [value for value in values if value is not None]
+    if question.ingested_before is not None:
+        parameters["ingested_before"] = question.ingested_before
+    return parameters
+
+
+def _spans(name: str, of_stretches: list[Any]) -> dict[str, Any]:
+    spans = [(number, first, behind) for number, found in enumerate(of_stretches) for first, behind in found]
+    return {
+        f"{name}_numbers": [number for number, _, _ in spans],
+        f"{name}_starts": [first for _, first, _ in spans],
+        f"{name}_ends": [behind for _, _, behind in spans],
+    }
+
+
+def _reach(taken: list[Pieces]) -> dict[str, date]:
+    """From the first whole day to behind the last one."""
+    spans = [span for piece in taken for span in chain(piece.months, piece.days)]
+    if not spans:
+        return {"first": date.max, "behind": date.max}
+    return {"first": min(first for first, _ in spans), "behind": max(behind for _, behind in spans)}

@@ -1,0 +1,1 @@
+"""What was used: the words of the answers, the questions, and the arithmetic between the two."""

@@ -1,0 +1,136 @@
+"""Time as people count it: hours, days, weeks and months of a time zone, and the whole UTC days that lie in them.
+
+A stretch is one hour, day, week or month of a zone, by its clocks and its calendar: a day there may have 23 or 25
+hours, an hour that comes twice is two. Weeks begin on Monday (ISO 8601).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Literal, get_args
+from zoneinfo import ZoneInfo
+
+from domain.usage.report import Window
+
+Unit = Literal["hour", "day", "week", "month"]
+UNITS: tuple[Unit, ...] = get_args(Unit)
+
+_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
+_LAST = datetime.max.replace(tzinfo=UTC)
+
+
+def stretches(window: Window, unit: Unit, zone: ZoneInfo, most: int) -> list[Window] | None:
+    """The stretches that a window touches, in order, without gaps; None where there are more than `most`.
+
+    The first and the last are whole, also where the window begins or ends inside them: what counts of them is `cut`.
+    """
+    found: list[Window] = []
+    start = _floor(window.start, unit, zone)
+    while start < window.end:
+        if len(found) == most:
+            return None
+        end = _next(start, unit, zone)
+        found.append(Window(start, end))
+        start = end
+    return found
+
+
+def cut(stretch: Window, window: Window) -> Window:
+    """The part of a stretch that lies in the window."""
+    return Window(max(stretch.start, window.start), min(stretch.end, window.end))
+
+
+def _floor(moment: datetime, unit: Unit, zone: ZoneInfo) -> datetime:
+    """The beginning of the stretch that a moment lies in, in UTC."""
+    local = moment.astimezone(zone)
+    if unit == "hour":
+        into = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+        return moment.astimezone(UTC) - into
+    day = local.date()
+    if unit == "week":
+        day -= timedelta(days=day.weekday())
+    return _midnight(day.replace(day=1) if unit == "month" else day, zone)
+
+
+def _next(start: datetime, unit: Unit, zone: ZoneInfo) -> datetime:
+    """The beginning of the stretch behind the one that begins at `start`."""
+    try:
+        if unit == "hour":
+            # Where clocks are set by half an hour, an hour of the clock ends before or after 60 minutes.
+            floored = _floor(start + _HOUR, unit, zone)
+            return floored if floored > start else start + _HOUR
+        day = start.astimezone(zone).date()
+        if unit == "month":
+            return _midnight((day.replace(day=1) + timedelta(days=32)).replace(day=1), zone)
+        return _midnight(day + (timedelta(days=7) if unit == "week" else _DAY), zone)
+    except OverflowError:
+        return _LAST
+
+
+def _midnight(day: date, zone: ZoneInfo) -> datetime:
+    """The first moment of a day, in UTC; where clocks skip midnight, that is when they skip it."""
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """A window taken to pieces: whole months and days of UTC, and what is left at its edges; each half-open.
+
+    Attributes:
+        months: from the first day of a month to the first day of another one.
+        days: before and behind those months.
+        edges: parts of days.
+    """
+
+    months: tuple[tuple[date, date], ...] = ()
+    days: tuple[tuple[date, date], ...] = ()
+    edges: tuple[Window, ...] = ()
+
+
+def pieces(window: Window) -> Pieces:
+    """Take a window to pieces that together are all of it, and do not overlap."""
+    start, end = window.start.astimezone(UTC), window.end.astimezone(UTC)
+    first, last = _day_from(start), end.date()
+    if first is None or first >= last:
+        # Not one whole day of UTC.
+        return Pieces(edges=(Window(start, end),) if start < end else ())
+    edges = (Window(start, _in_utc(first)), Window(_in_utc(last), end))
+    first_month, last_month = _month_from(first), last.replace(day=1)
+    months: tuple[tuple[date, date], ...] = ()
+    days: tuple[tuple[date, date], ...] = ((first, last),)
+    if first_month is not None and first_month < last_month:
+        months, days = ((first_month, last_month),), ((first, first_month), (last_month, last))
+    return Pieces(
+        months=months,
+        days=tuple(span for span in days if span[0] < span[1]),
+        edges=tuple(edge for edge in edges if edge.start < edge.end),
+    )
+
+
+def days_of(spans: tuple[tuple[date, date], ...]) -> Iterator[date]:
+    """Every day of some half-open spans."""
+    for first, last in spans:
+        for number in range((last - first).days):
+            yield first + timedelta(days=number)
+
+
+def _in_utc(day: date) -> datetime:
+    return datetime(day.year, day.month, day.day, tzinfo=UTC)
+
+
+def _day_from(moment: datetime) -> date | None:
+    """The first day that begins at or after a moment; None at the calendar's end."""
+    day = moment.date()
+    if moment == _in_utc(day):
+        return day
+    return None if day == date.max else day + _DAY
+
+
+def _month_from(day: date) -> date | None:
+    """The first month's first day that is this day or a later one; None at the calendar's end."""
+    if day.day == 1:
+        return day
+    try:
+        return (day.replace(day=1) + timedelta(days=32)).replace(day=1)
+    except OverflowError:
+        return None
