@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from pydantic import BaseModel, ValidationError
+
+from schemas.requests import Part
+
 
 @dataclass(frozen=True, slots=True)
 class PartitionLag:
@@ -12,6 +16,8 @@ class PartitionLag:
         committed: the offset that the group reads next; None: it has none yet, and begins at the partition's beginning.
         first, end: the partition's first offset, and the one that the next message gets.
         oldest_at: the Kafka timestamp of the oldest unread message; None where there is none, or it is not known.
+        oldest_part: which part of a request that message is, where it is one: the offset stands still until all parts
+            are there and answered, or given up.
     """
 
     topic: str
@@ -20,6 +26,7 @@ class PartitionLag:
     first: int
     end: int
     oldest_at: datetime | None = None
+    oldest_part: Part | None = None
 
     @property
     def next(self) -> int:
@@ -42,6 +49,18 @@ class PartitionLag:
     def beyond_the_end(self) -> bool:
         """Whether the offset is one that the partition has not come to: it was deleted, and made anew."""
         return self.committed is not None and self.committed > self.end
+
+
+class _MaybePart(BaseModel):
+    part: Part | None = None
+
+
+def part_of(value: bytes | None) -> Part | None:
+    """Which part of a request a message is, from its `part` alone; None for anything else."""
+    try:
+        return None if value is None else _MaybePart.model_validate_json(value).part
+    except ValidationError:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

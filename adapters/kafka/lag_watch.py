@@ -11,11 +11,12 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 
 from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.lag import offsets_of, partition_lags, places_of
 from domain.lag import PartitionLag
 
 log = logging.getLogger(__name__)
@@ -109,21 +110,11 @@ class LagWatch:
                         await close()
 
     async def _look(self, admin: AIOKafkaAdminClient, consumer: AIOKafkaConsumer) -> None:
-        places = [
-            TopicPartition(described["topic"], partition["partition"])
-            for described in await admin.describe_topics(self._topics)
-            for partition in described["partitions"]
-        ]
+        places = [place for its in (await places_of(consumer, self._topics)).values() for place in its]
         if not places:
             return
-        told = await admin.list_consumer_group_offsets(self._group_id)
-        had, self._had_offsets = self._had_offsets, bool(told)
-        if had and not told:
+        committed = await offsets_of(admin, self._group_id)
+        had, self._had_offsets = self._had_offsets, bool(committed)
+        if had and not committed:
             return  # a coordinator that is still loading answers so, once: no reason to call everything unread
-        ends = await consumer.end_offsets(places)
-        firsts = await consumer.beginning_offsets(places)
-        offsets = {place: at.offset for place, at in told.items() if at.offset >= 0}
-        self.note(
-            PartitionLag(place.topic, place.partition, offsets.get(place), firsts[place], ends[place])
-            for place in places
-        )
+        self.note(await partition_lags(consumer, places, committed))

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
-from rich.cells import cell_len, set_cell_size
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from domain.dead_letters.originals import bytes_of, where
 from domain.dead_letters.register import Known
+from domain.dead_letters.replay import Plan
 from domain.delivery.dead_letters import lacks_original
 from schemas.dead_letters import DeadLetter
 
@@ -29,61 +29,58 @@ _COLUMNS: dict[str, Callable[[Known], str]] = {
     "source": lambda known: where(known.source),
 }
 
-_SHORT: dict[str, Callable[[Known], str]] = {
-    "failed_at": lambda known: f"{known.failed_at.astimezone(UTC):%m-%d %H:%M}",
-    "tenant": lambda known: _cut(known.tenant_id or "-", 12),
-    "reason": lambda known: _cut(known.reason, 21),
-}
-"""The same, where the terminal is narrow: month, day and minute; the beginning of a long name."""
-
-_LEFT_OUT = ("source", "record/request", "operation", "times", "failed_at", "tenant")
-"""Columns by what they are worth, the least first. The tenant, too, always fits 80 columns."""
-
-_FORMS = ((0, False), (1, False), (2, False), *((count, True) for count in range(2, len(_LEFT_OUT) + 1)))
-"""The table ever narrower: how many columns are left out, and whether cells are short."""
+_STACKED = (
+    (("dead_letter_id", "source", "failed_at"), 37),
+    (("reason", "operation", "replayed, times"), 22),
+    (("tenant", "record/request", ""), None),
+)
+"""What stands above each other in a column where the terminal is narrow, and how wide the column is: the last one takes
+what is left. An id always has one line; so has a source, of all but the longest."""
 
 Replayed = Callable[[Known], bool]
 """Whether the latest failure of a dead letter was replayed."""
 
 
 def print_table(console: Console, letters: Sequence[Known], replayed: Replayed, width: int | None) -> None:
-    """The table; where it is wider than the terminal, with fewer and shorter columns: `show` and JSON have all.
+    """The table, in the order given; where it is wider than the terminal, each row has lines instead: nothing is lost.
 
     Args:
         console: a wide one, which breaks no row and so no id.
-        letters: one row for each, in the order given.
+        letters: one row for each.
         replayed: whether one was.
         width: of the terminal, in columns; None where it is none.
     """
-    for count, short in _FORMS:
-        table = table_of(letters, replayed, _LEFT_OUT[:count], short=short)
-        if width is None or console.measure(table).maximum <= width:
-            break
-    console.print(table)
+    table = _wide(letters, replayed)
+    if width is not None and console.measure(table).maximum > width:
+        console.print(_stacked(letters, replayed), width=width)
+    else:
+        console.print(table)
 
 
-def table_of(
-    letters: Sequence[Known], replayed: Replayed, without: Sequence[str] = (), *, short: bool = False
-) -> Table:
-    """One row for each, in the order given, without some columns, and with short cells where that is asked for."""
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 0 if short else 1, 0, 0), show_edge=not short)
-    of_all: dict[str, Callable[[Known], str]] = {
-        **_COLUMNS,
-        **(_SHORT if short else {}),
-        "replayed": lambda known: "yes" if replayed(known) else "no",
-        "times": lambda known: str(known.times),
-    }
-    columns = {name: cell for name, cell in of_all.items() if name not in without}
-    for name in columns:
-        table.add_column(name, justify="right" if name == "times" else "left", no_wrap=True)
+def _wide(letters: Sequence[Known], replayed: Replayed) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in (*_COLUMNS, "replayed"):
+        table.add_column(name, no_wrap=True)
+    table.add_column("times", justify="right", no_wrap=True)
     for known in letters:
-        table.add_row(*(escape(one_line(cell(known))) for cell in columns.values()))
+        done = "yes" if replayed(known) else "no"
+        table.add_row(*(escape(cell) for cell in _cells(known).values()), done, str(known.times))
     return table
 
 
-def _cut(text: str, columns: int) -> str:
-    """What fits so many columns; some characters take two."""
-    return text if cell_len(text) <= columns else f"{set_cell_size(text, columns - 1).rstrip()}…"
+def _stacked(letters: Sequence[Known], replayed: Replayed) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=0, show_edge=False, leading=1)
+    for names, width in _STACKED:
+        table.add_column("\n".join(names), width=width, overflow="fold")
+    for known in letters:
+        done = "replayed" if replayed(known) else "not replayed"
+        cells = {**_cells(known), "replayed, times": f"{done}, {known.times}", "": ""}
+        table.add_row(*(escape("\n".join(cells[name] for name in names)) for names, _ in _STACKED))
+    return table
+
+
+def _cells(known: Known) -> dict[str, str]:
+    return {name: one_line(cell(known)) for name, cell in _COLUMNS.items()}
 
 
 def as_json(known: Known, *, replayed: bool) -> str:
@@ -124,6 +121,17 @@ def _number(letters: Sequence[Known], replayed: Replayed) -> str:
 def nothing_found(in_all: int, *, filtered: bool) -> str:
     """That there is none, or none that was asked for, which may be a matter of what was asked."""
     return f"No dead letters match ({in_all:,} in all)." if filtered else "No dead letters."
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """What would be replayed, with the ids of the first hundred; and how many are left out, and why."""
+    counts = f" ({plan.by_topic})" if plan.replay else ""
+    yield f"{len(plan.replay):,} would be replayed{counts}."
+    yield from ids_of(plan.replay)
+    left_out = [f"{plan.already:,} replayed already"] if plan.already else []
+    left_out += [f"{len(refused):,} cannot be replayed {reason}" for reason, refused in plan.impossible.items()]
+    if left_out:
+        yield f"{plan.already + plan.refused:,} would be left out: {'; '.join(left_out)}."
 
 
 def ids_of(letters: Sequence[Known]) -> Iterator[str]:

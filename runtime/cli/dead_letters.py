@@ -100,8 +100,8 @@ def list_letters(only_open: bool, limit: int, as_json: bool, **fields: Any) -> N
     failure, which --reason, --from and --to look at, and how many times there are. It counts as replayed where that
     latest failure was: the topics that the inputs came from are read for it.
 
-    Where it is wider than the terminal, the table has fewer and shorter columns; `feedback dead-letters show ID` and
-    --json have everything, and so has the table in a file or a pipe.
+    Where the table is wider than the terminal, each dead letter has several lines instead of one. In a file or a pipe
+    it has one line, however long; scripts are better off with --json.
     """
     settings = begin(at_terminal=True)
     chosen = _filter(**fields)
@@ -193,11 +193,11 @@ def replay(
     letter is one operation's, only that one is done again. Each failure is replayed once, for as long as its topic
     keeps the replay: what was replayed already counts as `already`, and what failed again after its replay may be
     replayed again. Two replays at the same moment may both send; the effect is once, by result_id (the model may be
-    asked twice).
+    asked twice). With --dry-run nothing is sent: what would be is counted, and so is what would be left out, and why.
 
     What cannot be replayed is named on stderr, and makes the exit code 1: a dead letter that was too large to carry its
     input, one whose topic is gone or is none of inputs, or a framework that has a newer version. The last line is for
-    scripts.
+    scripts; with --dry-run it has would_replay=N at its end.
     """
     _must_choose_once(sum((bool(ids), everything, _any(fields))))
     if not (yes or dry_run or sys.stdin.isatty()):
@@ -214,7 +214,7 @@ def replay(
     for sentence in replaying.plan.refusals():
         warn(sentence)
     _tell_found(replaying, filtered=not everything, dry_run=dry_run)
-    say(replaying.last_line)
+    say(f"{replaying.last_line} would_replay={len(replaying.plan.replay)}" if dry_run else replaying.last_line)
     ctx.exit(0 if complete and not replaying.plan.refused else 1)
 
 
@@ -232,13 +232,12 @@ def _replaying(settings: Settings, told: "Begin") -> "Replaying":
 
 
 def _tell_found(replaying: "Replaying", *, filtered: bool, dry_run: bool) -> None:
-    from runtime.cli.dead_letter_views import ids_of, nothing_found
+    from runtime.cli.dead_letter_views import nothing_found, plan_lines
 
     if not replaying.matched:
         say(nothing_found(replaying.in_all, filtered=filtered))
     elif dry_run:
-        say(f"{len(replaying.plan.replay):,} would be replayed{_to(replaying)}.")
-        for line in ids_of(replaying.plan.replay):
+        for line in plan_lines(replaying.plan):
             say(line)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
@@ -47,17 +48,37 @@ async def watched(
             await asyncio.gather(*looking, return_exceptions=True)
 
 
+def check_free(host: str, port: int) -> None:
+    """Before another process is to serve its metrics there.
+
+    Raises:
+        UserError: the address cannot be listened on now.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            probe.bind(address)
+    except (OSError, UnicodeError) as error:
+        raise _cannot_serve(host, port, error) from error
+
+
+def _cannot_serve(host: str, port: int, error: OSError | UnicodeError) -> UserError:
+    """`UnicodeError`: a host such as `a..b`."""
+    cause = getattr(error, "strerror", None) or type(error).__name__
+    return UserError(
+        f"The metrics cannot be served on {host}:{port} ({cause}).",
+        "Free that port, or choose another one in METRICS_PORT; METRICS_HOST must be an address of this machine.",
+    )
+
+
 @asynccontextmanager
 async def _listening(registry: CollectorRegistry, host: str, port: int) -> AsyncIterator[None]:
     try:
         # In a thread: the library asks the name service about the host.
         server = await asyncio.to_thread(MetricsServer, registry, host, port)
-    except (OSError, UnicodeError) as error:  # UnicodeError: a host such as `a..b`
-        cause = getattr(error, "strerror", None) or type(error).__name__
-        raise UserError(
-            f"The metrics cannot be served on {host}:{port} ({cause}).",
-            "Free that port, or choose another one in METRICS_PORT; METRICS_HOST must be an address of this machine.",
-        ) from error
+    except (OSError, UnicodeError) as error:
+        raise _cannot_serve(host, port, error) from error
     logger.info("metrics at http://%s:%d/metrics", host, server.server_port)
     try:
         yield

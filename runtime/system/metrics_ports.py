@@ -1,6 +1,6 @@
-"""Where the processes of one system serve their metrics: METRICS_PORT and the ports after it."""
+"""Where the processes of one system listen: METRICS_PORT and the ports after it, and API_PORT."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
 from domain.errors import UserError
@@ -38,6 +38,27 @@ def metrics_ports(settings: Settings, names: Sequence[str], *, api: bool) -> dic
                 f"Choose another API_PORT, or another METRICS_PORT: those from {first} to {last} are in use.",
             )
     return found
+
+
+def check_free(settings: Settings, metrics: Iterable[int], *, api: bool) -> None:
+    """Before anything is started: the ports that were asked for are free. (The read API may choose one by itself.)
+
+    Args:
+        settings: METRICS_HOST, API_HOST and API_PORT count.
+        metrics: the ports of the processes that serve metrics.
+        api: whether the system has a read API, too.
+
+    Raises:
+        UserError: one cannot be listened on, as the process itself would say it.
+    """
+    if api and settings.api_port:
+        from api.server import listen  # not before it is needed: it brings FastAPI along
+
+        listen(settings.api_host, settings.api_port).close()
+    for port in metrics:
+        from runtime.metrics import server  # as the library is only imported where metrics are served
+
+        server.check_free(settings.metrics_host, port)
 
 
 def metrics_url(settings: Settings, port: int) -> str:

@@ -9,7 +9,7 @@ import json
 import logging
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from runtime.embedded.services import services
 from runtime.kafka_security import refuse_for_embedded_kafka
 from runtime.settings import DEFAULT_API_PORT, Settings, as_environment, load_settings
 from runtime.system.api_probe import until_ready
-from runtime.system.metrics_ports import metrics_ports, metrics_url
+from runtime.system.metrics_ports import check_free, metrics_ports, metrics_url
 from runtime.system.supervisor import Command, Supervisor
 
 logger = logging.getLogger(__name__)
@@ -117,8 +117,12 @@ async def running_system(
     Raises:
         UserError: something that the person can mend keeps it from starting.
     """
-    _metrics_ports(given, shape)  # before anything is started
-    async with _alone_in(shape.directory), _servers(given, shape, announce, starting) as (settings, servers):
+    # Before anything is started.
+    metrics = _metrics_ports(given, shape)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(_alone_in(shape.directory))
+        check_free(given, metrics.values(), api=shape.api)
+        settings, servers = await stack.enter_async_context(_servers(given, shape, announce, starting))
         announce("Creating topics and database schema ...")
         await ensure_topics(
             wiring.kafka_connection(settings), settings.kafka_topic_partitions, settings.kafka_replication_factor

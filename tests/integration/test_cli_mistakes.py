@@ -218,6 +218,16 @@ def test_a_port_that_is_taken(feedback_says, postgres):
         feedback_says("api", DATABASE_URL=postgres.url, API_PORT=port).assert_one_sentence(str(port), "choose another")
 
 
+def test_a_port_that_is_taken_is_told_before_anything_is_started(feedback_says):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        said = feedback_says("up", API_PORT=port, **NOWHERE)
+        said.assert_one_sentence(f"The API cannot listen on 127.0.0.1:{port}", "API_PORT")
+        said = feedback_says("up", METRICS_PORT=port, **NOWHERE)
+        said.assert_one_sentence(f"The metrics cannot be served on 127.0.0.1:{port}", "METRICS_PORT")
+        feedback_says("up", METRICS_PORT=port, METRICS_HOST="a..b", **NOWHERE).assert_one_sentence("a..b")
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [

@@ -186,10 +186,11 @@ async def test_what_is_forged(broker, tmp_path):
     finally:
         await admin.close()
     code, out, errors = await ended(broker, tmp_path, "replay", "--tenant", "forged", "--dry-run")
-    said, *ids, last = out.splitlines()
+    said, *ids, left_out, last = out.splitlines()
     assert (code, said) == (1, "2 would be replayed (2 to feedback.requests).")
     assert ids == [str(letter.dead_letter_id) for letter in (late, to_come)]
-    assert last == "dead-letters: matched=3 replayed=0 already=0 impossible=1"
+    assert left_out == f"1 would be left out: 1 cannot be replayed {FOREIGN}."
+    assert last == "dead-letters: matched=3 replayed=0 already=0 impossible=1 would_replay=2"
     assert "feedback: 2 of 2 may have been replayed before" in errors
     assert f"1 cannot be replayed {FOREIGN}: {foreign.dead_letter_id}." in errors
     assert "cannot be read as a dead letter" in errors
@@ -234,5 +235,6 @@ def test_mistakes_are_told_in_one_sentence_and_the_rest_in_tables(broker, feedba
     dry = says("replay", "--reason", "unknown_framework", "--dry-run")
     assert (dry.code, dry.out) == (
         0,
-        "0 would be replayed.\ndead-letters: matched=1 replayed=0 already=1 impossible=0\n",
+        "0 would be replayed.\n1 would be left out: 1 replayed already.\n"
+        "dead-letters: matched=1 replayed=0 already=1 impossible=0 would_replay=0\n",
     )

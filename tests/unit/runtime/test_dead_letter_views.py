@@ -3,14 +3,26 @@
 import io
 import json
 from base64 import b64encode
+from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
+from domain.dead_letters.replay import FOREIGN, WITHOUT_ORIGINAL, Plan, Replays
 from domain.delivery.reasons import REASONS
-from runtime.cli.dead_letter_views import as_json, ids_of, lines_of, nothing_found, print_table, summary_of
+from runtime.cli.dead_letter_views import (
+    as_json,
+    ids_of,
+    lines_of,
+    nothing_found,
+    plan_lines,
+    print_table,
+    summary_of,
+)
+from tests.builders import NOON
 from tests.unit.domain.dead_letters.test_register import a_letter, a_register
 
 HOSTILE = "\x1b[2J[bold]\u202e\n"
@@ -95,50 +107,70 @@ def test_that_nothing_matches_is_told_with_how_many_there_are():
     assert nothing_found(0, filtered=False) == "No dead letters."
 
 
-ALWAYS = {"dead_letter_id", "tenant", "reason", "replayed"}
+LONG = {
+    "tenant_id": "red-river-relief",
+    "record_id": "7f0c9a52-5f0e-4b35-9d0a-0d2f3c1b7a90",
+    "topic": "feedback.code-assignments",
+    "offset": 1_234_567,
+}
 
 
-@pytest.mark.parametrize(
-    ("width", "missing"),
-    [
-        (None, set()),
-        (200, set()),
-        (150, {"source"}),
-        (135, {"source", "record/request"}),
-        (111, {"source", "record/request"}),
-        (99, {"source", "record/request", "operation"}),
-        (80, {"source", "record/request", "operation", "times", "failed_at"}),
-    ],
-)
-def test_a_narrow_terminal_gets_fewer_and_shorter_columns_and_no_row_is_broken(width, missing):
-    names = [*ALWAYS, "source", "record/request", "operation", "times", "failed_at"]
-    fields = {"tenant_id": "red-river-relief", "operation": "assign_codes", "reason": "provider_misconfigured"}
-    letter = a_letter(record_id="record-1", **fields)
-    lines = printed(a_register(letter).matching(), width)
-    assert width is None or max(map(len, lines)) <= width
-    [head] = [line for line in lines if "dead_letter_id" in line]
-    assert {name for name in names if name not in head.split()} == missing
-    [row] = [line for line in lines if str(letter.dead_letter_id) in line]
-    whole = width is None or width >= 135
-    assert ("2026-05-04T12:00:00Z" in row, "red-river-relief" in row) == (whole, whole)
-    assert ("05-04 12:00" in row) is (width in (111, 99))
-
-
-@pytest.mark.parametrize(("tenant", "shown"), [("red-hill", "red-hill"), ("red-river-relief", "red-river-r…")])
-def test_at_80_columns_a_row_is_whole_whatever_is_in_it(tenant, shown):
-    for reason in (*REASONS, "one_of_a_later_version_with_a_long_name"):
-        letter = a_letter(tenant_id=tenant, reason=reason, operation="summarize_aggregate")
-        lines = printed(a_register(letter).matching(), 80)
-        assert max(map(cell_len, lines)) <= 80
+def test_where_there_is_room_each_has_one_line():
+    letter = a_letter(**LONG, operation="summarize_aggregate", reason="provider_misconfigured")
+    for width in (None, 240):
+        lines = printed(a_register(letter).matching(), width)
         [row] = [line.split() for line in lines if str(letter.dead_letter_id) in line]
-        assert shown in row
-        assert reason in row or reason not in REASONS
+        assert row == [
+            str(letter.dead_letter_id),
+            "2026-05-04T12:00:00Z",
+            LONG["tenant_id"],
+            LONG["record_id"],
+            "summarize_aggregate",
+            "provider_misconfigured",
+            "feedback.code-assignments:0:1234567",
+            "no",
+            "1",
+        ]
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+@pytest.mark.parametrize("reason", [*REASONS, "one_of_a_later_version_with_a_long_name"])
+def test_on_a_narrow_terminal_it_has_several_and_nothing_is_lost(width, reason):
+    letter = a_letter(**LONG, operation="summarize_aggregate", reason=reason)
+    lines = printed(a_register(letter).matching(), width)
+    assert max(map(cell_len, lines)) <= width
+    text = "\n".join(lines)
+    ids = (str(letter.dead_letter_id), "feedback.code-assignments:0:1234567", "2026-05-04T12:00:00Z")
+    for whole in (*ids, "summarize_aggregate", LONG["tenant_id"], "not replayed, 1"):
+        assert whole in text
+    assert reason in text or reason not in REASONS
+    assert "…" not in text
+    if width < 100:  # the record's id has two lines
+        assert LONG["record_id"][:17] in text
+        assert LONG["record_id"][-17:] in text
+    else:
+        assert LONG["record_id"] in text
 
 
 def test_a_character_of_two_columns_counts_as_two():
-    lines = printed(a_register(a_letter(tenant_id="水" * 40, reason="provider_misconfigured")).matching(), 80)
+    lines = printed(a_register(a_letter(tenant_id="水" * 60, reason="provider_misconfigured")).matching(), 80)
     assert max(map(cell_len, lines)) <= 80
-    assert "水水水水水…" in "".join(lines)
+    assert "".join(lines).count("水") == 60
+
+
+def test_a_plan_says_how_many_would_be_sent_and_how_many_not_and_why():
+    kinds: list[dict[str, Any]] = [{}, {"topic": "gone"}, {"value_base64": None}]
+    letters = [a_letter(failed_at=NOON + timedelta(seconds=nth), **kind) for nth, kind in enumerate(kinds)]
+    known = a_register(*letters).matching()
+    plan = Plan.of(known, Replays(known), {"feedback.records"})
+    plan.already = 1_200
+    assert list(plan_lines(plan)) == [
+        "1 would be replayed (1 to feedback.records).",
+        str(letters[0].dead_letter_id),
+        f"1,202 would be left out: 1,200 replayed already; 1 cannot be replayed {FOREIGN}; "
+        f"1 cannot be replayed {WITHOUT_ORIGINAL}.",
+    ]
+    assert list(plan_lines(Plan())) == ["0 would be replayed."]
 
 
 def test_at_most_a_hundred_ids_are_named():
