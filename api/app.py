@@ -2,14 +2,15 @@
 
 from fastapi import FastAPI
 
-from api import agreement, docs, errors, health, usage
+from api import agreement, docs, errors, health, key_holder, usage, usage_query
 from api.health import Ready
 from api.limits import Limits
+from api.page import router as page
 from api.rate_limits import RateLimits
 from api.request_ids import RequestIDs
 from domain.agreement import AgreementReader
 from domain.keys import KeyFinder
-from domain.usage.report import UsageReader
+from domain.usage.answers import UsageAnswers
 
 _DESCRIPTION = (
     "What was used, by whom, for what, at what cost. Windows are half-open, [from, to). `llm_calls` counts attempts by "
@@ -19,7 +20,7 @@ _DESCRIPTION = (
 
 
 def create_app(
-    usage_reader: UsageReader,
+    usage_answers: UsageAnswers,
     keys: KeyFinder,
     ready: Ready,
     version: str = "0.1.0",
@@ -30,7 +31,7 @@ def create_app(
     """The read API over its ports; nothing connects here.
 
     Args:
-        usage_reader: answers the questions.
+        usage_answers: answers the questions about usage.
         keys: finds API keys.
         ready: whether questions can be answered now.
         version: what the description says.
@@ -46,12 +47,13 @@ def create_app(
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.usage, app.state.keys, app.state.ready = usage_reader, keys, ready
+    app.state.usage, app.state.keys, app.state.ready = usage_answers, keys, ready
     app.state.rate_limits = rate_limits or RateLimits()
     app.add_middleware(Limits)
     app.add_middleware(RequestIDs)  # the last one is the outermost
     errors.install(app)
     app.state.agreement = agreement_reader
-    for part in (usage, *([agreement] if agreement_reader is not None else []), health, docs):
+    further = [agreement] if agreement_reader is not None else []
+    for part in (usage, usage_query, *further, key_holder, health, docs, page):
         app.include_router(part.router)
     return app

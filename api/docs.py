@@ -17,10 +17,9 @@ td, th { text-align: left; vertical-align: top; padding: .25rem .75rem .25rem 0;
 """
 
 
-@router.get("/")
 @router.get("/docs")
 async def docs(request: Request) -> HTMLResponse:
-    """The OpenAPI description as a page, at the bare address too: the API redirects nobody, keys travel along."""
+    """The OpenAPI description as a page."""
     return HTMLResponse(page(request.app.openapi()), headers={"Content-Security-Policy": _POLICY})
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from api.request_ids import request_id_of
-from domain.errors import UsageUnavailableError
+from domain.errors import TooManyGroupsError, UsageUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ def install(app: FastAPI) -> None:
     app.exception_handler(HTTPException)(_http)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(UsageUnavailableError)(_unavailable)
+    app.exception_handler(TooManyGroupsError)(_too_many_groups)
 
 
 async def _told(request: Request, error: APIError) -> JSONResponse:
@@ -77,6 +78,10 @@ async def _invalid(request: Request, error: RequestValidationError) -> JSONRespo
     else:
         code, message = "invalid_request", f"These parameters cannot be understood: {names}."
     return envelope(request_id_of(request.scope), 422, code, message)
+
+
+async def _too_many_groups(request: Request, error: TooManyGroupsError) -> JSONResponse:
+    return envelope(request_id_of(request.scope), 422, error.reason, error.message)
 
 
 async def _unavailable(request: Request, error: UsageUnavailableError) -> JSONResponse:

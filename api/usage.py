@@ -1,32 +1,30 @@
-"""`/v1/usage`: what was used. `domain.usage.report` says what the numbers mean."""
+"""`/v1/usage`, and its lists: fixed questions about the usage. `domain.usage.report` says what the numbers mean."""
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Depends
 
 from api.auth import Caller, superuser
 from api.errors import ErrorEnvelope
 from api.responses import ERRORS, Responses
+from api.usage_query import answers
 from api.windows import AskedWindow
-from domain.usage.report import OperationUsage, TenantUsage, UsageReader
+from domain.usage import presets
+from domain.usage.answers import UsageAnswers
+from domain.usage.report import OperationUsage, TenantUsage
 
 _SUPERUSER_ERRORS: Responses = {403: {"model": ErrorEnvelope, "description": "`superuser_required`"}}
 
 router = APIRouter(prefix="/v1/usage", tags=["usage"], responses=ERRORS)
 
-
-def _reader(request: Request) -> UsageReader:
-    reader: UsageReader = request.app.state.usage
-    return reader
-
-
-Reader = Annotated[UsageReader, Depends(_reader)]
+Answers = Annotated[UsageAnswers, Depends(answers)]
 
 
 @router.get("", summary="What the caller's tenant used")
-async def of_tenant(key: Caller, window: AskedWindow, usage: Reader) -> TenantUsage:
+async def of_tenant(key: Caller, window: AskedWindow, usage: Answers) -> TenantUsage:
     """LLM calls and invocations of the tenant that the API key belongs to, in the window [from, to)."""
-    return await usage.of_tenant(key.tenant_id, window)
+    answer = await usage.answer(presets.of_tenant(key.tenant_id, window))
+    return presets.usage_of_tenant(key.tenant_id, window, answer)
 
 
 @router.get(
@@ -35,9 +33,9 @@ async def of_tenant(key: Caller, window: AskedWindow, usage: Reader) -> TenantUs
     dependencies=[Depends(superuser)],
     responses=_SUPERUSER_ERRORS,
 )
-async def by_tenant(window: AskedWindow, usage: Reader) -> list[TenantUsage]:
+async def by_tenant(window: AskedWindow, usage: Answers) -> list[TenantUsage]:
     """One object per tenant, by name, and last the grand total, whose `tenant_id` is null. For superusers."""
-    return await usage.by_tenant(window)
+    return presets.usage_by_tenant(window, await usage.answer(presets.by_tenant(window)))
 
 
 @router.get(
@@ -46,6 +44,6 @@ async def by_tenant(window: AskedWindow, usage: Reader) -> list[TenantUsage]:
     dependencies=[Depends(superuser)],
     responses=_SUPERUSER_ERRORS,
 )
-async def by_operation(window: AskedWindow, usage: Reader) -> list[OperationUsage]:
+async def by_operation(window: AskedWindow, usage: Answers) -> list[OperationUsage]:
     """One object per operation, by name, and last the grand total, whose `operation` is null. For superusers."""
-    return await usage.by_operation(window)
+    return presets.usage_by_operation(window, await usage.answer(presets.by_operation(window)))

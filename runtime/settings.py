@@ -103,6 +103,10 @@ class Settings(BaseSettings):
     llm_input_cost_per_token: Decimal | None = Field(default=None, ge=0, description="US dollars, for unknown models.")
     llm_output_cost_per_token: Decimal | None = Field(default=None, ge=0, description="US dollars, for unknown models.")
 
+    prices_file: Path | None = Field(
+        default=None, description="A file of dated prices, which win over all others: docs/prices.md."
+    )
+
     judge_model: str | None = Field(default=None, description="The model that judges results; LLM_MODEL if absent.")
     judge_api_key: SecretStr | None = Field(default=None, description="Its key, and")
     judge_api_base: str | None = Field(default=None, description="its address; with a JUDGE_MODEL of its own.")
@@ -176,6 +180,8 @@ class Settings(BaseSettings):
     api_failures_per_minute: int = Field(
         default=60, ge=0, description="Wrong keys from one address, in each API process; 0: no limit."
     )
+    feedback_api_url: str | None = Field(default=None, description="For `feedback usage`: where the API answers,")
+    feedback_api_key: SecretStr | None = Field(default=None, description="and a key that it knows.")
 
     @property
     def codings_group(self) -> str:
@@ -209,7 +215,22 @@ def load_settings(**overrides: object) -> Settings:
     Raises:
         UserError: a value that does not fit, naming the variable but never a secret's value.
     """
-    given = {name: value for name, value in overrides.items() if value is not None}
+    return _checked({name: value for name, value in overrides.items() if value is not None})
+
+
+def load_some_settings(prefix: str, **overrides: object) -> Settings:
+    """The settings whose names begin so, from the environment alone; all others as they are by default.
+
+    For programs that are not ours: what else stands in their environment, or in their `.env`, is none of our business.
+
+    Raises:
+        UserError: as `load_settings`.
+    """
+    others = {name: kind.default for name, kind in Settings.model_fields.items() if not name.startswith(prefix)}
+    return _checked({**others, **overrides, "_env_file": None})
+
+
+def _checked(given: dict[str, object]) -> Settings:
     try:
         return Settings(**given)  # type: ignore[arg-type]  # checked by pydantic
     except ValidationError as error:

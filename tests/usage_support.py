@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.engine import DatabaseSettings, create_engine
@@ -115,6 +116,12 @@ async def migrated_database(server_url: str) -> AsyncIterator[tuple[DatabaseSett
             yield settings, engine
         finally:
             await engine.dispose()
+
+
+async def forget_calls(engine: AsyncEngine) -> None:
+    """Empty `llm_calls` and all that is derived from it: truncating asks no trigger to mark anything."""
+    async with engine.begin() as connection:
+        await connection.execute(text("TRUNCATE llm_calls, usage_marks, usage_daily, usage_monthly"))
 
 
 @asynccontextmanager

@@ -156,11 +156,11 @@ def context_tokens(settings: LLMSettings) -> int | None:
 
 
 def price_book(litellm: Any, settings: LLMSettings, target: Target) -> PriceBook:
-    """The prices of the model, those in the settings first."""
+    """The prices of the model: those of the file first, then those in the settings."""
     configured = None
     if settings.input_cost_per_token is not None and settings.output_cost_per_token is not None:
         configured = (settings.input_cost_per_token, settings.output_cost_per_token)
-    return PriceBook(litellm, target.model, target.provider, configured)
+    return PriceBook(litellm, target.model, target.provider, configured, settings.prices)
 
 
 def _ssl_rules() -> Any:

@@ -1,4 +1,6 @@
-"""The one place where LiteLLM is imported, so that it is always set up the same way.
+"""The one place where our processes import LiteLLM, so that it is always set up the same way.
+
+`usage_logger` is for programs that have imported it themselves, and leaves it as they set it up.
 
 The import takes seconds: it happens when a model is opened, never before.
 """

@@ -3,6 +3,7 @@
 Where a cost comes from, or why there is none (`Cost.source`):
 
 - `price_map`: LiteLLM's price map knows the model.
+- `price_file`: the file of PRICES_FILE has the model, at the call's moment; it wins over all others.
 - `configured`: the prices in the settings; they win over the map, for who names a price knows it better.
 - `offline`: the model that ships with the project costs nothing.
 - `unknown_model`: the map does not know the model, or has it at no price or at 0; unknown is never 0.
@@ -18,10 +19,12 @@ Where a cost comes from, or why there is none (`Cost.source`):
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
 
 from domain.llm.calls import Cost, Usage
+from domain.usage.prices import PRICE_FILE, PriceList
 from schemas.llm_calls import IMPLAUSIBLE_USAGE, MAX_COST_USD, MAX_TOKENS
 
 PRICE_MAP = "price_map"
@@ -117,36 +120,62 @@ class PriceBook:
         litellm: the module.
         model, provider: as LiteLLM names the requested model, apart.
         configured: input and output price from the settings.
+        listed: the prices of a file.
     """
 
     def __init__(
-        self, litellm: Any, model: str, provider: str, configured: tuple[Decimal, Decimal] | None = None
+        self,
+        litellm: Any,
+        model: str,
+        provider: str,
+        configured: tuple[Decimal, Decimal] | None = None,
+        listed: PriceList | None = None,
     ) -> None:
-        self._litellm, self._model, self._provider = litellm, model, provider
+        self._litellm, self._model, self._provider, self._listed = litellm, model, provider, listed
         self._configured = None if configured is None else Rates(configured[0], *configured, below=MAX_TOKENS + 1)
         self._known: dict[str, Rates | None] = {}
 
-    def cost(self, reading: Reading, answered_by: str | None, whole: Callable[[], float | None]) -> Cost:
+    def cost(
+        self,
+        reading: Reading,
+        answered_by: str | None,
+        whole: Callable[[], float | None],
+        moment: datetime | None = None,
+    ) -> Cost:
         """What an answer cost.
 
         Args:
             reading: its usage.
             answered_by: the model that the provider named; it is the one that is billed, where the map knows it.
             whole: LiteLLM's own figure for the answer, for prices with more to them than four rates.
+            moment: of the call, for dated prices; now by default.
         """
         if reading.problem is not None:
             return Cost(None, reading.problem)
+        usd = self._by_list(reading.usage, answered_by, moment)
+        if usd is not None:
+            return cost_of(usd, PRICE_FILE)
         if self._configured is not None:
-            return _cost(self._configured.of(reading.usage), CONFIGURED)
+            return cost_of(self._configured.of(reading.usage), CONFIGURED)
         rates = self._rates(answered_by)
         if rates is not None and reading.plain and (reading.usage.input_tokens or 0) < rates.below:
-            return _cost(rates.of(reading.usage), PRICE_MAP)
+            return cost_of(rates.of(reading.usage), PRICE_MAP)
         try:
             theirs = whole()
             usd = Decimal(str(theirs)) if theirs else None
         except Exception:  # noqa: BLE001  # LiteLLM raises bare exceptions for a model that it does not know
             usd = None
-        return _cost(usd, PRICE_MAP) if usd else Cost(None, UNKNOWN_MODEL)
+        return cost_of(usd, PRICE_MAP) if usd else Cost(None, UNKNOWN_MODEL)
+
+    def _by_list(self, usage: Usage, answered_by: str | None, moment: datetime | None) -> Decimal | None:
+        """What a call cost by the price file, whose input and output tokens are told; None where it has no price."""
+        if self._listed is None:
+            return None
+        listed = self._listed.at(moment or datetime.now(UTC), self._provider, answered_by, self._model)
+        if listed is None:
+            return None
+        cached, thought = usage.cache_read_input_tokens or 0, usage.reasoning_output_tokens or 0
+        return listed.cost(usage.input_tokens or 0, usage.output_tokens or 0, cached, thought)
 
     def _rates(self, answered_by: str | None) -> Rates | None:
         name = answered_by or self._model
@@ -216,7 +245,8 @@ def _price(info: Mapping[str, Any], *names: str) -> Decimal:
     return next((Decimal(str(info[name])) for name in names if info.get(name) is not None), Decimal(0))
 
 
-def _cost(usd: Decimal, source: str) -> Cost:
+def cost_of(usd: Decimal, source: str) -> Cost:
+    """An amount as a cost; none where it cannot be: not finite, negative, above MAX_COST_USD."""
     if not usd.is_finite() or not 0 <= usd <= MAX_COST_USD:
         return Cost(None, IMPLAUSIBLE_USAGE)
     return Cost(usd.quantize(_TWELVE_PLACES, rounding=ROUND_HALF_EVEN), source)

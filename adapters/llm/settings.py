@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from domain.errors import UserError
+from domain.usage.prices import PriceList
 
 DEFAULT_MAX_CONNECTIONS = 1024
 DEFAULT_MAX_BODY_BYTES = 8 * 2**20
@@ -34,6 +35,7 @@ class LLMSettings:
             on their own time.
         max_body_bytes: an answer longer than this is no usable answer.
         input_cost_per_token, output_cost_per_token: US dollars, both or none; they win over the price map.
+        prices: those of a file; they win over all others.
         temperature: how free the model is; None = as the provider has it (some models refuse any other value).
         json_mode: ask for a JSON object wherever the provider can be asked.
         names: where all of this is set; two models that differ in nothing else are one.
@@ -50,6 +52,7 @@ class LLMSettings:
     max_body_bytes: int = DEFAULT_MAX_BODY_BYTES
     input_cost_per_token: Decimal | None = None
     output_cost_per_token: Decimal | None = None
+    prices: PriceList | None = field(default=None, compare=False, repr=False)
     temperature: float | None = None
     json_mode: bool = True
     names: SettingNames = field(default=_FIRST, compare=False, repr=False)

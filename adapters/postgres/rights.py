@@ -49,6 +49,21 @@ ROLLING_USAGE: Rights = {
 }
 """The roller's; and to run `ensure_llm_calls_month`."""
 
+SURVEYING_PRICES: Rights = {"llm_calls": ("SELECT",)}
+"""Of `feedback reprice --dry-run`."""
+
+REPRICING: Rights = {
+    "llm_calls": (
+        "SELECT",
+        "UPDATE (cost_usd)",
+        "UPDATE (cost_source)",
+        "UPDATE (recorded_cost_usd)",
+        "UPDATE (recorded_cost_source)",
+        "UPDATE (repriced_at)",
+    )
+}
+"""Of `feedback reprice`."""
+
 KEEPING_KEYS: Rights = {"api_keys": ("SELECT", "INSERT", "UPDATE (revoked_at)")}
 """Of `feedback keys`."""
 

@@ -65,6 +65,9 @@ llm_calls = Table(
     Column("request_id", Text),
     Column("trace_id", Text),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("recorded_cost_usd", Numeric(18, 12)),
+    Column("recorded_cost_source", Text),
+    Column("repriced_at", DateTime(timezone=True)),
     CheckConstraint("status IN ('ok', 'error')", name="status"),
     # One tenant's window, by either of its two times.
     Index(None, "tenant_id", "timestamp"),
@@ -77,6 +80,9 @@ llm_calls = Table(
 
 Each month has a partition, `llm_calls_202611` say, in which a `call_id` is unique; `llm_calls_other` has the rest.
 Triggers mark the days of what is written, changed or deleted (`usage_marks`).
+
+A row that was repriced (`feedback reprice`) says when, and keeps the cost and its source as they were recorded; the
+others have none of the three.
 """
 
 usage_marks = Table(

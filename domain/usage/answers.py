@@ -3,10 +3,13 @@
 from decimal import Decimal
 from typing import Protocol
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field
 
 from domain.usage.questions import UsageQuestion
 from domain.usage.report import USD
+
+MAX_UNPRICED_MODELS = 20
+"""Models that an answer names for their unknown cost; `unpriced` of its total counts the calls of all."""
 
 
 class _Part(BaseModel):
@@ -41,6 +44,20 @@ class Measures(_Part):
     input_tokens: Spread = Spread()
     output_tokens: Spread = Spread()
 
+    @computed_field(description="Whether they cost more than cost_usd says: true where some are unpriced.")  # type: ignore[prop-decorator]
+    @property
+    def cost_is_lower_bound(self) -> bool:
+        """Whether some of the cost is not known."""
+        return self.unpriced > 0
+
+
+class UnpricedModel(_Part):
+    """A model with LLM calls whose cost is not known."""
+
+    model: str = Field(description="The model that answered or, where none did, the one that was asked for.")
+    calls: int = Field(description="How many of its LLM calls have no known cost.")
+    failed: int = Field(description="How many of those failed: what has no answer has no price, whatever the model.")
+
 
 class Group(_Part):
     """What has the same values of the dimensions that were asked for, in one stretch of time where one was."""
@@ -61,6 +78,9 @@ class UsageAnswer(_Part):
 
     groups: tuple[Group, ...]
     total: Group = Field(description="All groups together, without keys and time.")
+    unpriced_models: tuple[UnpricedModel, ...] = Field(
+        default=(), description="The models of the LLM calls without a known cost, those with most of them first."
+    )
     as_of: AwareDatetime = Field(description="The moment that the answer is of: what was stored until then is in it.")
 
 

@@ -1,9 +1,10 @@
 """Time as people count it: hours, days, weeks and months of a time zone, and the whole UTC days that lie in them.
 
 A stretch is one hour, day, week or month of a zone, by its clocks and its calendar: a day there may have 23 or 25
-hours, an hour that comes twice is two. Weeks begin on Monday (ISO 8601).
+hours, an hour that comes twice is two, and so is one in which the clocks are set. Weeks begin on Monday (ISO 8601).
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
@@ -15,8 +16,10 @@ from domain.usage.report import Window
 Unit = Literal["hour", "day", "week", "month"]
 UNITS: tuple[Unit, ...] = get_args(Unit)
 
-_HOUR, _DAY = timedelta(hours=1), timedelta(days=1)
-_LAST = datetime.max.replace(tzinfo=UTC)
+_SECOND, _HOUR, _DAY = timedelta(seconds=1), timedelta(hours=1), timedelta(days=1)
+_LENGTH: dict[Unit, timedelta] = {"day": _DAY, "week": timedelta(days=7), "month": timedelta(days=32)}
+"""At least as long as any, and shorter than two."""
+_FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
 def stretches(window: Window, unit: Unit, zone: ZoneInfo, most: int) -> list[Window] | None:
@@ -40,36 +43,76 @@ def cut(stretch: Window, window: Window) -> Window:
     return Window(max(stretch.start, window.start), min(stretch.end, window.end))
 
 
+def by_clock(moment: datetime, zone: ZoneInfo) -> datetime:
+    """A moment by a zone's clocks; by those of UTC where it is beyond the zone's calendar (years 1 and 9999)."""
+    try:
+        return moment.astimezone(zone)
+    except OverflowError:
+        return moment.astimezone(UTC)
+
+
 def _floor(moment: datetime, unit: Unit, zone: ZoneInfo) -> datetime:
     """The beginning of the stretch that a moment lies in, in UTC."""
-    local = moment.astimezone(zone)
-    if unit == "hour":
-        into = timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
-        return moment.astimezone(UTC) - into
-    day = local.date()
-    if unit == "week":
-        day -= timedelta(days=day.weekday())
-    return _midnight(day.replace(day=1) if unit == "month" else day, zone)
+    moment = moment.astimezone(UTC)
+    try:
+        if unit == "hour":
+            start = moment - _into_hour(moment, zone)
+            # Where clocks are set in the middle of an hour, that part of it begins then.
+            return start if _offset(start, zone) == _offset(moment, zone) else _turn(start, moment, zone)
+        start = _midnight(_first_day(by_clock(moment, zone).date(), unit), zone)
+    except OverflowError:
+        return _FIRST
+    if start > moment:
+        return _FIRST
+    # Where clocks are set back over midnight, the evening that comes again belongs to the day that had begun.
+    behind = _next(start, unit, zone)
+    return behind if behind <= moment else start
 
 
 def _next(start: datetime, unit: Unit, zone: ZoneInfo) -> datetime:
     """The beginning of the stretch behind the one that begins at `start`."""
     try:
         if unit == "hour":
-            # Where clocks are set by half an hour, an hour of the clock ends before or after 60 minutes.
-            floored = _floor(start + _HOUR, unit, zone)
-            return floored if floored > start else start + _HOUR
-        day = start.astimezone(zone).date()
-        if unit == "month":
-            return _midnight((day.replace(day=1) + timedelta(days=32)).replace(day=1), zone)
-        return _midnight(day + (timedelta(days=7) if unit == "week" else _DAY), zone)
+            behind = start + _HOUR - _into_hour(start, zone)
+            return behind if _offset(start, zone) == _offset(behind, zone) else _turn(start, behind, zone)
+        first = _first_day(by_clock(start, zone).date(), unit)
+        return _midnight(_first_day(first + _LENGTH[unit], unit), zone)
     except OverflowError:
         return _LAST
 
 
+def _first_day(day: date, unit: Unit) -> date:
+    """The first day of the month or week that a day lies in; of a day, itself."""
+    if unit == "month":
+        return day.replace(day=1)
+    return day - timedelta(days=day.weekday()) if unit == "week" else day
+
+
 def _midnight(day: date, zone: ZoneInfo) -> datetime:
-    """The first moment of a day, in UTC; where clocks skip midnight, that is when they skip it."""
-    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
+    """The first moment of a day, in UTC.
+
+    Where clocks skip midnight, that is when they skip it; where it comes twice, the first time.
+    """
+    midnight = datetime(day.year, day.month, day.day, tzinfo=zone)
+    found, as_set_later = midnight.astimezone(UTC), midnight.replace(fold=1).astimezone(UTC)
+    return _turn(as_set_later, found, zone) if as_set_later < found else found
+
+
+def _into_hour(moment: datetime, zone: ZoneInfo) -> timedelta:
+    local = by_clock(moment, zone)
+    return timedelta(minutes=local.minute, seconds=local.second, microseconds=local.microsecond)
+
+
+def _offset(moment: datetime, zone: ZoneInfo) -> timedelta | None:
+    return by_clock(moment, zone).utcoffset()
+
+
+def _turn(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
+    """The moment, on a whole second, at which a zone's clocks were set, where they were set between two moments."""
+    seconds = range(int((after - before).total_seconds()) + 1)
+    then = _offset(after, zone)
+    found = bisect_left(seconds, True, key=lambda second: _offset(before + second * _SECOND, zone) == then)
+    return before + found * _SECOND
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ of those the ones that the provider told a number for. Percentiles interpolate l
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Annotated, Protocol
+from typing import Annotated
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer
 
@@ -88,19 +88,3 @@ class TenantUsage(_Usage, _OfTenant):
 
 class OperationUsage(_Usage, _OfOperation):
     """What one operation used, over all tenants."""
-
-
-class UsageReader(Protocol):
-    """Answers usage questions. Every method raises UsageUnavailableError where the store cannot answer now."""
-
-    async def of_tenant(self, tenant_id: str, window: Window) -> TenantUsage:
-        """What the tenant used; zeros where nothing."""
-        ...
-
-    async def by_tenant(self, window: Window) -> list[TenantUsage]:
-        """Every tenant that used something, by name, and last the grand total (`tenant_id` None)."""
-        ...
-
-    async def by_operation(self, window: Window) -> list[OperationUsage]:
-        """Every operation that was used, by name, and last the grand total (`operation` None)."""
-        ...

@@ -5,7 +5,7 @@ consumer waits meanwhile, as it does in any outage of the database. Each partiti
 all of them is not to be had: an id counts once in a month, and a repeated event names the same moment.
 
 A trigger marks the days that a statement touched, whoever wrote it. A mark that is there already, and that no roller is
-at work on, is used again; our lock on it makes the roller wait for our end before it counts.
+at work on, is used again; our lock on it makes the roller pass over it until our end, so that the mark stays.
 
 Revision ID: 0005
 Revises: 0004
@@ -60,7 +60,7 @@ _NAMES = ", ".join(f'"{column.name}"' for column in _CALLS)
 # Rows of months that have no partition go to the one for all others, and are moved when theirs is made.
 _ENSURE_MONTH = """
 CREATE FUNCTION ensure_llm_calls_month(day date) RETURNS boolean
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER AS $$
 DECLARE
     first date := date_trunc('month', day)::date;
     name text := 'llm_calls_' || to_char(first, 'YYYYMM');
@@ -85,7 +85,7 @@ END $$"""
 
 _MARK = """
 CREATE FUNCTION mark_llm_calls_usage() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
     INSERT INTO usage_marks (tenant_id, unit, first_day)
     SELECT tenant_id, 'day', day FROM (
@@ -99,6 +99,14 @@ BEGIN
         FOR KEY SHARE SKIP LOCKED
     );
     RETURN NULL;
+END $$"""
+
+# The functions have the owner's rights: they find our tables, not temporary ones of the same name that have triggers,
+# and nobody else hangs them on other tables.
+_CONFINE = """
+DO $$ BEGIN
+    EXECUTE format('ALTER FUNCTION {function} SET search_path = %I, pg_temp', current_schema());
+    REVOKE ALL ON FUNCTION {function} FROM PUBLIC;
 END $$"""
 
 _TRIGGERS = (
@@ -164,6 +172,7 @@ def upgrade() -> None:
     op.execute("SELECT setval(pg_get_serial_sequence('llm_calls', 'id'), max(id)) FROM llm_calls HAVING count(*) > 0")
     op.drop_table("llm_calls_before")
     _create_indexes()
+    op.execute("CREATE UNIQUE INDEX uq_llm_calls_other_call_id ON llm_calls_other (call_id)")
     for month in ("now() - interval '1 month'", "now()", "now() + interval '1 month'"):
         op.execute(f"SELECT ensure_llm_calls_month(({month})::date)")
     _grant()
@@ -178,11 +187,10 @@ def _create_partitioned() -> None:
     )
     op.execute("CREATE TABLE llm_calls_other PARTITION OF llm_calls DEFAULT")
     op.execute(_ENSURE_MONTH)
-    op.execute("REVOKE ALL ON FUNCTION ensure_llm_calls_month FROM PUBLIC")
-    op.execute(
-        "SELECT ensure_llm_calls_month(month) FROM (SELECT DISTINCT date_trunc('month', \"timestamp\" AT TIME ZONE "
-        "'UTC')::date AS month FROM llm_calls_before) AS months ORDER BY month"
-    )
+    op.execute(_CONFINE.format(function="ensure_llm_calls_month"))
+    month = "date_trunc('month', \"timestamp\" AT TIME ZONE 'UTC')::date"
+    months = f"SELECT DISTINCT {month} AS month FROM llm_calls_before ORDER BY month"
+    op.execute(f"SELECT ensure_llm_calls_month(month) FROM ({months}) AS months")
 
 
 def _create_indexes() -> None:
@@ -190,7 +198,6 @@ def _create_indexes() -> None:
     op.create_index("ix_llm_calls_tenant_id_timestamp", "llm_calls", ["tenant_id", "timestamp"])
     op.create_index("ix_llm_calls_tenant_id_invocation_started_at", "llm_calls", ["tenant_id", "invocation_started_at"])
     op.create_index("ix_llm_calls_times", "llm_calls", ["timestamp", "invocation_started_at"], postgresql_using="brin")
-    op.execute("CREATE UNIQUE INDEX uq_llm_calls_other_call_id ON llm_calls_other (call_id)")
 
 
 def _counted() -> list[sa.Column[Any]]:
@@ -234,6 +241,7 @@ def _create_rollups() -> None:
         op.create_table(table, sa.Column(unit, sa.Date, nullable=False), *_counted())
         op.create_index(f"ix_{table}_{unit}_tenant_id", table, [unit, "tenant_id"])
     op.execute(_MARK)
+    op.execute(_CONFINE.format(function="mark_llm_calls_usage"))
     for trigger in _TRIGGERS:
         op.execute(trigger)
 
@@ -247,14 +255,13 @@ def _grant() -> None:
         for rights in _GRANTS[role]:
             op.execute(f"GRANT {rights} TO {role}")
     missing = [role for role in _GRANTS if role not in there]
-    if missing:
-        grants = "; ".join(f"GRANT {rights} TO {role}" for role in missing for rights in _GRANTS[role])
+    if missing:  # 0002 said how the others are made
+        made = ["CREATE ROLE feedback_roller NOLOGIN"] * ("feedback_roller" in missing)
         logger.warning(
             "This user may not create roles, so there is no %s. Nothing depends on it: all commands work with the user "
-            "that migrates. To run them with less, have an administrator create the roles and run in this database: "
-            "%s;",
+            "that migrates. To run them with less, have an administrator run in this database: %s;",
             ", ".join(missing),
-            grants,
+            "; ".join([*made, *(f"GRANT {rights} TO {role}" for role in missing for rights in _GRANTS[role])]),
         )
 
 
@@ -275,22 +282,18 @@ def downgrade() -> None:
         sa.CheckConstraint("status IN ('ok', 'error')", name=op.f("ck_llm_calls_status")),
         sa.PrimaryKeyConstraint("id", name="pk_llm_calls"),
     )
-    op.execute(f"INSERT INTO llm_calls ({_NAMES}) OVERRIDING SYSTEM VALUE SELECT {_NAMES} FROM llm_calls_partitioned")
+    # An id that was told with moments of two months is there twice: the first counts.
+    rows = f"SELECT DISTINCT ON (call_id) {_NAMES} FROM llm_calls_partitioned ORDER BY call_id, id"
+    op.execute(f"INSERT INTO llm_calls ({_NAMES}) OVERRIDING SYSTEM VALUE {rows}")
     op.execute("SELECT setval(pg_get_serial_sequence('llm_calls', 'id'), max(id)) FROM llm_calls HAVING count(*) > 0")
     op.drop_table("llm_calls_partitioned")
     op.create_unique_constraint("uq_llm_calls_call_id", "llm_calls", ["call_id"])
-    op.create_index("ix_llm_calls_tenant_id_timestamp", "llm_calls", ["tenant_id", "timestamp"])
-    op.create_index("ix_llm_calls_tenant_id_invocation_started_at", "llm_calls", ["tenant_id", "invocation_started_at"])
-    op.create_index("ix_llm_calls_times", "llm_calls", ["timestamp", "invocation_started_at"], postgresql_using="brin")
+    _create_indexes()
     op.execute("DROP FUNCTION mark_llm_calls_usage, ensure_llm_calls_month")
     for table in ("usage_marks", "usage_daily", "usage_monthly"):
         op.drop_table(table)
-    _grant_as_before()
-    op.execute(_LEAVE)
-
-
-def _grant_as_before() -> None:
     for role, rights in (("feedback_consumer", "INSERT, SELECT (call_id)"), ("feedback_api", "SELECT")):
         op.execute(
             f"DO $$ BEGIN GRANT {rights} ON llm_calls TO {role}; EXCEPTION WHEN undefined_object THEN NULL; END $$"
         )
+    op.execute(_LEAVE)

@@ -24,7 +24,9 @@ COMMANDS = {
     "migrate": "Bring the database to the newest schema.",
     "topics": "List, create or describe the topics.",
     "keys": "Create, list and revoke API keys.",
+    "usage": "Show what was used, and what it cost.",
     "dead-letters": "List, show or replay what could not be answered.",
+    "reprice": "Price stored LLM calls anew, by a file of dated prices.",
     "lag": "Show what the workers and consumers have not read yet.",
 }
 

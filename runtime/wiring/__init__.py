@@ -10,6 +10,7 @@ from runtime.wiring.parts import (
     key_store,
     llm_settings,
     publisher,
+    unhurried_engine,
 )
 from runtime.wiring.processes import run_api, run_consumer, run_worker
 
@@ -26,4 +27,5 @@ __all__ = [
     "run_consumer",
     "run_judge",
     "run_worker",
+    "unhurried_engine",
 ]

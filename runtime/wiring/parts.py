@@ -19,6 +19,7 @@ from domain.delivery.settings import DeliverySettings
 from domain.errors import UserError
 from domain.operations.many.limits import Limits
 from runtime.kafka_security import kafka_security
+from runtime.price_file import load_prices
 from runtime.settings import Settings
 from schemas.operations import Operation
 
@@ -133,6 +134,22 @@ async def patient_engine(settings: Settings, rights: Rights) -> AsyncIterator[En
 
 
 @asynccontextmanager
+async def unhurried_engine(settings: Settings, rights: Rights) -> AsyncIterator[Engine]:
+    """For a command over all rows, whose statements may take as long as they need.
+
+    Raises:
+        UserError: the database is not set, cannot be reached, has not our schema, or does not let us at it.
+    """
+    reached = database_settings(settings)
+    engine = create_engine(replace(reached, command_timeout_seconds=None))
+    try:
+        await ensure_usable(reached, engine, rights)
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
 async def key_store(settings: Settings) -> AsyncIterator[PostgresKeyStore]:
     """The API keys.
 
@@ -148,7 +165,7 @@ def llm_settings(settings: Settings) -> LLMSettings:
     """The model and how to reach it.
 
     Raises:
-        UserError: values that do not go together.
+        UserError: values that do not go together, or PRICES_FILE is no price file.
     """
     return LLMSettings(
         model=settings.llm_model,
@@ -158,6 +175,7 @@ def llm_settings(settings: Settings) -> LLMSettings:
         max_connections=settings.max_in_flight,
         input_cost_per_token=settings.llm_input_cost_per_token,
         output_cost_per_token=settings.llm_output_cost_per_token,
+        prices=load_prices(settings.prices_file) if settings.prices_file is not None else None,
     )
 
 

@@ -15,7 +15,7 @@ from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
 from adapters.postgres.rights import READING_AGREEMENT, READING_USAGE, STORING_CALLS, STORING_CODINGS
-from adapters.postgres.usage.exact import PostgresUsageReader
+from adapters.postgres.usage.reader import PostgresUsageAnswers
 from domain.delivery.delivery import Delivery
 from domain.ports import EventPublisher
 from runtime.metrics.figures import ConsumerFigures, WorkerFigures
@@ -158,7 +158,7 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
         listener, engine = found
         rates = RateLimits(settings.api_requests_per_minute, settings.api_failures_per_minute)
         app = create_app(
-            PostgresUsageReader(engine),
+            PostgresUsageAnswers(engine),
             PostgresKeyStore(engine),
             partial(is_current, engine),
             rate_limits=rates,

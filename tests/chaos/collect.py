@@ -11,7 +11,7 @@ from aiokafka.errors import KafkaError
 
 from adapters.postgres.engine import DatabaseSettings, create_engine
 from adapters.postgres.keys import PostgresKeyStore
-from adapters.postgres.usage.exact import PostgresUsageReader
+from adapters.postgres.usage.reader import PostgresUsageAnswers
 from api.app import create_app
 from schemas.topics import LLM_CALLS
 from tests.builders import TENANT
@@ -106,7 +106,7 @@ async def _told_by_api(database: str) -> dict[str, Totals]:
         async def ready() -> bool:
             return True
 
-        app = create_app(PostgresUsageReader(engine), keys, ready)
+        app = create_app(PostgresUsageAnswers(engine), keys, ready)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
 
             async def asked(path: str, key: str) -> Any:

@@ -13,7 +13,7 @@ from adapters.postgres.engine import DatabaseSettings, create_engine
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
-from adapters.postgres.usage.exact import PostgresUsageReader
+from adapters.postgres.usage.reader import PostgresUsageAnswers
 from api.app import create_app
 from runtime.embedded import ports
 from schemas.topics import LLM_CALLS
@@ -24,7 +24,7 @@ WINDOW = {"from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z"}
 
 
 def client_of(engine) -> httpx.AsyncClient:
-    app = create_app(PostgresUsageReader(engine), PostgresKeyStore(engine), lambda: is_current(engine))
+    app = create_app(PostgresUsageAnswers(engine), PostgresKeyStore(engine), lambda: is_current(engine))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api")
 
 

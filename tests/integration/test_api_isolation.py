@@ -14,7 +14,7 @@ from adapters.postgres.codings import PostgresCodingSink, PostgresCorrectionSink
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
-from adapters.postgres.usage.exact import PostgresUsageReader
+from adapters.postgres.usage.reader import PostgresUsageAnswers
 from api.app import create_app
 from runtime.embedded import ports
 from tests.api_routes import paths_of
@@ -34,11 +34,15 @@ POLICY = {
     "/healthz": OPEN,
     "/readyz": OPEN,
     "/v1/usage": TENANT,
+    "/v1/usage/query": NAMED,
     "/v1/usage/all/by-tenant": SUPERUSER,
     "/v1/usage/all/by-operation": SUPERUSER,
     "/v1/agreement": NAMED,
 }
 """What each address may tell whom. A new one gets its line here first."""
+
+TAKES = {"/v1/usage/query": {*WINDOW, "tenant", "group_by", "format"}}
+"""What an address may be asked that refuses all other parameters."""
 
 A, B = "tenant-alder", "tenant-birch"
 FIGURES = {A: 111_000_001, B: 222_000_002}
@@ -58,6 +62,7 @@ class World:
         # Nothing that a caller adds may make another tenant of it.
         named = {"X-Tenant-ID": B, "X-Forwarded-User": B, "Cookie": f"tenant_id={B}"}
         asked = WINDOW | {"framework_id": "community-feedback"} | extra
+        asked = {name: value for name, value in asked.items() if name in TAKES.get(path, asked)}
         return await self.client.get(path, params=asked, headers=headers | named)
 
 
@@ -71,7 +76,7 @@ async def world(postgres) -> AsyncIterator[World]:
             await PostgresCorrectionSink(engine).write([a_correction("r-1", code, tenant_id=tenant)])
         store = PostgresKeyStore(engine)
         agreement = PostgresAgreementReader(engine)
-        app = create_app(PostgresUsageReader(engine), store, lambda: is_current(engine), agreement_reader=agreement)
+        app = create_app(PostgresUsageAnswers(engine), store, lambda: is_current(engine), agreement_reader=agreement)
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
             found = World(settings.url or "", client, store, paths_of(app))
             revoked = await store.create(A, superuser=True)
@@ -129,6 +134,11 @@ async def test_everyone_is_told_what_is_theirs_and_no_more(world, who):
 async def test_where_no_tenant_is_named_the_keys_own_is_meant(world):
     for who, tenants in {"a": {A}, "b": {B}, "superuser": set()}.items():
         assert seen_in(await world.ask("/v1/agreement", who)) == tenants
+    # Of the usage a superuser who names none is told all.
+    for who, tenants in {"a": {A}, "b": {B}, "superuser": {A, B}}.items():
+        for form in ("json", "csv"):
+            grouped = {"group_by": "tenant"} if who == "superuser" else {"group_by": "operation"}
+            assert seen_in(await world.ask("/v1/usage/query", who, format=form, **grouped)) == tenants
 
 
 async def test_the_sums_of_all_operations_are_for_superusers_only(world):

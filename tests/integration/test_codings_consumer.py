@@ -22,7 +22,7 @@ from adapters.kafka.topic_ids import KafkaTopicIds
 from adapters.postgres.agreement import PostgresAgreementReader
 from adapters.postgres.codings import PostgresCodingSink, PostgresCorrectionSink
 from adapters.postgres.keys import PostgresKeyStore
-from adapters.postgres.usage.exact import PostgresUsageReader
+from adapters.postgres.usage.reader import PostgresUsageAnswers
 from api.app import create_app
 from consumers.batches import Progress
 from consumers.codings import CodingConsumerSettings, consume_codings
@@ -102,7 +102,7 @@ class Rig:
         """What the API tells the tenant."""
         keys = PostgresKeyStore(self.engine)
         app = create_app(
-            PostgresUsageReader(self.engine), keys, never, agreement_reader=PostgresAgreementReader(self.engine)
+            PostgresUsageAnswers(self.engine), keys, never, agreement_reader=PostgresAgreementReader(self.engine)
         )
         headers = {"Authorization": f"Bearer {(await keys.create(TENANT)).text}"}
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:

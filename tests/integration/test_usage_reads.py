@@ -8,14 +8,13 @@ from uuid import UUID, uuid4
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import text
 
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.usage.exact import PostgresUsageReader
 from domain.usage.report import View, Window
 from schemas.llm_calls import LLMCall
 from tests.usage_model import assert_same, view_of_calls, view_of_invocations
-from tests.usage_support import NOON, llm_call, many_calls, migrated_database
+from tests.usage_support import NOON, forget_calls, llm_call, many_calls, migrated_database
 
 DAY = Window(NOON - timedelta(hours=12), NOON + timedelta(hours=12))
 TENANTS = ("a", "B", "é")
@@ -31,8 +30,7 @@ async def database(postgres):
 @pytest.fixture
 async def store(database):
     async def fill(calls: list[LLMCall]) -> PostgresUsageReader:
-        async with database.begin() as connection:
-            await connection.execute(text("TRUNCATE llm_calls"))
+        await forget_calls(database)
         outcome = await PostgresLLMCallSink(database).write(calls)
         assert outcome.inserted == len(calls)
         return PostgresUsageReader(database)

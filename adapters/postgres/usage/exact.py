@@ -84,7 +84,7 @@ _OF_CALLS_BY_TENANT, _OF_CALLS_BY_OPERATION = _question_of_calls("tenant_id"), _
 
 
 class PostgresUsageReader:
-    """Fulfils `domain.usage.report.UsageReader` on raw rows, with exact percentiles."""
+    """The fixed reports on raw rows, with exact percentiles: for a job's own calls, and to hold rollups against."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine

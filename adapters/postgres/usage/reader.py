@@ -1,5 +1,6 @@
 """Answers questions about usage: asks the one statement, and puts its rows together."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,8 +16,8 @@ from adapters.postgres.usage.items import VIEWS
 from adapters.postgres.usage.sketches import Sketch
 from adapters.postgres.usage.statement import statement
 from domain.errors import TooManyGroupsError
-from domain.usage.answers import Group, Measures, Spread, UsageAnswer
-from domain.usage.calendar import stretches
+from domain.usage.answers import MAX_UNPRICED_MODELS, Group, Measures, Spread, UnpricedModel, UsageAnswer
+from domain.usage.calendar import by_clock, stretches
 from domain.usage.questions import MAX_GROUPS, MAX_STRETCHES, UsageQuestion
 from domain.usage.report import Window
 
@@ -25,7 +26,10 @@ Keys = tuple[str | None, ...]
 STATEMENT_SECONDS = 30.0
 """What takes longer is given up: it would keep others from their answers."""
 
-_BEGIN = text("SELECT now(), set_config('statement_timeout', :milliseconds, true)")
+# What the server has for sorting by default makes it write the sketches of a large question to its disk.
+_BEGIN = text(
+    "SELECT now(), set_config('statement_timeout', :milliseconds, true), set_config('work_mem', '64MB', true)"
+)
 
 
 class PostgresUsageAnswers:
@@ -72,9 +76,9 @@ class _Sum:
     totals: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(MEASURES, Decimal(0)))
     least: dict[str, Any] = field(default_factory=dict)
     greatest: dict[str, Any] = field(default_factory=dict)
-    sketches: dict[str, list[bytes]] = field(default_factory=lambda: {measure: [] for measure in MEASURES})
+    sketches: dict[str, list[Sketch]] = field(default_factory=lambda: {measure: [] for measure in MEASURES})
 
-    def add(self, row: RowMapping) -> None:
+    def add(self, row: RowMapping, sketches: Mapping[str, Sketch]) -> None:
         for name in SUMS:
             self.sums[name] += row[name]
         if row["failed"]:
@@ -88,7 +92,7 @@ class _Sum:
             least, greatest = row[f"{name}_min"], row[f"{name}_max"]
             self.least[name] = min(self.least.get(name, least), least)
             self.greatest[name] = max(self.greatest.get(name, greatest), greatest)
-            self.sketches[name].append(row[f"{name}_sketch"])
+            self.sketches[name].append(sketches[name])
 
     def measures(self, percentiles: tuple[float, ...]) -> Measures:
         sums = self.sums
@@ -106,7 +110,7 @@ class _Sum:
         items = self.items[name]
         if not items:
             return Spread(percentiles={_named(percentile): None for percentile in percentiles})
-        sketch = Sketch(b"".join(self.sketches[name]))
+        sketch = Sketch.merged(self.sketches[name])
         least, greatest, total = self.least[name], self.greatest[name], self.totals[name]
         return Spread(
             avg=float(total / items / divisor),
@@ -124,6 +128,12 @@ def _number(value: Decimal, divisor: int) -> int | float:
     return int(value) if divisor == 1 else float(value / divisor)
 
 
+def _unpriced_models(found: Mapping[str, Counter[bool]]) -> tuple[UnpricedModel, ...]:
+    """By model, how many calls without a known cost did not fail (False), and did (True)."""
+    models = [UnpricedModel(model=name, calls=count.total(), failed=count[True]) for name, count in found.items()]
+    return tuple(sorted(models, key=lambda one: (-one.calls, one.model))[:MAX_UNPRICED_MODELS])
+
+
 def _named(percentile: float) -> str:
     return f"{percentile:g}"
 
@@ -139,13 +149,18 @@ class _Answering:
     def answer(self, rows: Iterable[RowMapping], as_of: datetime) -> UsageAnswer:
         found: dict[tuple[int, Keys], dict[str, _Sum]] = {}
         total: dict[str, _Sum] = {view: _Sum() for view in VIEWS}
+        unpriced: dict[str, Counter[bool]] = {}
         for row in rows:
             place = row["number"], tuple(row[column] for column in self._columns)
-            found.setdefault(place, {}).setdefault(row["view"], _Sum()).add(row)
-            total[row["view"]].add(row)
+            sketches = {name: Sketch.read(row[f"{name}_sketch"]) for name in MEASURES if row[f"{name}_items"]}
+            found.setdefault(place, {}).setdefault(row["view"], _Sum()).add(row, sketches)
+            total[row["view"]].add(row, sketches)
+            if row["unpriced_model"] is not None:
+                unpriced.setdefault(row["unpriced_model"], Counter())[row["failed"]] += int(row["unpriced"])
         places = self._places({keys for _, keys in found})
         groups = tuple(self._group(number, keys, found.get((number, keys), {})) for number, keys in places)
-        return UsageAnswer(groups=groups, total=Group(**self._views(total)), as_of=as_of)
+        models = _unpriced_models(unpriced)
+        return UsageAnswer(groups=groups, total=Group(**self._views(total)), unpriced_models=models, as_of=as_of)
 
     def _places(self, found: set[Keys]) -> list[tuple[int, Keys]]:
         """Every group in every stretch: by time, then by the keys' values, those without a value last."""
@@ -162,8 +177,8 @@ class _Answering:
         zone = self._question.zone
         return Group(
             keys=dict(zip(self._question.group_by, keys, strict=True)),
-            start=stretch.start.astimezone(zone) if stretch else None,
-            end=stretch.end.astimezone(zone) if stretch else None,
+            start=by_clock(stretch.start, zone) if stretch else None,
+            end=by_clock(stretch.end, zone) if stretch else None,
             **self._views(views),
         )
 

@@ -1,9 +1,9 @@
 """Keeps the rollups: counts the marked days of tenants anew from raw rows, and their months from those days.
 
-The order of the steps is what makes it safe beside writers. First the marks are locked, which waits for every writer
-that relies on one of them, or passes over the mark. Then, in a later statement and so in a later snapshot, the rows are
-counted: all rows of those writers are in it. Whoever writes from then on finds the marks locked and makes new ones,
-which stay. A reader sees all of it at once, or nothing.
+The order of the steps is what makes it safe beside writers. First the marks are locked, but for those that a writer
+relies on, which stay. Then, in a later statement and so in a later snapshot, the rows are counted: all rows of the
+writers that made these marks, or used them again, are in it. Whoever writes from then on finds the marks locked and
+makes new ones, which stay. A reader sees all of it at once, or nothing.
 """
 
 from collections.abc import Iterable, Sequence

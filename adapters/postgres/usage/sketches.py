@@ -27,16 +27,31 @@ def record_sql(value: str) -> str:
 
 
 class Sketch:
-    """One sketch, read."""
+    """A sketch, read: how many items are in each bucket."""
 
-    def __init__(self, packed: bytes) -> None:
+    def __init__(self, buckets: NDArray[Any], counts: NDArray[Any]) -> None:
+        """Add up the counts of each bucket; both arrays are of whole numbers, and not empty."""
+        least = int(buckets.min())
+        summed = np.bincount(buckets - least, weights=counts).astype(np.int64)
+        filled = np.flatnonzero(summed)
+        self.buckets, self.counts = filled + least, summed[filled]
+        self._below = np.cumsum(self.counts)
+
+    @classmethod
+    def read(cls, packed: bytes) -> "Sketch":
+        """What was written, or several of these one behind the other; not nothing."""
         records = np.frombuffer(packed, _RECORD)
-        buckets = records["bucket"].astype(np.int64)
-        if len(buckets):
-            least = int(buckets.min())
-            counts = np.bincount(buckets - least, weights=records["count"]).astype(np.int64)
-            self._buckets = np.flatnonzero(counts) + least
-            self._below = np.cumsum(counts[counts > 0])
+        return cls(records["bucket"].astype(np.int64), records["count"])
+
+    @classmethod
+    def merged(cls, sketches: "Sequence[Sketch]") -> "Sketch":
+        """The sketch of what is in any of these; one at least."""
+        if len(sketches) == 1:
+            return sketches[0]
+        return cls(
+            np.concatenate([sketch.buckets for sketch in sketches]),
+            np.concatenate([sketch.counts for sketch in sketches]),
+        )
 
     def percentile(self, percent: float, least: float, greatest: float) -> float:
         """The value below which this share of the items lies, between neighbours linearly, as percentile_cont has it.
@@ -50,7 +65,7 @@ class Sketch:
         return min(max(below + (above - below) * (place % 1), least), greatest)
 
     def _at(self, position: int) -> float:
-        bucket = int(self._buckets[np.searchsorted(self._below, position, side="right")])
+        bucket = int(self.buckets[np.searchsorted(self._below, position, side="right")])
         return 0.0 if bucket == _NOT_POSITIVE else (1 - ACCURACY) * math.exp((bucket - 1) * _LOG_BASE)
 
 
@@ -69,7 +84,7 @@ def pack(sketches: Sequence[bytes | None]) -> list[bytes | None]:
     packed["bucket"], packed["count"] = keys % 65_536 - 32_768, counts
     whole = packed.tobytes()
     ends = np.searchsorted(keys // 65_536, np.arange(len(sketches)), side="right") * _RECORD.itemsize
-    starts = [0, *ends[:-1]]
+    starts = [0, *ends][: len(ends)]
     return [whole[start:end] or None for start, end in zip(starts, ends, strict=True)]
 
 

@@ -49,29 +49,35 @@ _TOO_LATE = """
     WHERE day >= CAST(:first AS date) AND day < CAST(:behind AS date) AND last_stored >= :ingested_before {own}
 """
 
+# OFFSET 0 keeps each span, and each day, a scan of its own: by an index, whatever the planner takes their number for.
 _ROLLED = f"""
     SELECT number, rollup.view, {{keys}}, {_COUNTED} FROM month_spans AS span
-    JOIN usage_monthly AS rollup ON rollup.month >= span.first AND rollup.month < span.behind
+    CROSS JOIN LATERAL (
+        SELECT * FROM usage_monthly WHERE month >= span.first AND month < span.behind {{own}} OFFSET 0
+    ) AS rollup
     WHERE NOT EXISTS (
         SELECT FROM stale_months AS stale WHERE stale.tenant_id = rollup.tenant_id AND stale.month = rollup.month
     ) {{filters}}
     UNION ALL
     SELECT number, rollup.view, {{keys}}, {_COUNTED} FROM day_spans AS span
-    JOIN usage_daily AS rollup ON rollup.day >= span.first AND rollup.day < span.behind
+    CROSS JOIN LATERAL (
+        SELECT * FROM usage_daily WHERE day >= span.first AND day < span.behind {{own}} OFFSET 0
+    ) AS rollup
     WHERE NOT EXISTS (
         SELECT FROM stale_days AS stale WHERE stale.tenant_id = rollup.tenant_id AND stale.day = rollup.day
     ) {{filters}}
     UNION ALL
     SELECT number, rollup.view, {{keys}}, {_COUNTED} FROM month_spans AS span
     JOIN stale_months AS month ON month.month >= span.first AND month.month < span.behind
-    JOIN usage_daily AS rollup ON rollup.tenant_id = month.tenant_id
-         AND rollup.day >= month.month AND rollup.day < (month.month + interval '1 month')::date
+    CROSS JOIN LATERAL (
+        SELECT * FROM usage_daily WHERE tenant_id = month.tenant_id
+           AND day >= month.month AND day < (month.month + interval '1 month')::date OFFSET 0
+    ) AS rollup
     WHERE NOT EXISTS (
         SELECT FROM stale_days AS stale WHERE stale.tenant_id = rollup.tenant_id AND stale.day = rollup.day
     ) {{filters}}
 """
 
-# OFFSET 0 keeps each day, and each edge, a scan of its own: by an index, whatever the planner takes their number for.
 _RAW = """
     SELECT span.number, item.* FROM edge_spans AS span
     CROSS JOIN LATERAL ({of_edge} OFFSET 0) AS item WHERE true {filters}
@@ -89,7 +95,11 @@ _OF_DAY = (
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """SQL, and its parameters. A row: number of the stretch, view, the keys, `failed`, the columns of `COUNTED`."""
+    """SQL, and its parameters.
+
+    A row: number of the stretch, view, the keys, `failed`, `unpriced_model`, the columns of `COUNTED`. What has no
+    known cost has a row for each model, so that the answer can name the models; all else has one row.
+    """
 
     sql: TextClause
     parameters: dict[str, Any]
@@ -114,21 +124,23 @@ def statement(question: UsageQuestion, stretches: list[Window]) -> Statement:
         too_late=_TOO_LATE.format(own=own) if question.ingested_before is not None else "",
     )
     filters = _filters(question)
-    sources = [_rolled(keys, filters), *(_raw(view, keys, f"{own} {early}", filters) for view in VIEWS)]
+    sources = [_rolled(keys, own, filters), *(_raw(view, keys, f"{own} {early}", filters) for view in VIEWS)]
     return Statement(text(f"WITH {marked} {' UNION ALL '.join(sources)}"), parameters)
 
 
-def _rolled(keys: list[str], filters: str) -> str:
-    names = ", ".join(f"rollup.{key}" for key in dict.fromkeys([*keys, "status"]))
-    source = _ROLLED.format(keys=names, filters=filters.replace("item.", "rollup."))
-    return added_up(source, ["number", "view", *keys, "status = 'error' AS failed"])
+def _rolled(keys: list[str], own: str, filters: str) -> str:
+    names = ", ".join(f"rollup.{key}" for key in dict.fromkeys([*keys, "status", "model"]))
+    source = _ROLLED.format(keys=names, own=own, filters=filters.replace("item.", "rollup."))
+    unpriced = "CASE WHEN view = 'llm_calls' AND unpriced > 0 THEN model END AS unpriced_model"
+    return added_up(source, ["number", "view", *keys, "status = 'error' AS failed", unpriced])
 
 
 def _raw(view: str, keys: list[str], rows: str, filters: str) -> str:
     source = _RAW.format(
         of_edge=items(view, f"{_OF_EDGE} {rows}"), of_day=items(view, f"{_OF_DAY} {rows}"), filters=filters
     )
-    return grouped(source, ["number", f"'{view}' AS view", *keys, "status = 'error' AS failed"])
+    unpriced = f"CASE WHEN {'unpriced' if view == 'llm_calls' else 'false'} THEN model END AS unpriced_model"
+    return grouped(source, ["number", f"'{view}' AS view", *keys, "status = 'error' AS failed", unpriced])
 
 
 def _filters(question: UsageQuestion) -> str:

@@ -1,42 +1,47 @@
 """The API over ports in memory."""
 
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import httpx
 
 from api.app import create_app
 from domain.agreement import AgreementCounts, AgreementQuestion, CodeCounts
-from domain.usage.report import OperationUsage, TenantUsage, View, Window
+from domain.usage.answers import Group, Measures, Spread, UsageAnswer
+from domain.usage.questions import UsageQuestion
+from domain.usage.report import Window
 from tests.usage_support import MemoryKeys
 
 WINDOW = {"from": "2026-11-01T00:00:00Z", "to": "2026-12-01T00:00:00Z"}
+AS_OF = datetime(2026, 12, 2, 8, 30, tzinfo=UTC)
 NOVEMBER = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
 
 
 class ScriptedUsage:
-    """Notes what it is asked and answers one call for everyone; raises `error` where there is one."""
+    """Notes what it is asked, and answers one call of two groups; raises `error` where there is one.
+
+    `answers` holds other answers, which are given one after the other.
+    """
 
     def __init__(self) -> None:
-        self.asked: list[tuple[Any, ...]] = []
+        self.asked: list[Any] = []
         self.error: Exception | None = None
+        self.answers: list[UsageAnswer] = []
 
-    def _note(self, *question: Any) -> None:
+    def note(self, question: Any) -> None:
         self.asked.append(question)
         if self.error is not None:
             raise self.error
 
-    async def of_tenant(self, tenant_id: str, window: Window) -> TenantUsage:
-        self._note(tenant_id, window)
-        return TenantUsage(tenant_id=tenant_id, start=window.start, end=window.end, llm_calls=View(total=1))
-
-    async def by_tenant(self, window: Window) -> list[TenantUsage]:
-        self._note("by_tenant", window)
-        return [TenantUsage(tenant_id=name, start=window.start, end=window.end) for name in ("a", None)]
-
-    async def by_operation(self, window: Window) -> list[OperationUsage]:
-        self._note("by_operation", window)
-        return [OperationUsage(operation=name, start=window.start, end=window.end) for name in ("x y", None)]
+    async def answer(self, question: UsageQuestion) -> UsageAnswer:
+        self.note(question)
+        if self.answers:
+            return self.answers.pop(0)
+        one = Measures(total=1)
+        names = ("a", "b") if question.group_by else ()
+        groups = tuple(Group(keys=dict.fromkeys(question.group_by, name), llm_calls=one) for name in names)
+        return UsageAnswer(groups=groups, total=Group(llm_calls=one), as_of=AS_OF)
 
 
 class ScriptedAgreement:
@@ -53,6 +58,17 @@ class ScriptedAgreement:
         return AgreementCounts(2, 1, (CodeCounts("b", 0, 1, 0), CodeCounts("a", 1, 1, 1)))
 
 
+def measures(total: int, cost: str = "0") -> Measures:
+    spread = Spread(avg=1.5, min=1, max=2, total=3, percentiles={"50": 1.4})
+    return Measures(total=total, cost_usd=Decimal(cost), duration_ms=spread, input_tokens=spread, output_tokens=spread)
+
+
+def answer_of(*names: str | None, dimension: str = "operation", as_of: datetime = AS_OF) -> UsageAnswer:
+    groups = tuple(Group(keys={dimension: name}, llm_calls=measures(1, "0.25")) for name in names)
+    total = Group(llm_calls=measures(len(names), str(Decimal("0.25") * len(names))))
+    return UsageAnswer(groups=groups, total=total, as_of=as_of)
+
+
 class Rig:
     """A client of the API, with a tenant's key and a superuser's."""
 
@@ -62,7 +78,7 @@ class Rig:
         self.client = httpx.AsyncClient(transport=httpx.ASGITransport(self.app), base_url="http://api")
 
     async def ready(self) -> bool:
-        self.usage._note("ready")
+        self.usage.note("ready")
         return self.is_ready
 
     async def get(self, path: str, key: str | None = None, **options: Any) -> httpx.Response:

@@ -54,11 +54,6 @@ async def test_a_sane_request_id_is_echoed_and_any_other_replaced(rig):
         assert re.fullmatch(r"[0-9a-f]{32}", answer.headers["X-Request-ID"])
 
 
-async def test_the_bare_address_shows_the_page_without_a_key(rig):
-    assert (await rig.get("/")).text == (await rig.get("/docs")).text
-    assert "/" not in (await rig.get("/openapi.json")).json()["paths"]
-
-
 async def test_the_page_about_the_api_opens_without_the_internet(rig):
     page = await rig.get("/docs")
 

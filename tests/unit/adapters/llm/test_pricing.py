@@ -1,6 +1,7 @@
 """Usage that can be believed, and exact money."""
 
 import warnings
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from adapters.llm.litellm_setup import litellm
 from adapters.llm.pricing import PriceBook, Reading, read_usage
 from domain.llm.calls import Cost, Usage
+from domain.usage.prices import read_prices
 from schemas.llm_calls import MAX_TOKENS
 
 
@@ -199,3 +201,18 @@ def test_no_warning_quotes_what_the_provider_sent() -> None:
         litellm.__wrapped__()  # pytest has filters of its own in each test: set ours again
         assert price(book(), usage).usd is not None
     assert not [str(warning.message) for warning in caught if "PRIVATE" in str(warning.message)]
+
+
+def test_a_price_file_wins_over_all_others_at_its_time_and_for_its_models() -> None:
+    entry = {"model": "gpt-4o-mini", "valid_from": "2026-01-01", "input": "0.00001", "output": "0.00002"}
+    listed = read_prices({"prices": [{**entry, "cached_input": "0.000001", "reasoning": "0.00003"}]}, "The file")
+    prices = book(configured=(Decimal(1), Decimal(1)), listed=listed)
+    reading = read_usage(told(100, 20, 60, 5))
+
+    def cost(year: int, answered_by: str) -> Cost:
+        return prices.cost(reading, answered_by, lambda: None, datetime(year, 6, 1, tzinfo=UTC))
+
+    by_file = 40 * Decimal("0.00001") + 60 * Decimal("0.000001") + 15 * Decimal("0.00002") + 5 * Decimal("0.00003")
+    assert cost(2026, "gpt-4o-mini-2024-07-18") == Cost(by_file, "price_file")
+    assert cost(2025, "gpt-4o-mini").source == "configured"
+    assert prices.cost(read_usage(None), "gpt-4o-mini", lambda: None) == Cost(None, "missing_usage")

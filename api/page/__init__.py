@@ -1,0 +1,1 @@
+"""The page at `/`: what was used, made for looking."""

@@ -1,0 +1,86 @@
+"""Where the next page of an answer begins, as a word that belongs to one question.
+
+A cursor carries the window and the moment of the first page, so that all pages are of that moment, and the last group
+that was shown, by a hash of its place. It holds no secret and gives no right: whose usage it is, the key says.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any
+
+from api.errors import APIError
+from domain.usage.answers import Group
+from domain.usage.report import Window
+
+_LONGEST = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Cursor:
+    """What a cursor says.
+
+    Attributes:
+        window: of the first page, as it may be the last 30 days of then.
+        as_of: the moment of the first page.
+        number: how many groups came before the page.
+        place: of the last group that was shown, by `place_of`; it counts where groups came or went meanwhile.
+    """
+
+    window: Window
+    as_of: datetime
+    number: int
+    place: str
+
+
+def place_of(group: Group) -> str:
+    """What names a group of an answer: its time and its values."""
+    start = group.start.timestamp() if group.start is not None else None
+    return _hash([start, *group.keys.values()])
+
+
+def written(cursor: Cursor, question: Sequence[Any]) -> str:
+    """A cursor as it travels.
+
+    Args:
+        cursor: what it says.
+        question: all that makes the question what it is, in JSON's types.
+    """
+    moments = (cursor.window.start, cursor.window.end, cursor.as_of)
+    says = [*(moment.isoformat() for moment in moments), cursor.number, cursor.place]
+    plain = json.dumps([*says, _hash([*says, *question])])
+    return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
+
+
+def read(given: str, question: Sequence[Any]) -> Cursor:
+    """What a cursor says that we wrote for this question.
+
+    Raises:
+        APIError: 422 `invalid_cursor`: it is none of ours, or of another question.
+    """
+    if len(given) > _LONGEST:
+        raise refusal()
+    try:
+        plain = base64.b64decode(given + "=" * (-len(given) % 4), b"-_", validate=True)
+        *says, seal = json.loads(plain)
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise refusal() from error
+    if seal != _hash([*says, *question]):
+        raise refusal()
+    # We wrote it.
+    start, end, as_of = map(datetime.fromisoformat, says[:3])
+    return Cursor(Window(start, end), as_of, *says[3:])
+
+
+def refusal() -> APIError:
+    """What is said of a cursor that leads nowhere."""
+    said = "`cursor` is not of this question: send `next_cursor` with the parameters of the answer that it came in."
+    return APIError(422, "invalid_cursor", said)
+
+
+def _hash(what: Sequence[Any]) -> str:
+    return blake2b(json.dumps(what).encode(), digest_size=12).hexdigest()

@@ -1,0 +1,57 @@
+"""An answer of `/v1/usage/query` for the description of the API: `group_by=operation,day&compare=previous&limit=1`."""
+
+from typing import Any
+
+_DURATIONS = {"avg": 812.4, "min": 95.0, "max": 4210.7, "total": 129_984.0}
+_PERCENTILES = {"5": 201.9, "50": 702.3, "95": 2011.0}
+_INPUT = {"avg": 905.0, "min": 410, "max": 2210, "total": 144_800}
+_OUTPUT = {"avg": 61.0, "min": 12, "max": 240, "total": 9760}
+
+
+def _calls(total: int, failed: int, cost: str, failed_cost: str) -> dict[str, Any]:
+    return {
+        "total": total,
+        "failed": failed,
+        "unpriced": 0,
+        "attempts": total,
+        "late": 0,
+        "cost_usd": cost,
+        "failed_cost_usd": failed_cost,
+        "cache_read_input_tokens": 0,
+        "reasoning_output_tokens": 0,
+        "duration_ms": {**_DURATIONS, "percentiles": _PERCENTILES},
+        "input_tokens": {**_INPUT, "percentiles": {"5": 460.2, "50": 880.1, "95": 1790.4}},
+        "output_tokens": {**_OUTPUT, "percentiles": {"5": 20.0, "50": 55.3, "95": 151.8}},
+    }
+
+
+def _group(keys: dict[str, str], day: str | None, next_day: str | None, before: tuple[str | None, str | None]) -> Any:
+    return {
+        "keys": keys,
+        "start": day,
+        "end": next_day,
+        "llm_calls": _calls(163, 3, "0.0211", "0.0003"),
+        "previous": {"start": before[0], "end": before[1], "llm_calls": _calls(120, 1, "0.0154", "0")},
+    }
+
+
+EXAMPLE: dict[str, Any] = {
+    "from": "2026-11-01T00:00:00+02:00",
+    "to": "2026-12-01T00:00:00+02:00",
+    "window_is_default": False,
+    "zone": "Europe/Kyiv",
+    "group_by": ["operation", "day"],
+    "compared_with": {"from": "2026-10-01T00:00:00+03:00", "to": "2026-11-01T00:00:00+02:00"},
+    "ingested_before": None,
+    "as_of": "2026-12-01T08:12:44.102934Z",
+    "next_cursor": "WyIyMDI2LTExLTAxVDAwOjAwOjAwKzAyOjAwIiwg...",
+    "total": _group({}, None, None, (None, None)),
+    "groups": [
+        _group(
+            {"operation": "assign_codes"},
+            "2026-11-01T00:00:00+02:00",
+            "2026-11-02T00:00:00+02:00",
+            ("2026-10-01T00:00:00+03:00", "2026-10-02T00:00:00+03:00"),
+        )
+    ],
+}

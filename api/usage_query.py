@@ -1,0 +1,95 @@
+"""`/v1/usage/query`: any question about the usage. `domain.usage` says what the numbers mean."""
+
+import asyncio
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.responses import StreamingResponse
+
+from api.errors import ErrorEnvelope
+from api.responses import ERRORS, Responses
+from api.usage_asked import Asked, asked
+from api.usage_csv import as_csv
+from api.usage_examples import EXAMPLE
+from api.usage_page import UsagePage, page
+from api.usage_parquet import as_parquet, in_pieces
+from api.usage_table import columns, rows
+from domain.usage.answers import UsageAnswer, UsageAnswers
+from domain.usage.comparison import Compared, beside
+
+PARQUET = "application/vnd.apache.parquet"
+
+_FURTHER: Responses = {
+    200: {
+        "description": "All groups, or a page of them; as `format` asks.",
+        "content": {
+            "application/json": {"example": EXAMPLE},
+            "text/csv": {"schema": {"type": "string"}},
+            PARQUET: {"schema": {"type": "string", "format": "binary"}},
+        },
+    },
+    403: {"model": ErrorEnvelope, "description": "`superuser_required`: another tenant than the key's, or by tenant"},
+    422: ERRORS[422]
+    | {
+        "description": f"{ERRORS[422]['description']}, `unknown_parameter`, `unknown_dimension`, "
+        "`repeated_dimension`, `several_units`, `unknown_zone`, `unknown_view`, `unknown_choice`, "
+        "`invalid_percentiles`, `invalid_filter`, `invalid_limit`, `invalid_cursor`, `pages_are_json`, "
+        "`window_too_long`, `window_out_of_range`, `too_many_groups`; the message says what is allowed"
+    },
+}
+
+router = APIRouter(prefix="/v1/usage", tags=["usage"], responses=ERRORS)
+
+
+def answers(request: Request) -> UsageAnswers:
+    """What answers questions about the usage."""
+    found: UsageAnswers = request.app.state.usage
+    return found
+
+
+@router.get("/query", summary="Any question about the usage", response_model=UsagePage, responses=_FURTHER)
+async def query(
+    question: Annotated[Asked, Depends(asked)], usage: Annotated[UsageAnswers, Depends(answers)]
+) -> StreamingResponse:
+    """LLM calls and invocations of the window [from, to), grouped, filtered, beside the period before.
+
+    A key that is bound to a tenant is told of that tenant. Every page has the total of all groups, and all pages are
+    of the moment of the first one.
+    """
+    answer = await usage.answer(question.question)
+    earlier = await usage.answer(question.before) if question.before is not None else None
+    moments = [
+        answer.as_of,
+        *([earlier.as_of] if earlier else []),
+        *([question.cursor.as_of] if question.cursor else []),
+    ]
+    answer = answer.model_copy(update={"as_of": min(moments)})
+    return await asyncio.to_thread(_respond, question, answer, earlier)
+
+
+def _respond(question: Asked, answer: UsageAnswer, earlier: UsageAnswer | None) -> StreamingResponse:
+    """The answer in its format. All that may go wrong does so here, before the first byte is sent."""
+    if question.before is not None and earlier is not None:
+        groups = beside(question.question, answer, question.before, earlier)
+    else:
+        groups = [Compared(group, None) for group in answer.groups]
+    headers = {"X-As-Of": answer.as_of.isoformat()}
+    if question.format == "json":
+        total = Compared(answer.total, earlier.total if earlier is not None else None)
+        return StreamingResponse(page(question, answer, groups, total), headers=headers, media_type="application/json")
+    headers["Content-Disposition"] = f'attachment; filename="usage.{question.format}"'
+    named, cells = columns(question), rows(question, groups, answer.as_of)
+    if question.format == "csv":
+        return StreamingResponse(as_csv(named, cells), headers=headers, media_type="text/csv")
+    file = as_parquet(named, list(cells), _about(question, answer))
+    return StreamingResponse(in_pieces(file), headers=headers, media_type=PARQUET)
+
+
+def _about(question: Asked, answer: UsageAnswer) -> dict[str, Any]:
+    window = question.question.window
+    return {
+        "from": window.start.isoformat(),
+        "to": window.end.isoformat(),
+        "zone": question.question.zone.key,
+        "as_of": answer.as_of.isoformat(),
+    }

@@ -1,0 +1,123 @@
+"""`feedback usage`."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from runtime.cli.options import begin
+
+if TYPE_CHECKING:
+    from runtime.api_client import APIClient
+
+_PATH = "/v1/usage/query"
+_FILTERS = ("tenant", "operation", "model", "provider", "status", "error_class", "prompt_version")
+_UNITS = ("hour", "day", "week", "month")
+_ROWS = "100"
+_COLUMNS = 100
+
+_Command = Callable[..., Any]
+
+
+def _filter_options(command: _Command) -> _Command:
+    for name in reversed(_FILTERS):
+        option = click.option(f"--{name.replace('_', '-')}", name, multiple=True, metavar="VALUE", help="Only of this.")
+        command = option(command)
+    return command
+
+
+@click.command(short_help="Show what was used, and what it cost.")
+@click.option(
+    "--from", "start", metavar="TIME", help="From then, 2026-11-01T00:00:00Z say; the last 30 days if absent."
+)
+@click.option("--to", "end", metavar="TIME", help="Until then, which no longer counts.")
+@click.option(
+    "--group-by",
+    metavar="NAMES",
+    default="operation",
+    show_default=True,
+    help="A comma list of tenant, operation, model, provider, status, error_class, prompt_version, and one of hour,"
+    " day, week, month. tenant is for superusers.",
+)
+@click.option("--zone", metavar="NAME", default="UTC", show_default=True, help="A time zone: Europe/Kyiv.")
+@_filter_options
+@click.option(
+    "--view",
+    type=click.Choice(["llm_calls", "invocations"]),
+    default="llm_calls",
+    show_default=True,
+    help="What the table counts: attempts against a provider, or operations on one input.",
+)
+@click.option("--percentiles", metavar="NUMBERS", help="For json and csv: 50,99.9 say.  [default: 5,50,95]")
+@click.option("--compare/--no-compare", default=True, show_default=True, help="Beside the period before.")
+@click.option("--ingested-before", metavar="TIME", help="Without what was stored then or later.")
+@click.option("--limit", metavar="COUNT", help="Groups in the table, or on a page of json.")
+@click.option("--cursor", metavar="WORD", help="The page of json that begins there: next_cursor of the one before.")
+@click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
+def command(form: str, view: str, **options: Any) -> None:
+    """Show what was used: LLM calls, failures, money, durations and tokens, grouped as you like.
+
+    Asks the API at FEEDBACK_API_URL with FEEDBACK_API_KEY; docs/usage.md says what each number means. A filter may be
+    given several times; an empty value stands for what has none.
+    """
+    if form == "table" and (options["cursor"] or options["percentiles"]):
+        raise click.UsageError("--cursor and --percentiles are for --format json and csv.")
+    settings = begin(at_terminal=True)
+    from runtime.api_client import APIClient
+
+    client, parameters = APIClient(settings), _parameters(**options)
+    asyncio.run(_shown(client, parameters, view) if form == "table" else _passed_on(client, parameters, form))
+
+
+def _parameters(
+    start: str | None, end: str | None, ingested_before: str | None, compare: bool, **given: Any
+) -> list[tuple[str, str]]:
+    """The options as the API's parameters."""
+    once = {
+        "from": start,
+        "to": end,
+        "ingested_before": ingested_before,
+        "compare": "previous" if compare else None,
+        **{name: given[name] for name in ("group_by", "zone", "percentiles", "limit", "cursor")},
+    }
+    filters = [(name, value) for name in _FILTERS for value in given[name]]
+    return [*((name, value) for name, value in once.items() if value is not None), *filters]
+
+
+async def _passed_on(client: "APIClient", parameters: list[tuple[str, str]], form: str) -> None:
+    out = click.get_binary_stream("stdout")
+    piece = b""
+    async for piece in client.pieces(_PATH, [*parameters, ("format", form)]):
+        out.write(piece)
+    if not piece.endswith(b"\n"):
+        out.write(b"\n")
+    out.flush()
+
+
+async def _shown(client: "APIClient", parameters: list[tuple[str, str]], view: str) -> None:
+    wanted = [("views", view), ("percentiles", "50,95")]
+    asked = [*parameters, *wanted]
+    if not any(name == "limit" for name, _ in asked):
+        asked.append(("limit", _ROWS))
+    answer = await client.json(_PATH, asked)
+    over_time = await client.json(_PATH, _over_time(asked, answer))
+    from rich.console import Console
+
+    from runtime.cli.usage_view import shown
+
+    # No number is cut, on however narrow a terminal.
+    console = Console(highlight=False, width=_COLUMNS)
+    for part in shown(answer, over_time, view):
+        console.print(part)
+
+
+def _over_time(asked: list[tuple[str, str]], answer: dict[str, Any]) -> list[tuple[str, str]]:
+    """The same, by stretches of time alone: of the unit that was asked for, or else of a fitting one."""
+    start, end = datetime.fromisoformat(answer["from"]), datetime.fromisoformat(answer["to"])
+    days = (end - start).total_seconds() / 86_400
+    fitting = next((unit for unit, most in (("hour", 3), ("day", 62), ("week", 400)) if days <= most), "month")
+    unit = next((name for name in answer["group_by"] if name in _UNITS), fitting)
+    kept = [one for one in asked if one[0] not in ("from", "to", "group_by", "compare", "limit")]
+    return [*kept, ("from", answer["from"]), ("to", answer["to"]), ("group_by", unit), ("limit", "10000")]

@@ -1,0 +1,148 @@
+"""The answer to a question about usage as a terminal shows it, within 100 columns."""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+_BARS = "▁▂▃▄▅▆▇█"
+_MOST_BARS = 62
+_UNITS = ("hour", "day", "week", "month")
+_COLUMNS = ("calls", "±", "failed", "cost", "±", "unpriced", "p50", "p95", "tokens in", "out")
+
+
+def shown(answer: dict[str, Any], over_time: dict[str, Any], view: str) -> Iterator[Table | Text]:
+    """What is printed, from top to bottom.
+
+    Args:
+        answer: of `/v1/usage/query`, with the percentiles 50 and 95.
+        over_time: the same question by a unit of time alone, without groups of its own.
+        view: which view of both.
+    """
+    yield Text(_title(answer, view))
+    yield _table(answer, view)
+    if answer["next_cursor"] is not None:
+        yield Text("There are more groups: --limit shows more, --format csv all.")
+    yield Text(sparkline(over_time, view))
+    unpriced = answer["total"][view]["unpriced"]
+    if unpriced:
+        names = [one["model"] for one in answer.get("unpriced_models", ())]
+        told = f" ({_printable(', '.join(names))})" if names else ""
+        yield Text(f"The cost is a lower bound: {unpriced:,} have no known price{told}.")
+    yield Text(f"As of {datetime.fromisoformat(answer['as_of']).strftime('%Y-%m-%d %H:%M:%S %Z')}.")
+
+
+def _title(answer: dict[str, Any], view: str) -> str:
+    counted = {"llm_calls": "LLM calls", "invocations": "Invocations"}[view]
+    title = f"{counted} from {_minute(answer['from'])} to {_minute(answer['to'])}"
+    before = answer["compared_with"]
+    return title + (f" (±: since {_minute(before['from'])})" if before else "")
+
+
+def _minute(moment: str) -> str:
+    found = datetime.fromisoformat(moment)
+    return found.strftime("%Y-%m-%d %H:%M ") + (found.strftime("%z") if found.utcoffset() else "UTC")
+
+
+def _table(answer: dict[str, Any], view: str) -> Table:
+    compares = answer["compared_with"] is not None
+    unit = next((name for name in answer["group_by"] if name in _UNITS), None)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column(_printable(" / ".join(answer["group_by"])), overflow="fold", min_width=10)
+    for name in _COLUMNS:
+        if name != "±" or compares:
+            table.add_column(name, justify="right", no_wrap=True)
+    for group in answer["groups"]:
+        table.add_row(Text(_name(group, unit)), *_cells(group, view, compares))
+    table.add_section()
+    table.add_row("total", *_cells(answer["total"], view, compares), style="bold")
+    return table
+
+
+def _name(group: dict[str, Any], unit: str | None) -> str:
+    values = ["(none)" if value is None else _printable(value) for value in group["keys"].values()]
+    return " / ".join([*values, *([_stretch(group["start"], unit)] if unit else [])])
+
+
+def _stretch(start: str, unit: str | None) -> str:
+    form = {"hour": "%Y-%m-%d %H:%M", "month": "%Y-%m"}.get(unit or "", "%Y-%m-%d")
+    return datetime.fromisoformat(start).strftime(form)
+
+
+def _cells(group: dict[str, Any], view: str, compares: bool) -> list[str]:
+    now = group[view]
+    before = (group.get("previous") or {}).get(view)
+    change = {name: [_change(now[name], before and before[name])] if compares else [] for name in ("total", "cost_usd")}
+    return [
+        f"{now['total']:,}",
+        *change["total"],
+        f"{now['failed']:,}",
+        money(now["cost_usd"]),
+        *change["cost_usd"],
+        f"{now['unpriced']:,}",
+        *(_duration(now["duration_ms"]["percentiles"][name]) for name in ("50", "95")),
+        *(_short(now[name]["total"]) for name in ("input_tokens", "output_tokens")),
+    ]
+
+
+def _change(now: str | int, before: str | int | None) -> str:
+    """In percent of the period before; of nothing there is no percentage."""
+    if before is None or not Decimal(before):
+        return "new" if before is not None and Decimal(now) else "-"
+    percent = (Decimal(now) / Decimal(before) - 1) * 100
+    if abs(percent) >= 1000:
+        return f"x{Decimal(now) / Decimal(before):.0f}"
+    return f"{percent:+.0f}%" if round(percent) else "0%"
+
+
+def money(amount: str) -> str:
+    """Dollars with cents; of small amounts, with the first two digits that count."""
+    value = Decimal(amount)
+    if not value or abs(value) >= 1:
+        return f"${value:,.2f}"
+    return f"${value:.{max(2, 1 - value.adjusted())}f}"
+
+
+def _duration(milliseconds: float | None) -> str:
+    if milliseconds is None:
+        return "-"
+    if milliseconds < 1000:
+        return f"{milliseconds:.0f}ms"
+    seconds = milliseconds / 1000
+    return f"{seconds:.1f}s" if seconds < 100 else f"{seconds / 60:.1f}m"
+
+
+def _short(count: float | None) -> str:
+    if count is None:
+        return "-"
+    for size, name in ((10**12, "T"), (10**9, "G"), (10**6, "M"), (10**4, "k")):
+        if count >= size:
+            return f"{count / min(size, 10**3 if name == 'k' else size):.1f}{name}"
+    return f"{count:,}"
+
+
+def sparkline(over_time: dict[str, Any], view: str) -> str:
+    """The cost of each stretch of time as a row of bars, and the dearest one in words."""
+    unit = over_time["group_by"][-1]
+    costs = [(_stretch(group["start"], unit), Decimal(group[view]["cost_usd"])) for group in over_time["groups"]]
+    if not any(cost for _, cost in costs):
+        return f"Cost per {unit}: nothing."
+    dearest, most = max(costs, key=lambda one: one[1])
+    return f"Cost per {unit}: {bars([cost for _, cost in costs])}  most: {money(str(most))} ({dearest})"
+
+
+def bars(amounts: Sequence[Decimal]) -> str:
+    """A bar for each amount; of many, for each so many that follow each other. Only nothing is a space."""
+    size = -(-len(amounts) // _MOST_BARS)
+    sums = [sum(amounts[first : first + size], Decimal(0)) for first in range(0, len(amounts), size)]
+    most = max(sums)
+    return "".join(" " if not one else _BARS[min(int(one / most * len(_BARS)), len(_BARS) - 1)] for one in sums)
+
+
+def _printable(text: str) -> str:
+    """A name as a terminal shows it: no control characters."""
+    return "".join(character if character.isprintable() else "?" for character in text)
