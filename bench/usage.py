@@ -105,7 +105,7 @@ async def roll(engine: AsyncEngine, progress: Progress) -> float:
 async def read(engine: AsyncEngine, rounds: int, figures: Figures) -> None:
     """The questions, from rollups and over raw rows, in turns."""
     start, end = year()
-    month, all_time = Window(end - timedelta(days=30), end), Window(start, end)
+    month, all_time = Window(end - timedelta(days=30), end), Window(start.replace(day=1), end)
     answers, exact = PostgresUsageAnswers(engine), PostgresUsageReader(engine)
     own: dict[Any, tuple[str | None, ...]] = {"tenant": (TENANT,)}
     asked: dict[str, tuple[Callable[[], Awaitable[Any]], Callable[[], Awaitable[Any]], int]] = {
@@ -144,7 +144,7 @@ async def over_http(url: str, engine: AsyncEngine, figures: Figures) -> None:
     key = await PostgresKeyStore(engine).create(TENANT, superuser=True)
     start, end = year()
     month = {"from": (end - timedelta(days=30)).isoformat(), "to": end.isoformat()}
-    all_time = {"from": start.isoformat(), "to": end.isoformat()}
+    all_time = {"from": start.replace(day=1).isoformat(), "to": end.isoformat()}
     mix = [
         ("/v1/usage", month),
         ("/v1/usage", all_time),

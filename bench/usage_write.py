@@ -95,7 +95,7 @@ async def batches(engine: AsyncEngine, count: int) -> float:
 
 async def copied(engine: AsyncEngine, count: int) -> float:
     """Events per second with COPY into a bare table of the same columns: no index, no id counted once, no marks."""
-    names = [column.name for column in llm_calls.columns if column.name not in ("id", "created_at")]
+    names = [column.name for column in llm_calls.columns if column.name in LLMCall.model_fields]
     given = [tuple(getattr(call, name) for name in names) for call in calls(count)]
     async with engine.begin() as connection:
         await connection.execute(text("CREATE TABLE bare (LIKE llm_calls INCLUDING DEFAULTS INCLUDING IDENTITY)"))

@@ -50,7 +50,7 @@ async def _keep_running(settings: Settings, workers: int) -> None:
     shape = Shape(settings.feedback_home, workers, judge=settings.judge_model is not None)
     async with running_system(settings, shape, say, lambda what: say(f"Starting {what} ...")) as system:
         with env_file(shape.directory, system):
-            say(f"\nRunning. API: {system.api_url} (its page: {system.api_url}/docs)")
+            say(f"\nRunning. API: {system.api_url} (open it in a browser; its description: {system.api_url}/docs)")
             for name, url in system.metrics_urls.items():
                 say(f"Metrics of {name}: {url}")
             say(f"Addresses and a key:  set -a; source {shlex.quote(str(shape.directory / 'env'))}; set +a")

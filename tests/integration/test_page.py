@@ -2,162 +2,36 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import Any
-from urllib.parse import parse_qsl, urlsplit
-from uuid import uuid4
 
-import httpx
 import pytest
 
-from adapters.postgres.keys import PostgresKeyStore
-from adapters.postgres.llm_calls import PostgresLLMCallSink
-from adapters.postgres.usage.reader import PostgresUsageAnswers
-from api.app import create_app
-from api.server import listen, serve
 from domain.errors import UsageUnavailableError
-from schemas.llm_calls import LLMCall
-from tests.browser import Browser, Page
-from tests.usage_support import llm_call, migrated_database
-
-QUIET = "!document.documentElement.classList.contains('busy')"
-SHOWN = (
-    f"document.documentElement.dataset.open === 'figures' && {QUIET} && document.querySelector('#tile-cost data').value"
+from tests.browser import Browser
+from tests.integration.page_support import (
+    LOGGED_OUT,
+    PLACES,
+    QUIET,
+    SHOWN,
+    WIDTH,
+    WORST_CONTRAST,
+    Site,
+    opened,
+    served_site,
 )
-WIDTH = "document.documentElement.scrollWidth"
-LOGGED_OUT = "document.documentElement.dataset.open === 'log-in'"
-
-# The contrast (WCAG 2.2, 1.4.3) of every text that is seen with what is behind it; the worst, and where it is.
-WORST_CONTRAST = """(() => {
-    const box = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-    const read = (color) => {
-        box.clearRect(0, 0, 1, 1); box.fillStyle = color; box.fillRect(0, 0, 1, 1);
-        return [...box.getImageData(0, 0, 1, 1).data];
-    };
-    const light = (color) => color.slice(0, 3).map((part) => part / 255)
-        .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
-        .reduce((sum, part, at) => sum + part * [0.2126, 0.7152, 0.0722][at], 0);
-    const behind = (element) => {
-        for (let one = element; one; one = one.parentElement) {
-            const color = read(getComputedStyle(one).backgroundColor);
-            if (color[3] === 255) return color;
-        }
-    };
-    let worst = [99, "nothing"];
-    for (const element of document.querySelectorAll("body *")) {
-        const texts = [...element.childNodes].filter((node) => node.nodeType === 3).map((node) => node.data);
-        const text = texts.join("").trim();
-        if (!text || !element.checkVisibility() || element.closest(".only-read, option, noscript")) continue;
-        const style = getComputedStyle(element);
-        const [one, other] = [light(read(element.closest("svg") ? style.fill : style.color)), light(behind(element))];
-        const contrast = (Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05);
-        if (contrast < worst[0]) worst = [contrast, text];
-    }
-    return worst;
-})()"""
-
-# Where the cards of the first screens begin, in pixels.
-PLACES = """['cost', 'calls', 'operation', 'model'].map((id) =>
-    Math.round(document.querySelector(`#card-${id}`).getBoundingClientRect().top + scrollY))"""
-
-
-class Answers(PostgresUsageAnswers):
-    """The real ones, that fail or wait when told."""
-
-    error: Exception | None = None
-    may_go_on: asyncio.Event | None = None
-
-    async def answer(self, question: Any) -> Any:
-        if self.may_go_on is not None:
-            await self.may_go_on.wait()
-        if self.error is not None:
-            raise self.error
-        return await super().answer(question)
-
-
-class Site:
-    """A served API with calls in its database."""
-
-    def __init__(self, origin: str, answers: Answers, keys: PostgresKeyStore) -> None:
-        self.origin, self.answers, self.keys = origin, answers, keys
-        self.superuser = self.tenant = ""
-
-    async def asked_again(self, page: Page, key: str, **parts: str) -> dict[str, Any]:
-        """What the API answers to the page's latest question that has these parameters."""
-        for url in reversed(page.requests):
-            parameters = dict(parse_qsl(urlsplit(url).query))
-            if urlsplit(url).path == "/v1/usage/query" and parts.items() <= parameters.items():
-                async with httpx.AsyncClient() as client:
-                    answer = await client.get(url, headers={"Authorization": f"Bearer {key}"})
-                found: dict[str, Any] = answer.raise_for_status().json()
-                return found
-        raise AssertionError((parts, page.requests))
-
-
-def calls() -> list[LLMCall]:
-    """Of some days before now: two tenants and operations, failed ones, and ones without a price."""
-    made = []
-    for number in range(120):
-        began = datetime.now(UTC) - timedelta(hours=5 * number + 1)
-        fields: dict[str, Any] = {
-            "tenant_id": "red-cross" if number % 3 else "delta-water",
-            "operation": "assign_codes" if number % 4 else "summarize",
-            "invocation_id": uuid4(),
-            "invocation_started_at": began,
-            "timestamp": began,
-            "call_duration_ms": 200.0 + 7 * number,
-            "cost_usd": Decimal("0.731") + Decimal(number) / 1000,
-        }
-        if number % 10 == 0:
-            fields |= {"status": "error", "error_class": "RateLimitedError", "http_status": 429}
-        if number % 17 == 1:
-            fields |= {"cost_usd": None, "model": "no-price", "cost_source": None}
-        made.append(llm_call(**fields))
-    return made
 
 
 @pytest.fixture(scope="module")
 async def site(postgres) -> AsyncIterator[Site]:
-    async with migrated_database(postgres.url) as (_, engine):
-        await PostgresLLMCallSink(engine).write(calls())
-        keys, stop = PostgresKeyStore(engine), asyncio.Event()
-        answers = Answers(engine)
-
-        async def ready() -> bool:
-            return True
-
-        listener = listen("127.0.0.1", 0)
-        site = Site(f"http://127.0.0.1:{listener.getsockname()[1]}", answers, keys)
-        site.superuser = (await keys.create("hq", superuser=True)).text
-        site.tenant = (await keys.create("red-cross")).text
-        serving = asyncio.create_task(serve(create_app(answers, keys, ready), listener, stop))
+    async with served_site(postgres.url) as site:
         yield site
-        stop.set()
-        await serving
 
 
 @pytest.fixture(scope="module")
 async def browser() -> AsyncIterator[Browser]:
     async with Browser.started() as browser:
         yield browser
-
-
-@asynccontextmanager
-async def opened(browser: Browser, site: Site, key: str = "", view: str = "", **how: Any) -> AsyncIterator[Page]:
-    """The page, logged in where there is a key; in the end it has asked nobody else and nothing went wrong."""
-    page = await browser.page(how.pop("width", 1280), how.pop("height", 900), **how)
-    await page.go(f"{site.origin}/{view}")
-    if key:
-        await page.fill("#key", key)
-        await page.press("Enter")
-        await page.wait(SHOWN)
-    yield page
-    assert page.elsewhere(site.origin) == []
-    assert page.troubles == []
-    assert not [url for url in page.requests if "fbk_" in url]
-    await page.close()
 
 
 async def test_who_logs_in_sees_the_numbers_of_the_api_and_logs_out(browser, site):

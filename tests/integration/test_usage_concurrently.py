@@ -213,6 +213,28 @@ async def test_a_writer_that_began_after_the_roller_marks_its_day_anew(engine, e
         assert await marks(watching) == 0
 
 
+async def test_a_roller_that_cannot_make_a_month_yet_rolls_and_makes_it_later(engine):
+    """A writer of a month without a partition, or a long read, is not waited for: others would have to wait, too."""
+    async with engine.begin() as connection:
+        later = text("SELECT 'llm_calls_' || to_char(now() AT TIME ZONE 'UTC' + interval '2 months', 'YYYYMM')")
+        month = (await connection.execute(later)).scalar_one()
+        await connection.execute(text(f"DROP TABLE IF EXISTS {month}"))
+    there = text("SELECT to_regclass(:month) IS NOT NULL")
+    await PostgresLLMCallSink(engine).write([a_call()])
+    far = datetime(2990, 1, 1, tzinfo=UTC)
+    async with writing(engine, llm_call(timestamp=far, invocation_started_at=far)) as writer:
+        async with asyncio.timeout(30):
+            assert await PostgresUsageRoller(engine).roll() == Rolled(days=1)
+        async with engine.connect() as connection:
+            assert not (await connection.execute(there, {"month": month})).scalar_one()
+        await writer.commit()
+
+    await roll_all(engine)
+
+    async with engine.connect() as connection:
+        assert (await connection.execute(there, {"month": month})).scalar_one()
+
+
 async def test_one_roller_at_a_time(engine):
     await PostgresLLMCallSink(engine).write([a_call()])
     async with rolling_held_up(engine):

@@ -26,9 +26,11 @@ Keys = tuple[str | None, ...]
 STATEMENT_SECONDS = 30.0
 """What takes longer is given up: it would keep others from their answers."""
 
-# What the server has for sorting by default makes it write the sketches of a large question to its disk.
+# What the server has for sorting by default makes it write the sketches of a large question to its disk, and compiling
+# a statement takes it longer than carrying it out.
 _BEGIN = text(
-    "SELECT now(), set_config('statement_timeout', :milliseconds, true), set_config('work_mem', '64MB', true)"
+    "SELECT now(), set_config('statement_timeout', :milliseconds, true), set_config('work_mem', '64MB', true), "
+    "set_config('jit', 'off', true)"
 )
 
 

@@ -11,9 +11,10 @@ from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import RowMapping, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.failures import is_databases_fault, summary
+from adapters.postgres.failures import is_databases_fault, sqlstate, summary
 from adapters.postgres.usage.columns import COUNTED, DIMENSION_NAMES, MEASURES
 from adapters.postgres.usage.items import VIEWS, added_up, grouped, items
 from adapters.postgres.usage.sketches import pack
@@ -61,6 +62,10 @@ _MONTHS_TO_COME = text(
     "FROM generate_series(0, 2) AS number"
 )
 
+# Whoever waits for a lock keeps those out who come after: months are made long before they begin, so that can wait.
+_PATIENCE = text("SELECT set_config('lock_timeout', '200', true)")
+_LOCK_NOT_AVAILABLE = "55P03"
+
 _KEYS = "unnest(CAST(:tenants AS text[]), CAST(:days AS date[])) AS key(tenant, first)"
 _OF_DAY = (
     "tenant_id = key.tenant AND {time} >= key.first::timestamp AT TIME ZONE 'UTC'"
@@ -102,7 +107,7 @@ class PostgresUsageRoller:
             async with self._engine.begin() as connection:
                 if not (await connection.execute(_LEAD, {"lock": LOCK})).scalar_one():
                     return None
-                await connection.execute(_MONTHS_TO_COME)
+            await self._make_months()
             days = await self._round(_TAKE_DAYS, self._days_at_once, _COUNT_DAYS, "day")
             months = 0 if days else await self._round(_TAKE_MONTHS, MONTHS_AT_ONCE, _COUNT_MONTHS, "month")
         except Exception as error:
@@ -110,6 +115,16 @@ class PostgresUsageRoller:
                 raise SinkUnavailableError(f"The database cannot make rollups now ({summary(error)}).") from error
             raise
         return None if days is None or months is None else Rolled(days, months)
+
+    async def _make_months(self) -> None:
+        """The partitions of this month and the next two; another time, where rows of other months are being used."""
+        try:
+            async with self._engine.begin() as connection:
+                await connection.execute(_PATIENCE)
+                await connection.execute(_MONTHS_TO_COME)
+        except DBAPIError as error:
+            if sqlstate(error) != _LOCK_NOT_AVAILABLE:
+                raise
 
     async def _round(self, take: Any, most: int, count: Any, unit: str) -> int | None:
         """Some marks of one kind, in one transaction: how many tenants' days or months; None: another is at it."""

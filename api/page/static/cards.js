@@ -40,7 +40,7 @@ function timeCards() {
     shown(latency, [["50", "p50", "first", null], ["95", "p95", "second", "7 3"], ["99", "p99", "third", "2 3"]].map(
       ([name, label, style, dashed]) => ({ name: label, style, dashed, text: format.duration, values: of((m) => percentile(m, name)) })),
     "Percentiles of those answered");
-    shown(failures, [{ name: "failed", style: "failed", text: told, values: of((m) => ratio(m.failed, m.total)) }], `Share of all ${each}`);
+    shown(failures, [{ name: "failed", style: "failed", text: told, values: of((m) => ratio(m.failed, m.total)) }], `Share that failed, by ${frame.unit}`);
   }
   return { cost, calls, latency, failures, show };
 }

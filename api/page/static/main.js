@@ -224,6 +224,10 @@ function showFreshness(answer, total) {
   const lag = answer.freshness?.consumer_lag;
   if (typeof lag === "number") parts.push(`${format.count(lag)} LLM calls wait to be stored.`);
   if (total.late) parts.push(`${format.count(total.late)} LLM calls were stored over an hour after they ended.`);
+  if (answer.compared_with) {
+    const { from, to } = answer.compared_with;
+    parts.push(`“Before” is ${format.period(Date.parse(from), Date.parse(to), state.zone)}, as long a time.`);
+  }
   byId("fresh").textContent = parts.join(" ");
 }
 
