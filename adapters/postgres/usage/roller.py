@@ -28,12 +28,11 @@ LOCK = 0x726F_6C6C_7570
 
 _LEAD = text("SELECT pg_try_advisory_xact_lock(:lock)")
 
+# The oldest that no writer holds; where a day has several marks, those that are not among them count it once more.
 _TAKE_DAYS = text("""
     SELECT id, tenant_id, first_day FROM usage_marks
-    WHERE unit = 'day' AND (tenant_id, first_day) IN (
-        SELECT DISTINCT tenant_id, first_day FROM usage_marks WHERE unit = 'day'
-        ORDER BY first_day, tenant_id LIMIT :most
-    )
+    WHERE unit = 'day'
+    ORDER BY first_day, tenant_id LIMIT :most
     FOR UPDATE SKIP LOCKED
 """)
 # A month that is not over changes with every day: it is read by its days.
