@@ -164,7 +164,7 @@ async def rolling_held_up(engine: AsyncEngine) -> AsyncIterator[asyncio.Task]:
         await eventually(waits)
         yield rolling
         await holding.rollback()
-        assert await rolling == Rolled(days=1)
+        assert await rolling == Rolled(days=1, months=1)
 
 
 def a_call() -> LLMCall:

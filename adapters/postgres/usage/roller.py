@@ -6,7 +6,8 @@ writers that made these marks, or used them again, are in it. Whoever writes fro
 makes new ones, which stay. A reader sees all of it at once, or nothing.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date, datetime
 from typing import Any
 
@@ -19,7 +20,7 @@ from adapters.postgres.usage.columns import COUNTED, DIMENSION_NAMES, MEASURES
 from adapters.postgres.usage.items import VIEWS, added_up, grouped, items
 from adapters.postgres.usage.sketches import pack
 from domain.errors import SinkUnavailableError
-from domain.usage.rolling import Rolled
+from domain.usage.rolling import Marked, Rolled
 
 DAYS_AT_ONCE = 100
 MONTHS_AT_ONCE = 100
@@ -65,6 +66,12 @@ _MONTHS_TO_COME = text(
 _PATIENCE = text("SELECT set_config('lock_timeout', '200', true)")
 _LOCK_NOT_AVAILABLE = "55P03"
 
+_MARKED = text("""
+    SELECT count(DISTINCT (tenant_id, first_day)) AS days,
+           coalesce(extract(epoch FROM clock_timestamp() - min(marked_at)), 0)::float8 AS oldest_seconds
+    FROM usage_marks WHERE unit = 'day'
+""")
+
 _KEYS = "unnest(CAST(:tenants AS text[]), CAST(:days AS date[])) AS key(tenant, first)"
 _OF_DAY = (
     "tenant_id = key.tenant AND {time} >= key.first::timestamp AT TIME ZONE 'UTC'"
@@ -94,26 +101,32 @@ class PostgresUsageRoller:
 
     def __init__(self, engine: AsyncEngine, days_at_once: int = DAYS_AT_ONCE) -> None:
         self._engine = engine
-        self._days_at_once = days_at_once
+        self._most = self._days_at_once = days_at_once
 
     async def roll(self) -> Rolled | None:
-        """Count some of what changed anew, days first; None where another roller is at it.
+        """Count some of what changed anew, what changed first before the rest; None where another roller is at it.
+
+        What the database does not manage, in time say, is tried with fewer days.
 
         Raises:
             SinkUnavailableError: the database cannot do it now; what was begun did not happen.
         """
+        at_once = self._days_at_once
         try:
-            async with self._engine.begin() as connection:
-                if not (await connection.execute(_LEAD, {"lock": LOCK})).scalar_one():
-                    return None
-            await self._make_months()
-            days = await self._round(_TAKE_DAYS, self._days_at_once, _COUNT_DAYS, "day")
-            months = 0 if days else await self._round(_TAKE_MONTHS, MONTHS_AT_ONCE, _COUNT_MONTHS, "month")
-        except Exception as error:
-            if is_databases_fault(error):
-                raise SinkUnavailableError(f"The database cannot make rollups now ({summary(error)}).") from error
+            with _telling():
+                async with self._engine.begin() as connection:
+                    if not (await connection.execute(_LEAD, {"lock": LOCK})).scalar_one():
+                        return None
+                await self._make_months()
+                days = await self._round(_TAKE_DAYS, at_once, _COUNT_DAYS, "day")
+                months = await self._round(_TAKE_MONTHS, MONTHS_AT_ONCE, _COUNT_MONTHS, "month")
+        except SinkUnavailableError:
+            self._days_at_once = max(1, at_once // 2)
             raise
-        return None if days is None or months is None else Rolled(days, months)
+        self._days_at_once = min(self._most, 2 * at_once)
+        if days is None or months is None:
+            return None
+        return Rolled(days, months, more=days == at_once or months == MONTHS_AT_ONCE)
 
     async def _make_months(self) -> None:
         """The partitions of this month and the next two; another time, where rows of other months are being used."""
@@ -124,6 +137,16 @@ class PostgresUsageRoller:
         except DBAPIError as error:
             if sqlstate(error) != _LOCK_NOT_AVAILABLE:
                 raise
+
+    async def marked(self) -> Marked:
+        """What there is to do now, whoever does it.
+
+        Raises:
+            SinkUnavailableError: the database cannot tell.
+        """
+        with _telling():
+            async with self._engine.connect() as connection:
+                return Marked(*(await connection.execute(_MARKED)).one())
 
     async def _round(self, take: Any, most: int, count: Any, unit: str) -> int | None:
         """Some marks of one kind, in one transaction: how many tenants' days or months; None: another is at it."""
@@ -141,6 +164,17 @@ class PostgresUsageRoller:
                 await connection.execute(_MARK_MONTHS, named)
             await connection.execute(_FORGET, {"ids": [mark for mark, _, _ in marks]})
             return len(keys)
+
+
+@contextmanager
+def _telling() -> Iterator[None]:
+    """Whatever the database does wrong becomes one error."""
+    try:
+        yield
+    except Exception as error:
+        if is_databases_fault(error):
+            raise SinkUnavailableError(f"The database cannot make rollups now ({summary(error)}).") from error
+        raise
 
 
 async def _replace(connection: AsyncConnection, unit: str, keys: dict[str, Any], rows: Sequence[RowMapping]) -> None:

@@ -85,6 +85,13 @@ async def test_what_others_wrote_wrongly_is_not_ours_to_judge(scene):
     assert (scene.told, scene.ledger.calls, scene.ledger.refused) == ([], set(), set())
 
 
+def test_the_calls_of_a_judge_of_the_jobs_results_are_not_the_jobs(scene):
+    own, judged = (llm_call(trace_id=scene.trace, operation=operation) for operation in ("summarize", "judge"))
+    scene.see(own)
+    scene.see(judged)
+    assert scene.ledger.calls == {own.call_id}
+
+
 @pytest.mark.parametrize("version", ["mine", "theirs"])
 def test_a_coding_with_another_version_than_the_jobs_own_is_counted(version):
     ledger = Ledger("run")

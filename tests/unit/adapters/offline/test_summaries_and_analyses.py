@@ -147,6 +147,36 @@ def test_an_analysis_groups_counts_and_says_what_it_is(engine: Engine) -> None:
     assert 0.0 < found.confidence <= 0.5
 
 
+def test_an_analysis_of_one_theme_is_told_in_the_singular(engine: Engine) -> None:
+    assert "\n2 records; one theme holds 2 of them:" in analysis(engine, "The tap is dry.", "The tap is dry.").answer
+    assert "\n1 record; one theme holds 1 of them:" in analysis(engine, "The tap is dry.").answer
+
+
+@pytest.mark.parametrize("placeholder", ["[PERSON_1]", "[PLACE_2]", "[PHONE_1]"])
+def test_a_placeholder_is_no_word_of_a_title_or_a_theme(engine: Engine, placeholder: str) -> None:
+    word = placeholder[1:-3].casefold()
+    records = [
+        f"{placeholder} asks for tents. {placeholder} and {placeholder} again.",
+        f"{placeholder}'s tents leak since the storm, says {placeholder}.",
+        f"{placeholder}",
+    ]
+    for record in records:
+        title = summary(engine, record).title
+        assert title
+        assert word not in title.casefold()
+        assert not title.startswith("S ")
+    names = [line.split(", e.g.")[0] for line in analysis(engine, *records).answer.splitlines()[2:]]
+    assert "tents" in " ".join(names)
+    assert word not in " ".join(names)
+
+
+def test_records_are_alike_by_what_they_say_and_not_by_whom_they_name(engine: Engine) -> None:
+    tents, school = "The tents of [PERSON_1] and [PERSON_2] leak.", "[PERSON_1] and [PERSON_2] closed the school."
+
+    assert "1 records" not in (told := analysis(engine, tents, school, tents).answer)
+    assert "(2 records: 1, 3)" in told
+
+
 def test_an_analysis_reads_a_bounded_number_of_records(engine: Engine) -> None:
     found = analysis(engine, *(f"The pump number {n} is broken." for n in range(1000)))
 

@@ -14,6 +14,10 @@ SETTINGS = Settings(_env_file=None)
 PAID = Settings(_env_file=None, llm_model="openai/gpt-4o-mini", llm_api_key="k")
 
 
+class Line(str):
+    """A line of a file as it stands there."""
+
+
 def a_correction(number, **fields):
     usual = {
         "tenant_id": TENANT,
@@ -33,7 +37,7 @@ def sample_of(tmp_path):
     def read(count=10, corrections=None, settings=SETTINGS, framework=None, content="Dry {}.", **choice):
         def written(name, values):
             file = tmp_path / name
-            file.write_text("".join(json.dumps(value) + "\n" for value in values), encoding="utf-8")
+            file.write_text("".join(_line(value) + "\n" for value in values), encoding="utf-8")
             return file
 
         lines = (
@@ -46,6 +50,20 @@ def sample_of(tmp_path):
         return read_sample(settings, Choice(records, frameworks, tenant=TENANT, corrections=given, **asked))
 
     return read
+
+
+def _line(value):
+    return value if isinstance(value, Line) else json.dumps(value)
+
+
+def test_lines_that_are_no_corrections_are_named_and_left_out(sample_of):
+    bad = [{"tenant_id": TENANT}, Line("{"), a_correction(3, content=" "), 7]
+    sample = sample_of(corrections=[a_correction(1), *bad, Line(""), a_correction(2)])
+    assert [one.content for one in lessons(sample)] == ["Corrected 1.", "Corrected 2."]
+    (notice,) = sample.notices
+    assert notice.startswith("4 of 6 lines of ")
+    assert "are no corrections and are left out (lines 2, 3, 4 and 1 more); line 2: " in notice
+    assert "record_id" in notice
 
 
 def lessons(sample, framework_id=FRAMEWORK):
@@ -109,7 +127,7 @@ def test_where_nothing_learns_the_same_records_are_measured_and_it_is_said(sampl
     ("corrections", "words"),
     [
         ([], "holds no corrections"),
-        ([a_correction(1), {"tenant_id": TENANT}], r"Line 2 of .*corrections.jsonl is no correction: .*record_id"),
+        ([{"tenant_id": TENANT}, {}], r"None of the 2 lines of .*corrections.jsonl is a correction; line 1: .*record_id"),
         ([a_correction(1, content=" ")], "Line 1 of .* is no correction: The content is empty"),
         ([a_correction(1, content=None)], "None of 1 corrections can be learned from"),
         ([a_correction(1, framework_id="another")], "None of 1 corrections can be learned from"),
