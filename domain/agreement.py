@@ -16,6 +16,10 @@ kappa          (po - pe) / (1 - pe), po being the share of records on which both
                (n - assigned) * (n - corrected)) / n**2. From -1 to 1; 0 is chance. Source: J. Cohen, "A coefficient of
                agreement for nominal scales", Educational and Psychological Measurement 20 (1960), 37-46.
 
+A code is an id that a coding or a correction gives. Whether the framework has it cannot be known here: the store has
+codings and corrections and no frameworks, and a code that no coding ever gave may be right all the same, which is what
+recall is for. So an id that is in no framework, misspelt say, is a code with `assigned` 0, on which nobody can agree.
+
 A quotient whose divisor is 0 is null: of a code never assigned there is no precision, of one that both gave to all
 records no kappa.
 """
@@ -77,7 +81,10 @@ class CodeAgreement(_Answer):
 
     code_id: str
     n: int = Field(description="Records judged.")
-    assigned: int = Field(description="Those of them that the coding gave the code.")
+    assigned: int = Field(
+        description="Those of them that the coding gave the code. Of a code with 0 it cannot be told here whether the "
+        "framework has it: an id that a correction misspells looks the same."
+    )
     corrected: int = Field(description="Those that the analyst gave it.")
     agreed: int = Field(description="Those that both gave it.")
     precision: float | None = Field(description="`agreed` / `assigned`; null where that is 0.")

@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from adapters.offline.embeddings import Embedder, Vectors
 from adapters.offline.glue import glue_words
-from adapters.offline.texts import sentences, words
+from adapters.offline.texts import sentences, without_placeholders, words
 
 MAX_RECORDS = 400
 MAX_SENTENCES = 3
@@ -33,7 +33,7 @@ def analyse(instruction: str, records: tuple[str, ...], embedder: Embedder, *, n
     step = max(1, -(-len(records) // MAX_RECORDS))
     read = list(range(0, len(records), step))
     openings = [" ".join(sentences(records[n], MAX_SENTENCES)) or records[n][:200] for n in read]
-    vectors = embedder.encode(openings)
+    vectors = embedder.encode([without_placeholders(opening) for opening in openings])
     themes = groups_of(vectors)[:MAX_THEMES]
     relevance = np.asarray(vectors @ embedder.encode([instruction[:600]])[0], dtype=np.float64)
     rare = Counter(word for opening in openings for word in content_words(opening))
@@ -43,10 +43,7 @@ def analyse(instruction: str, records: tuple[str, ...], embedder: Embedder, *, n
     ]
     covered = sum(map(len, themes))
     sampled = "" if step == 1 else f" ({len(read)} of them were read, evenly spread)"
-    head = (
-        "offline/semantic is not an LLM: this groups and quotes the records; it does not answer the question itself.\n"
-        f"{len(records)} records{sampled}; the largest {len(themes)} themes hold {covered} of them:"
-    )
+    head = head_of(f"{so_many(len(records))}{sampled}", len(themes), covered)
     confidence = round(MOST_CONFIDENCE * covered / len(read) * max(0.0, min(1.0, float(relevance.max()))), 2)
     return {"answer": "\n".join([head, *lines]), "confidence": confidence}
 
@@ -87,13 +84,26 @@ def _line(
 def line_of(rank: int, names: str, count: int, quote: str, numbers: str = "") -> str:
     """One theme as a line: its words, how many records it has, which, and what one of them says."""
     quote = quote if len(quote) <= QUOTE_CHARACTERS else f"{quote[:QUOTE_CHARACTERS].rstrip()}…"
-    plural = "records" if count > 1 else "record"
-    return f"{rank}. {names or '…'} ({count} {plural}{numbers}), e.g. «{quote}»"
+    return f"{rank}. {names or '…'} ({so_many(count)}{numbers}), e.g. «{quote}»"
+
+
+def head_of(read: str, themes: int, covered: int) -> str:
+    """What stands above the themes: what this is, how many records were read, and how many of them the themes hold."""
+    held = "one theme holds" if themes == 1 else f"the largest {themes} themes hold"
+    return (
+        "offline/semantic is not an LLM: this groups and quotes the records; it does not answer the question itself.\n"
+        f"{read}; {held} {covered} of them:"
+    )
+
+
+def so_many(records: int) -> str:
+    """`1 record`, `2 records`."""
+    return f"{records} record" if records == 1 else f"{records} records"
 
 
 def content_words(text: str) -> set[str]:
     return {
         word
-        for each in words(text)
+        for each in words(without_placeholders(text))
         if len(word := each.casefold()) > 2 and word not in glue_words() and not word.isdigit()
     }

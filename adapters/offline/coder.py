@@ -103,12 +103,17 @@ def ranking(scored: Scored) -> list[int]:
 
 def _code(classifier: FrameworkClassifier, scored: Scored, leaf: int) -> dict[str, Any]:
     position = classifier.leaves[leaf].position
-    taught = f", taught by {classifier.corrections} corrections" if classifier.corrections else ""
+    taught = _taught_by(classifier.corrections) if classifier.corrections else ""
     return {
         "id": position,
         "confidence": _confidences(classifier, scored, position),
         "reason": f"{SAYS}{taught}: closest to «{_shortened(classifier.closest_text(scored, leaf))}»",
     }
+
+
+def _taught_by(corrections: int) -> str:
+    count = "1 correction" if corrections == 1 else f"{corrections} corrections"
+    return f", taught by {count} (records that analysts corrected in this framework, whatever their codes)"
 
 
 def _confidences(classifier: FrameworkClassifier, scored: Scored, position: str) -> list[float]:

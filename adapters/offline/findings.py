@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from adapters.offline.analyser import MAX_RECORDS, MAX_THEMES, MOST_CONFIDENCE, groups_of, line_of
+from adapters.offline.analyser import MAX_RECORDS, MAX_THEMES, MOST_CONFIDENCE, groups_of, head_of, line_of, so_many
 from adapters.offline.embeddings import Embedder
-from adapters.offline.texts import sentences
+from adapters.offline.texts import sentences, without_placeholders
 
 MAX_ITEMS = MAX_RECORDS
 _LINE = re.compile(r"\d+\. (?P<names>.{1,300}?) \((?P<count>\d{1,9}) records?\), e\.g\. «(?P<quote>.{1,600})»")
@@ -34,7 +34,7 @@ def put_together(instruction: str, findings: tuple[tuple[int, str], ...], embedd
     """
     items = [item for count, text in findings for item in _items(count, text)]
     items = sorted(items, key=lambda item: -item.count)[:MAX_ITEMS]
-    vectors = embedder.encode([item.quote for item in items])
+    vectors = embedder.encode([without_placeholders(item.quote) for item in items])
     relevance = np.asarray(vectors @ embedder.encode([instruction[:600]])[0], dtype=np.float64)
     groups = sorted(groups_of(vectors), key=lambda group: (-sum(items[n].count for n in group), group[0]))[:MAX_THEMES]
     lines = []
@@ -44,10 +44,7 @@ def put_together(instruction: str, findings: tuple[tuple[int, str], ...], embedd
         lines.append(line_of(rank, items[typical].names, total, items[typical].quote))
     given = sum(count for count, _ in findings)
     covered = min(given, sum(items[n].count for group in groups for n in group))
-    head = (
-        "offline/semantic is not an LLM: this groups and quotes the records; it does not answer the question itself.\n"
-        f"{given} records, read in chunks; the largest {len(groups)} themes hold {covered} of them:"
-    )
+    head = head_of(f"{so_many(given)}, read in chunks", len(groups), covered)
     share = covered / given if given else 0.0
     confidence = round(MOST_CONFIDENCE * share * max(0.0, min(1.0, float(relevance.max()))), 2)
     return {"answer": "\n".join([head, *lines]), "confidence": confidence}

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from adapters.offline.glue import glue_words
-from adapters.offline.texts import clauses, sentences, words
+from adapters.offline.texts import clauses, sentences, without_placeholders, words
 from adapters.offline.titles import UNTITLED, title_of
 
 MAX_SENTENCES = 200
@@ -76,7 +76,7 @@ def _halves(sentence: str) -> list[str]:
 
 def _most_central(pieces: list[str]) -> list[str]:
     """The five sentences that share most with the others, the first always among them, in their order."""
-    bags = [{word.casefold() for word in words(piece)} - glue_words() for piece in pieces]
+    bags = [{word.casefold() for word in words(without_placeholders(piece))} - glue_words() for piece in pieces]
     spread = Counter(word for bag in bags for word in bag)
     centrality = [sum(math.log(spread[word]) for word in bag) / math.sqrt(len(bag) + 1) for bag in bags]
     best = sorted(range(1, len(pieces)), key=lambda n: (-centrality[n], n))[: MAX_BULLETS - 1]

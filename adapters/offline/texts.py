@@ -6,6 +6,8 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
+from domain.privacy.placeholders import replaced
+
 MAX_SENTENCE_CHARACTERS = 600
 _SENTENCE_END = re.compile(r"(?<=[.!?؟…。！？।۔])[\"'»”’)\]]*\s+|(?<=[。！？])|[\n\r]+")
 _CLAUSE_END = re.compile(
@@ -14,6 +16,9 @@ _CLAUSE_END = re.compile(
 _ABBREVIATION = re.compile(
     r"(?:^|\s)(?:\w|mr|mrs|ms|dr|st|m|mme|no|sr|sra|вул|ім|р|м|т|е\.g|e\.g|i\.e)\.$", re.IGNORECASE
 )
+HIDDEN = "\ufffc"
+"""Stands where a placeholder of personal data stood; the character that Unicode has for what is no text."""
+_OWNER = re.compile(rf"{HIDDEN}['’ʼ]s\b")
 _WORD = re.compile(r"[^\W_]+(?:['’ʼ\-][^\W_]+)*")
 
 FULL_WEIGHT_WORDS = 6
@@ -46,6 +51,16 @@ def clauses(sentence: str) -> list[str]:
 def words(text: str) -> list[str]:
     """The words of a text, as written; digits count as words."""
     return _WORD.findall(text)
+
+
+def hidden(text: str) -> str:
+    """The text with `HIDDEN` for each placeholder of personal data (`[PERSON_1]`), the owner's `'s` included."""
+    return _OWNER.sub(HIDDEN, replaced(text, lambda _: HIDDEN))
+
+
+def without_placeholders(text: str) -> str:
+    """The text without placeholders: each says that somebody is named, and nothing of what the text is about."""
+    return hidden(text).replace(HIDDEN, " ").strip() or "…"
 
 
 def letters(text: str) -> int:

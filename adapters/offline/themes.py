@@ -7,7 +7,7 @@ import numpy as np
 from adapters.offline.analyser import MAX_SENTENCES, groups_of
 from adapters.offline.embeddings import Embedder, Vectors
 from adapters.offline.summariser import without_contacts
-from adapters.offline.texts import sentences
+from adapters.offline.texts import sentences, without_placeholders
 from adapters.offline.titles import UNTITLED, title_of
 
 MAX_RECORDS = 400
@@ -18,7 +18,7 @@ MAX_SUMMARY_CHARACTERS = 400
 def themes_of(records: tuple[str, ...], embedder: Embedder) -> dict[str, Any]:
     """The answer's JSON. At most the first 400 records are read; the rarest themes are left out."""
     read = [_opening(record) for record in records[:MAX_RECORDS]]
-    vectors = embedder.encode([" ".join(pieces) for pieces in read])
+    vectors = embedder.encode([without_placeholders(" ".join(pieces)) for pieces in read])
     groups = groups_of(vectors)[:MAX_THEMES]
     themes = [{**_theme(read[_typical(group, vectors)]), "records": [n + 1 for n in sorted(group)]} for group in groups]
     return {"title": themes[0]["title"], "themes": themes}
@@ -26,7 +26,7 @@ def themes_of(records: tuple[str, ...], embedder: Embedder) -> dict[str, Any]:
 
 def merged(themes: tuple[tuple[int, str], ...], embedder: Embedder) -> dict[str, Any]:
     """The answer's JSON: themes that are alike go together, under the words of the one with the most records."""
-    vectors = embedder.encode([text[:MAX_SUMMARY_CHARACTERS] for _, text in themes])
+    vectors = embedder.encode([without_placeholders(text[:MAX_SUMMARY_CHARACTERS]) for _, text in themes])
     weights = [count for count, _ in themes]
     groups = sorted(groups_of(vectors), key=lambda group: (-sum(weights[n] for n in group), group[0]))[:MAX_THEMES]
     found: list[dict[str, Any]] = []

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from adapters.offline.edges import CLAUSE_BEGINS, PAST, Edge, beginning, ending
 from adapters.offline.glue import Role, grammars, language_of
 from adapters.offline.speech_acts import reporting_end
+from adapters.offline.texts import HIDDEN, hidden
 from adapters.offline.tokens import MAX_TOKENS, PUNCTUATION, Token, tokens_of
 
 FEWEST_WORDS, MOST_WORDS = 3, 5
@@ -39,8 +40,11 @@ _HEADLINES_WITHOUT = ("is", "are", "was", "were", "been", "being")
 
 
 def title_of(sentences: Sequence[str]) -> str:
-    """A title made of one sentence's own words, in their order; the first letter is a capital."""
-    read = sentences[:MAX_SENTENCES]
+    """A title made of one sentence's own words, in their order; the first letter is a capital.
+
+    A placeholder of personal data neither begins nor ends it, and is "…" in it.
+    """
+    read = [hidden(sentence) for sentence in sentences[:MAX_SENTENCES]]
     lowered = [word.strip(PUNCTUATION) for sentence in read for word in sentence.casefold().split()[:MAX_TOKENS]]
     language = language_of(lowered)
     grammar = grammars().get(language, {})
@@ -53,7 +57,7 @@ def title_of(sentences: Sequence[str]) -> str:
             if worth - LATER_SENTENCE * number > most:
                 most = worth - LATER_SENTENCE * number
                 best = _text(sentence, tokens, spoken, first, last)
-    best = (best or _opening(sentences[0]))[:MAX_CHARACTERS].strip()
+    best = (best or _opening(read[0])).replace(HIDDEN, UNTITLED)[:MAX_CHARACTERS].strip()
     if _UNSPACED.search(best):
         best = best[:MAX_UNSPACED_CHARACTERS].strip()
     return best[:1].upper() + best[1:]
@@ -67,7 +71,7 @@ def _runs(
     weights = [_weight(token, counts) for token in tokens]
     for first in range(len(tokens)):
         begin = beginning(tokens, first, reported)
-        if begin is None:
+        if begin is None or tokens[first].word == HIDDEN:
             continue
         worth = begin.worth - LATER_WORD * first - (WHO_REPORTS if tokens[first].start < reported else 0.0)
         count = 0
@@ -81,7 +85,7 @@ def _runs(
                 break
             worth += weights[last] - (MORE_THAN_A_NOUN if begin.hangs and _no_noun(tokens[last]) else 0.0)
             end = ends[last]
-            if count >= FEWEST_WORDS and end is not None:
+            if count >= FEWEST_WORDS and end is not None and tokens[last].word != HIDDEN:
                 yield first, last, worth + _together(begin, end)
 
 
@@ -121,6 +125,8 @@ def _left_out(tokens: Sequence[Token], at: int) -> bool:
 
 def _weight(token: Token, counts: Counter[str]) -> float:
     """What a word adds to a run: more, the longer it is and the more often it returns."""
+    if token.word == HIDDEN:
+        return 0.0
     if token.role is Role.CONTENT:
         return 0.12 * math.log(1 + len(token.word)) + 0.1 * math.log(counts[token.word] or 1)
     return _WEIGHTS.get(token.role, _GLUE_WEIGHT)
@@ -129,7 +135,7 @@ def _weight(token: Token, counts: Counter[str]) -> float:
 def _opening(sentence: str) -> str:
     """A title where no run will do: the first words, or the first characters of a script without spaces."""
     found = sentence.split()[:MOST_WORDS]
-    text = " ".join(found).strip(PUNCTUATION + " ")
+    text = " ".join(found).strip(PUNCTUATION + HIDDEN + " ")
     if len(found) < FEWEST_WORDS and len(text) > MAX_CHARACTERS // 2:
         text = text[:UNSPACED_CHARACTERS]
     return text or UNTITLED

@@ -31,7 +31,7 @@ class FieldIs(click.ParamType):
         """What stands before the first `=`, and what comes after it."""
         name, sign, wanted = str(value).partition("=")
         if not name or not sign:
-            self.fail(f"{value} is not FIELD=VALUE, such as metadata.language=fr.", param, ctx)
+            self.fail(f"{value} is not FIELD=VALUE, such as language=fr or metadata.channel=hotline.", param, ctx)
         return Condition(name, wanted)
 
 

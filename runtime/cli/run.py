@@ -81,7 +81,7 @@ def command(
 
     On a Kafka of the environment its workers join the group WORKER_GROUP; where workers of that group are at work
     already, they answer this job's records, and no worker is started. OUT/usage.json counts the LLM calls that were
-    made for this job's records, whoever made them.
+    made to answer this job's records, whoever made them; a judge's, which come later, are not among them.
     """
     settings = begin(at_terminal=True, llm_model=model)
     from runtime.job.outputs import ResultFiles

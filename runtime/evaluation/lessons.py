@@ -6,11 +6,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from domain.corrections import LessonBook
-from domain.delivery.decoding import validate
+from domain.delivery.decoding import read_event
 from domain.errors import InputError, UserError
 from runtime.evaluation.choosing import random_part
 from runtime.evaluation.labels import Labelled
-from runtime.job.records_file import FileRecord, objects_in
+from runtime.job.records_file import FileRecord
+from runtime.job.wording import listed
 from runtime.settings import Settings
 from runtime.wiring.corrections import models_learn
 from schemas.base import shown
@@ -41,24 +42,33 @@ class Lesson:
         return self.correction.tenant_id, (self.correction.content or "").strip()
 
 
-def read_corrections(path: Path, published_ids: Mapping[tuple[str, str], str]) -> list[Lesson]:
-    """The file's lines as `feedback.corrections` carries them.
+def read_corrections(path: Path, published_ids: Mapping[tuple[str, str], str]) -> tuple[list[Lesson], list[str]]:
+    """The file's lines as `feedback.corrections` carries them; and what a person should know, a line each.
+
+    A line that is no correction is left out and named, as a worker leaves out what is none on the topic.
 
     Args:
         path: JSON Lines.
         published_ids: as `runtime.job.task.Inputs` has them: a correction may name its framework as the file is named.
 
     Raises:
-        UserError: the file cannot be read, holds nothing, or a line is no correction.
+        UserError: the file cannot be read, holds nothing, or no line is a correction.
     """
-    found = [_correction(path, line, value) for line, value in objects_in(path)]
+    found: list[CodesCorrected] = []
+    bad: dict[int, str] = {}
+    for line, value in _lines(path):
+        try:
+            found.append(read_event(value, CodesCorrected))
+        except InputError as error:
+            bad[line] = error.message
     if not found:
-        raise UserError(f"{path} holds no corrections.", "Give a file with one CodesCorrected event per line.")
-    return [
+        raise _no_corrections(path, bad)
+    lessons = [
         Lesson(one.model_copy(update={"record_id": f"corrected {one.record_id}", **renamed}), one.record_id)
         for one in found
         for renamed in [_published(one, published_ids)]
     ]
+    return lessons, [_left_out(path, bad, len(found) + len(bad))] if bad else []
 
 
 def refuse_those_of(lessons: Iterable[Lesson], records: Sequence[FileRecord], path: Path) -> None:
@@ -156,15 +166,32 @@ def book_of(settings: Settings, lessons: Sequence[Lesson], frameworks: Sequence[
     return Book(book, count, notices if others else [])
 
 
-def _correction(path: Path, line: int, value: dict[str, object]) -> CodesCorrected:
+def _lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """The lines that are not blank, each with its number, from 1."""
     try:
-        return validate(value, CodesCorrected)
-    except InputError as error:
-        problem = error.message
-    raise UserError(
-        f"Line {line} of {path} is no correction: {problem}",
+        with path.open("rb") as file:
+            yield from ((line, value) for line, value in enumerate(file, start=1) if value.strip())
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}.", "Check the path and your rights to it.") from None
+
+
+def _no_corrections(path: Path, bad: Mapping[int, str]) -> UserError:
+    if not bad:
+        return UserError(f"{path} holds no corrections.", "Give a file with one CodesCorrected event per line.")
+    line, problem = next(iter(bad.items()))
+    told = f"None of the {len(bad):,} lines of {path} is a correction; line {line}: {problem}"
+    return UserError(
+        f"Line {line} of {path} is no correction: {problem}" if len(bad) == 1 else told,
         "Give CodesCorrected events as `feedback.corrections` carries them, one JSON object per line.",
     )
+
+
+def _left_out(path: Path, bad: Mapping[int, str], lines: int) -> str:
+    line, problem = next(iter(bad.items()))
+    which = "line" if len(bad) == 1 else "lines"
+    are = "is no correction and is" if len(bad) == 1 else "are no corrections and are"
+    numbers = listed([str(number) for number in bad])
+    return f"{len(bad):,} of {lines:,} lines of {path} {are} left out ({which} {numbers}); line {line}: {problem}"
 
 
 def _published(one: CodesCorrected, published_ids: Mapping[tuple[str, str], str]) -> dict[str, str]:

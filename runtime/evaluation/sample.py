@@ -83,7 +83,9 @@ def read_sample(settings: Settings, choice: Choice) -> Sample:
         if all(condition.holds(line) for condition in choice.where)
     ]
     if not fitting:
-        raise UserError(f"No record of {choice.records} fits every --where.", "Correct the conditions, or leave some.")
+        raise UserError(
+            f"No record of {choice.records} fits every --where.", "Correct the conditions, or leave some out."
+        )
     if choice.codes:
         found = [labelled for record, line in fitting if (labelled := labels.read(record, line)) is not None]
     else:
@@ -103,11 +105,12 @@ def read_sample(settings: Settings, choice: Choice) -> Sample:
 def _parted(
     choice: Choice, inputs: Inputs, found: list[Labelled]
 ) -> tuple[list[Lesson], Sequence[Labelled], list[str]]:
-    """What is learned, the records that are asked about, and a line on those that are left out."""
+    """What is learned, the records that are asked about, and a line on each kind that is left out."""
     lessons: list[Lesson] = []
+    notices: list[str] = []
     rest: list[Labelled] = found
     if choice.corrections is not None:
-        lessons = read_corrections(choice.corrections, inputs.published_ids)
+        lessons, notices = read_corrections(choice.corrections, inputs.published_ids)
         refuse_those_of(lessons, inputs.records, choice.records)
     if choice.learn_share is not None:
         learned, rest = learn_share_of(found, choice.learn_share, choice.seed)
@@ -115,8 +118,10 @@ def _parted(
     new = without_texts_of(lessons, rest)
     if not new:
         raise UserError("Every record has the text of one that is learned from.", "Give other records.")
-    left_out = f"{len(rest) - len(new):,} records have the text of one that is learned from, and are left out."
-    return lessons, new, [left_out] if len(new) < len(rest) else []
+    if len(new) < len(rest):
+        same = f"{len(rest) - len(new):,} records have the text of one that is learned from, and are left out."
+        notices = [*notices, same]
+    return lessons, new, notices
 
 
 def _why_none(labels: Labels, choice: Choice) -> str:

@@ -8,8 +8,13 @@ from pydantic import ValidationError
 from runtime.job.ledger import Ledger, Seen
 from schemas.dead_letters import DeadLetter
 from schemas.llm_calls import LLMCall
+from schemas.operations import RecordOperation
 from schemas.results import CodesAssigned, Result
 from schemas.topics import CODE_ASSIGNMENTS, DEAD_LETTERS, LLM_CALLS
+
+_OPERATIONS = frozenset(operation.value for operation in RecordOperation)
+"""What records are asked for. A judge's calls bear the trace of the record, too: they come whenever the judge comes to
+it, and are none of the job's."""
 
 OnNew = Callable[[str, bytes, int | None], None]
 """Called with topic and value of each outcome of this job that is no repeat, and the line of the record that it is for
@@ -33,7 +38,8 @@ class Bookkeeper:
         with contextlib.suppress(ValidationError):
             if topic == LLM_CALLS.name:
                 call = LLMCall.model_validate_json(value)
-                self._ledger.llm_call(call.call_id, call.trace_id)
+                if call.operation in _OPERATIONS:
+                    self._ledger.llm_call(call.call_id, call.trace_id)
             elif topic == DEAD_LETTERS.name:
                 self._enter_dead_letter(DeadLetter.model_validate_json(value), value)
             else:

@@ -15,13 +15,13 @@ from schemas.topics import (
     ANALYSES,
     CODE_ASSIGNMENTS,
     DEAD_LETTERS,
-    JUDGEMENTS,
     SENSITIVITY,
     SUMMARIES,
     Topic,
 )
 
-RESULT_TOPICS: tuple[Topic, ...] = (CODE_ASSIGNMENTS, SUMMARIES, SENSITIVITY, ANALYSES, JUDGEMENTS, DEAD_LETTERS)
+RESULT_TOPICS: tuple[Topic, ...] = (CODE_ASSIGNMENTS, SUMMARIES, SENSITIVITY, ANALYSES, DEAD_LETTERS)
+"""A judge's opinions are no results of a job: it does not wait for them, nor count their calls."""
 
 
 def file_name(topic: str) -> str:

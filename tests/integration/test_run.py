@@ -20,7 +20,7 @@ from tests.integration.system_support import ROOT, feedback, json_lines, members
 from tests.llm_server import LLMServer, running_llm_server
 
 FRAMEWORKS = [ROOT / "samples" / "frameworks" / f"{tenant}.json" for tenant in ("red-river-relief", "harbour-aid")]
-RESULT_FILES = {"code-assignments", "summaries", "dead-letters", "analyses", "sensitivity", "judgements"}
+RESULT_FILES = {"code-assignments", "summaries", "dead-letters", "analyses", "sensitivity"}
 CANARY = "canary-7c1f"
 
 

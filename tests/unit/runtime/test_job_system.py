@@ -89,16 +89,17 @@ async def test_a_database_that_cannot_be_used_is_told_before_anything_is_started
 
 
 @pytest.mark.parametrize(
-    ("workers", "api", "said"),
+    ("workers", "api", "roller", "said"),
     [
-        (1, True, "worker, consumer and API"),
-        (3, False, "3 workers and consumer"),
-        (0, True, "consumer and API"),
-        (0, False, "consumer"),
+        (1, True, False, "worker, consumer and API"),
+        (1, True, True, "worker, consumer, roller and API"),
+        (3, False, False, "3 workers and consumer"),
+        (0, True, False, "consumer and API"),
+        (0, False, False, "consumer"),
     ],
 )
-def test_what_is_said_to_be_started_is_what_is_started(tmp_path, workers, api, said):
-    assert system._processes_of(Shape(tmp_path, workers, api)) == said
+def test_what_is_said_to_be_started_is_what_is_started(tmp_path, workers, api, roller, said):
+    assert system._processes_of(Shape(tmp_path, workers, api, roller=roller)) == said
 
 
 async def test_a_model_that_others_would_not_use_is_refused(started, there):

@@ -46,7 +46,7 @@ def test_a_correction_teaches_words_that_the_framework_does_not_have(own_school:
     taught = answer(own_school, BLUE_DONKEY)
 
     assert first_code(taught) == "no-water"
-    assert "taught by 3 corrections" in taught.codes[0].reason
+    assert "taught by 3 corrections (records that analysts corrected" in taught.codes[0].reason
     assert "donkey" not in taught.codes[0].reason
 
 

@@ -76,13 +76,13 @@ async def test_a_summary_over_many_groups_records_by_what_they_say(engine: Engin
 
 
 async def test_placeholders_name_no_theme(engine: Engine) -> None:
-    given = [{"record_id": str(n), "content": f"[PERSON_{n}] of [PLACE_1] asks for tents."} for n in range(1, 4)]
+    given = [{"record_id": str(n), "content": f"Tents of [PERSON_{n}] in [PLACE_1] leak."} for n in range(1, 4)]
     result = (await SummaryOfMany(a_summary_request(records=given), Limits()).run(steps(engine))).result(MADE)
     titles = " ".join([result.title, *(theme.title for theme in result.themes)]).casefold()
     assert "tents" in titles
     assert "person" not in titles
     assert "place" not in titles
-    assert "[PERSON_1] of [PLACE_1] asks for tents." in [theme.summary for theme in result.themes]
+    assert result.themes[0].summary in [record["content"] for record in given]
 
 
 async def test_telephone_numbers_are_left_out_of_summaries(engine: Engine) -> None:

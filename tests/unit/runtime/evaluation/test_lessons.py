@@ -127,7 +127,10 @@ def test_where_nothing_learns_the_same_records_are_measured_and_it_is_said(sampl
     ("corrections", "words"),
     [
         ([], "holds no corrections"),
-        ([{"tenant_id": TENANT}, {}], r"None of the 2 lines of .*corrections.jsonl is a correction; line 1: .*record_id"),
+        (
+            [{"tenant_id": TENANT}, {}],
+            r"None of the 2 lines of .*corrections.jsonl is a correction; line 1: .*record_id",
+        ),
         ([a_correction(1, content=" ")], "Line 1 of .* is no correction: The content is empty"),
         ([a_correction(1, content=None)], "None of 1 corrections can be learned from"),
         ([a_correction(1, framework_id="another")], "None of 1 corrections can be learned from"),

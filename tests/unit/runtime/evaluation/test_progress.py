@@ -8,10 +8,10 @@ from runtime.evaluation.progress import Bar
 
 
 def shown(*, terminal):
-    now = iter([0.0, 0.0, 5.0, 10.0, 10.0, 12.0])
+    now = [0.0]
     console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
-    with Bar(console, 4, lambda: next(now)) as bar:
-        for done in range(1, 5):
+    with Bar(console, 4, lambda: now[0]) as bar:
+        for done, now[0] in enumerate((0.0, 5.0, 10.0, 12.0), 1):
             bar.show(done)
     return console.file.getvalue()
 
