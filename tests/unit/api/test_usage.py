@@ -5,9 +5,10 @@ from datetime import datetime, timedelta, timezone
 import pytest
 
 from domain.errors import UsageUnavailableError
+from domain.usage.freshness import Freshness
 from domain.usage.questions import UsageQuestion
 from domain.usage.report import Window
-from tests.unit.api.support import NOVEMBER, WINDOW, Rig, told
+from tests.unit.api.support import AS_OF, NOVEMBER, WINDOW, Rig, answer_of, told
 
 ALL = ("/v1/usage/all/by-tenant", "/v1/usage/all/by-operation")
 
@@ -31,6 +32,18 @@ async def test_a_caller_is_told_the_usage_of_the_tenant_of_the_key(rig):
     assert (body["tenant_id"], body["from"], body["to"]) == ("red-cross", WINDOW["from"], WINDOW["to"])
     assert (body["llm_calls"]["total"], body["llm_calls"]["cost_usd"]) == (1, "0")
     assert body["llm_calls"]["duration_ms"]["p95"] is None
+
+
+@pytest.mark.parametrize(("lag", "said"), [(None, None), (0, "0"), (12, "12")])
+async def test_every_answer_says_how_fresh_it_is(rig, lag, said):
+    for path in ("/v1/usage", *ALL, "/v1/usage/query"):
+        rig.usage.answers = [
+            answer_of("a", dimension=path.rpartition("by-")[2]).model_copy(update={"freshness": Freshness(lag=lag)})
+        ]
+        answer = await rig.get(path, rig.superuser, params=WINDOW)
+        assert answer.status_code == 200
+        assert answer.headers["Feedback-As-Of"] == AS_OF.isoformat()
+        assert answer.headers.get("Feedback-Lag") == said
 
 
 async def test_a_superuser_reads_the_lists_with_the_grand_total_last(rig):

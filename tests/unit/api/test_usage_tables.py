@@ -32,7 +32,7 @@ async def test_a_table_holds_all_groups_and_the_same_numbers_in_csv_and_parquet(
 
     groups = answers["json"].json()["groups"]
     assert answers["csv"].headers["content-type"] == "text/csv; charset=utf-8"
-    assert answers["csv"].headers["X-As-Of"] == AS_OF.isoformat()
+    assert answers["csv"].headers["Feedback-As-Of"] == AS_OF.isoformat()
     assert answers["parquet"].headers["content-disposition"] == 'attachment; filename="usage.parquet"'
     lines = list(csv.DictReader(io.StringIO(answers["csv"].text)))
     table = read_parquet(io.BytesIO(answers["parquet"].content)).read_all()
