@@ -63,6 +63,7 @@ def _question(
 
 @router.get("", summary="How far codings and corrections agree")
 async def of_framework(
+    key: Caller,
     question: Annotated[AgreementQuestion, Depends(_question)],
     reader: Annotated[AgreementReader, Depends(_reader)],
 ) -> Agreement:
@@ -71,4 +72,4 @@ async def of_framework(
     Of several corrections of a record the latest in the window counts. It is held against the coding that it names by
     `result_id`, else against the latest coding before it; a record without one is not judged.
     """
-    return agreement(question, await reader.of(question))
+    return agreement(question, await reader.of(question, key.asker))

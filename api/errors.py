@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
 from api.request_ids import request_id_of
-from domain.errors import TooManyGroupsError, UsageUnavailableError
+from domain.errors import DroppedCallsError, TooManyGroupsError, TooManyQuestionsError, UsageUnavailableError
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +56,9 @@ def install(app: FastAPI) -> None:
     app.exception_handler(HTTPException)(_http)
     app.exception_handler(RequestValidationError)(_invalid)
     app.exception_handler(UsageUnavailableError)(_unavailable)
-    app.exception_handler(TooManyGroupsError)(_too_many_groups)
+    app.exception_handler(TooManyGroupsError)(_unanswerable)
+    app.exception_handler(DroppedCallsError)(_unanswerable)
+    app.exception_handler(TooManyQuestionsError)(_too_many_questions)
 
 
 async def _told(request: Request, error: APIError) -> JSONResponse:
@@ -80,8 +82,12 @@ async def _invalid(request: Request, error: RequestValidationError) -> JSONRespo
     return envelope(request_id_of(request.scope), 422, code, message)
 
 
-async def _too_many_groups(request: Request, error: TooManyGroupsError) -> JSONResponse:
+async def _unanswerable(request: Request, error: TooManyGroupsError | DroppedCallsError) -> JSONResponse:
     return envelope(request_id_of(request.scope), 422, error.reason, error.message)
+
+
+async def _too_many_questions(request: Request, error: TooManyQuestionsError) -> JSONResponse:
+    return envelope(request_id_of(request.scope), 429, error.reason, error.message, {"Retry-After": "5"})
 
 
 async def _unavailable(request: Request, error: UsageUnavailableError) -> JSONResponse:

@@ -3,6 +3,9 @@
 from typing import Any
 
 from api.errors import ErrorEnvelope
+from domain.usage.answers import UsageAnswer
+
+AS_OF, LAG = "Feedback-As-Of", "Feedback-Lag"
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -12,12 +15,12 @@ ERRORS: Responses = {
     422: {
         "model": ErrorEnvelope,
         "description": "`missing_parameter`, `repeated_parameter`, `invalid_timestamp`, `naive_timestamp`, "
-        "`reversed_window`",
+        "`reversed_window`, `calls_dropped`: of that time only whole days of UTC are kept",
     },
     429: {
         "model": ErrorEnvelope,
-        "description": "`rate_limited`: by this key, or from this address with wrong keys; `Retry-After` says when to "
-        "ask again",
+        "description": "`rate_limited`: by this key, or from this address with wrong keys; `too_many_questions`: by "
+        "this tenant at one time; `Retry-After` says when to ask again",
     },
     431: {"model": ErrorEnvelope, "description": "`head_too_large`: the address and the headers together"},
     503: {
@@ -25,3 +28,18 @@ ERRORS: Responses = {
         "description": "`usage_backend_unavailable`, `overloaded`; `Retry-After` says when to ask again",
     },
 }
+
+
+FRESHNESS: dict[str, Any] = {
+    AS_OF: {"schema": {"type": "string", "format": "date-time"}, "description": "The moment that the answer is of."},
+    LAG: {
+        "schema": {"type": "integer"},
+        "description": "Messages of LLM calls that were not stored yet; left out where it is not known.",
+    },
+}
+
+
+def freshness_headers(answer: UsageAnswer) -> dict[str, str]:
+    """How fresh an answer is, in the words of `FRESHNESS`."""
+    lag = answer.freshness.lag
+    return {AS_OF: answer.as_of.isoformat(), **({LAG: str(lag)} if lag is not None else {})}

@@ -44,6 +44,15 @@ EXAMPLE: dict[str, Any] = {
     "compared_with": {"from": "2026-10-01T00:00:00+03:00", "to": "2026-11-01T00:00:00+02:00"},
     "ingested_before": None,
     "as_of": "2026-12-01T08:12:44.102934Z",
+    "freshness": {
+        "lag": 0,
+        "lag_as_of": "2026-12-01T08:12:41.730018Z",
+        "stored_until": "2026-12-01T08:12:39.004512Z",
+        "late": 0,
+        "marked_days": 1,
+        "settled_before": "2026-12-01T08:11:14.102934Z",
+        "reproducible": None,
+    },
     "next_cursor": "WyIyMDI2LTExLTAxVDAwOjAwOjAwKzAyOjAwIiwg...",
     "total": _group({}, None, None, (None, None)),
     "groups": [

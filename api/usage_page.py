@@ -12,6 +12,7 @@ from api.usage_asked import Asked
 from api.usage_cursors import Cursor, place_of, refusal, written
 from domain.usage.answers import Group, Measures, UsageAnswer
 from domain.usage.comparison import Compared
+from domain.usage.freshness import Freshness
 from domain.usage.report import Window
 
 _PIECE = 200
@@ -65,6 +66,7 @@ class UsagePage(Period):
         default=None, description="What was stored then or later does not count; on later pages, the first one's as_of."
     )
     as_of: AwareDatetime = Field(description="The moment that the answer is of: what was stored until then is in it.")
+    freshness: Freshness = Field(description="What it says of its freshness besides.")
     next_cursor: str | None = Field(default=None, description="For the next page; null: this is the last one.")
     total: UsageGroup = Field(description="All groups together, those of other pages as well.")
     groups: list[UsageGroup] = Field(description="In the order of time, then of their keys; none comes last.")

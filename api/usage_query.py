@@ -6,8 +6,9 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Request
 from fastapi.responses import StreamingResponse
 
+from api.auth import Caller
 from api.errors import ErrorEnvelope
-from api.responses import ERRORS, Responses
+from api.responses import ERRORS, FRESHNESS, Responses, freshness_headers
 from api.usage_asked import Asked, asked
 from api.usage_csv import as_csv
 from api.usage_examples import EXAMPLE
@@ -22,6 +23,7 @@ PARQUET = "application/vnd.apache.parquet"
 _FURTHER: Responses = {
     200: {
         "description": "All groups, or a page of them; as `format` asks.",
+        "headers": FRESHNESS,
         "content": {
             "application/json": {"example": EXAMPLE},
             "text/csv": {"schema": {"type": "string"}},
@@ -34,7 +36,7 @@ _FURTHER: Responses = {
         "description": f"{ERRORS[422]['description']}, `unknown_parameter`, `unknown_dimension`, "
         "`repeated_dimension`, `several_units`, `unknown_zone`, `unknown_view`, `unknown_choice`, "
         "`invalid_percentiles`, `invalid_filter`, `invalid_limit`, `invalid_cursor`, `pages_are_json`, "
-        "`window_too_long`, `window_out_of_range`, `too_many_groups`; the message says what is allowed"
+        "`window_too_long`, `window_out_of_range`, `too_many_groups`, `calls_dropped`; the message says what is allowed"
     },
 }
 
@@ -49,15 +51,15 @@ def answers(request: Request) -> UsageAnswers:
 
 @router.get("/query", summary="Any question about the usage", response_model=UsagePage, responses=_FURTHER)
 async def query(
-    question: Annotated[Asked, Depends(asked)], usage: Annotated[UsageAnswers, Depends(answers)]
+    key: Caller, question: Annotated[Asked, Depends(asked)], usage: Annotated[UsageAnswers, Depends(answers)]
 ) -> StreamingResponse:
     """LLM calls and invocations of the window [from, to), grouped, filtered, beside the period before.
 
     A key that is bound to a tenant is told of that tenant. Every page has the total of all groups, and all pages are
     of the moment of the first one.
     """
-    answer = await usage.answer(question.question)
-    earlier = await usage.answer(question.before) if question.before is not None else None
+    answer = await usage.answer(question.question, key.asker)
+    earlier = await usage.answer(question.before, key.asker) if question.before is not None else None
     moments = [
         answer.as_of,
         *([earlier.as_of] if earlier else []),
@@ -73,7 +75,7 @@ def _respond(question: Asked, answer: UsageAnswer, earlier: UsageAnswer | None) 
         groups = beside(question.question, answer, question.before, earlier)
     else:
         groups = [Compared(group, None) for group in answer.groups]
-    headers = {"X-As-Of": answer.as_of.isoformat()}
+    headers = freshness_headers(answer)
     if question.format == "json":
         total = Compared(answer.total, earlier.total if earlier is not None else None)
         return StreamingResponse(page(question, answer, groups, total), headers=headers, media_type="application/json")

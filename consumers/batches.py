@@ -56,6 +56,7 @@ class Progress:
         dead_lettered: messages that carry no row, or none that can be stored.
         outages: how often the database or the broker had to be waited for.
         deleted_unread: messages that were deleted before they were read.
+        untold: how often it could not be told how far the consumer is.
         waits_for_store: whether the database did not answer when it was asked last.
         batch_since: when the batch under way was begun, on the monotonic clock; None where there is none.
         letters: dead letters by reason.
@@ -66,6 +67,7 @@ class Progress:
     dead_lettered: int = 0
     outages: int = 0
     deleted_unread: int = 0
+    untold: int = 0
     waits_for_store: bool = False
     batch_since: float | None = None
     letters: DeadLetterTally = field(default_factory=DeadLetterTally)
@@ -136,8 +138,9 @@ class BatchSettler:
             async with self._writers:
                 outcome = await self._insist(lambda: table.sink.write(rows))
                 self._progress.waits_for_store = False
-        refusal = NotStorableError(f"The database refuses a value of this {table.row}.")
-        bad += [(origins[position], refusal) for position in outcome.refused]
+        for position in outcome.refused:
+            why = outcome.reasons.get(position, f"The database refuses a value of this {table.row}.")
+            bad.append((origins[position], NotStorableError(why)))
         for start in range(0, len(bad), DEAD_LETTERS_AT_ONCE):
             await asyncio.gather(*(self._bury(*one) for one in bad[start : start + DEAD_LETTERS_AT_ONCE]))
         self._progress.stored += outcome.inserted

@@ -8,6 +8,7 @@ from consumers.decoding import decode
 from consumers.settings import TableConsumerSettings
 from consumers.tables import consume
 from domain.ports import EventPublisher, LLMCallSink, TopicIds
+from domain.usage.freshness import PositionSink
 from schemas.topics import LLM_CALLS
 
 
@@ -34,7 +35,8 @@ async def consume_llm_calls(
     stop: asyncio.Event,
     progress: Progress | None = None,
     topic_ids: TopicIds | None = None,
+    positions: PositionSink | None = None,
 ) -> Progress:
     """Store LLM calls until `stop` is set: `consumers.tables.consume` says how, and what it raises."""
     tables = llm_call_tables(sink, settings.topic)
-    return await consume("LLM calls", settings, tables, publisher, stop, progress, topic_ids)
+    return await consume("LLM calls", settings, tables, publisher, stop, progress, topic_ids, positions)

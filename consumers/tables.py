@@ -17,12 +17,14 @@ from consumers.batches import BatchSettler, Progress, Tables
 from consumers.connecting import left, started
 from consumers.deletions import PartitionWatch
 from consumers.offsets import SettledOffsets
+from consumers.positions import PositionTeller
 from consumers.remade import TopicWatch
 from consumers.settings import TableConsumerSettings
 from domain.delivery.faults import as_ours
 from domain.delivery.messages import InboundMessage
 from domain.errors import BrokerUnavailableError, FeedbackError
 from domain.ports import EventPublisher, TopicIds
+from domain.usage.freshness import PositionSink
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +41,7 @@ async def consume(
     stop: asyncio.Event,
     progress: Progress | None = None,
     topic_ids: TopicIds | None = None,
+    positions: PositionSink | None = None,
 ) -> Progress:
     """Store what comes until `stop` is set; then finish the batch under way, commit it and leave the group.
 
@@ -50,6 +53,7 @@ async def consume(
         stop: set by whoever runs the process, on SIGTERM say.
         progress: counted up as it goes, for who wants to watch; the returned one otherwise.
         topic_ids: without it, a topic that is deleted and made anew meanwhile is not noticed.
+        positions: told every few seconds, and at the end, how far it is.
 
     Raises:
         UserError: Kafka cannot be reached at the start, or refuses us.
@@ -62,7 +66,7 @@ async def consume(
     try:
         await started(consumer, settings.kafka.get("bootstrap_servers"))
         topics = TopicWatch(consumer, tables, topic_ids)
-        await _Reading(consumer, settings, tables, publisher, progress, stop, topics).run()
+        await _Reading(consumer, settings, tables, publisher, progress, stop, topics, positions).run()
     except Exception as error:  # noqa: BLE001 - whatever it is, it ends the consumer
         failed = as_ours(error, f"the consumer of {what}")
     finally:
@@ -103,6 +107,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         progress: Progress,
         stop: asyncio.Event,
         topics: TopicWatch,
+        positions: PositionSink | None,
     ) -> None:
         self._consumer = consumer
         self._settings = settings
@@ -112,7 +117,9 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         self._stop = stop
         self._topics = topics
         self._deletions = PartitionWatch(consumer, progress, settings.commit_seconds)
+        self._positions = PositionTeller(consumer, self._unsettled, positions, progress)
         self._read_ahead: list[ConsumerRecord] = []
+        self._under_way: list[ConsumerRecord] = []
         self._offsets = SettledOffsets()
         self._at_rest = asyncio.Event()
         self._at_rest.set()
@@ -121,7 +128,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         """Go round until `stop` is set."""
         self._consumer.subscribe(self._names, listener=self)
         stopping = asyncio.create_task(self._stop.wait())
-        watching = [asyncio.create_task(watch.run()) for watch in (self._deletions, self._topics)]
+        watching = [asyncio.create_task(watch.run()) for watch in (self._deletions, self._topics, self._positions)]
         try:
             while not self._stop.is_set():
                 records = await self._gather(stopping)
@@ -140,6 +147,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
                 task.cancel()
             await asyncio.wait(watching)
             await self._deletions.last_look()
+            await self._positions.tell()
 
     async def on_partitions_assigned(self, assigned: set[TopicPartition]) -> None:
         """Log it, and see where the group stands."""
@@ -185,8 +193,13 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
             found = await self._polled(poll)
             if not found and deadline is None and self._uncommitted():
                 break
-        records, self._read_ahead = self._read_ahead, []
-        return records
+        self._under_way, self._read_ahead = self._read_ahead, []
+        return self._under_way
+
+    def _unsettled(self, partition: TopicPartition) -> int | None:
+        """The first offset of a partition that was read, and is not settled."""
+        read = (*self._under_way, *self._read_ahead)
+        return min((one.offset for one in read if (one.topic, one.partition) == partition), default=None)
 
     async def _settle(self, records: list[ConsumerRecord], stopping: asyncio.Task[bool]) -> bool:
         """Settle a batch; False where `stop` was set and it could not be done in time."""
@@ -203,6 +216,7 @@ class _Reading(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has
         finally:
             await _cancelled(settling)
         self._offsets.settle(records, assignment)
+        self._under_way = []
         return True
 
     async def _wait_polling(self, settling: asyncio.Task[None], stopping: asyncio.Task[bool]) -> None:

@@ -30,6 +30,7 @@ from typing import Protocol
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from domain.keys import NOBODY, Asker
 from domain.usage.report import Window
 
 
@@ -119,10 +120,11 @@ class Agreement(_Answer):
 class AgreementReader(Protocol):
     """Counts judged records."""
 
-    async def of(self, question: AgreementQuestion) -> AgreementCounts:
-        """The counts; zeros where no record is judged.
+    async def of(self, question: AgreementQuestion, asker: Asker = NOBODY) -> AgreementCounts:
+        """The counts, of what the asker may see; zeros where no record is judged.
 
         Raises:
+            TooManyQuestionsError: the asker's tenant has too many questions open.
             UsageUnavailableError: the store cannot answer now.
         """
         ...

@@ -18,6 +18,7 @@ FeedbackError
 ├── BrokerUnavailableError  Kafka did not acknowledge a message in time
 ├── SinkUnavailableError    the database cannot take rows now; no row is to blame
 ├── UsageUnavailableError   the database cannot answer a usage question now
+├── WebhookUnavailableError a webhook did not take what it was told
 ├── TooManyGroupsError      a usage question whose answer nobody could read
 ├── WorkerHaltedError       going on would do harm: the worker stops, nothing is acknowledged
 │   └── TooManyDeadLettersError, ProviderUnusableError
@@ -202,10 +203,28 @@ class UsageUnavailableError(FeedbackError):
     reason: ClassVar[str] = "usage_backend_unavailable"
 
 
+class WebhookUnavailableError(FeedbackError):
+    """A webhook did not take what it was told; it may be told again later."""
+
+    reason: ClassVar[str] = "webhook_unavailable"
+
+
 class TooManyGroupsError(FeedbackError):
     """The answer to a usage question has more groups than anybody could read, or a program should hold."""
 
     reason: ClassVar[str] = "too_many_groups"
+
+
+class DroppedCallsError(FeedbackError):
+    """The answer takes single LLM calls of months of which only whole days of UTC are kept, added up."""
+
+    reason: ClassVar[str] = "calls_dropped"
+
+
+class TooManyQuestionsError(FeedbackError):
+    """A tenant asks more at one time than its share; the same question may be answered later."""
+
+    reason: ClassVar[str] = "too_many_questions"
 
 
 class WorkerHaltedError(FeedbackError):

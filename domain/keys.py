@@ -30,6 +30,23 @@ class KeyMaterial:
 
 
 @dataclass(frozen=True, slots=True)
+class Asker:
+    """On whose behalf figures are asked for; the database itself shows them no others.
+
+    Attributes:
+        tenant_id: whose rows they may see; empty: nobody's.
+        superuser: whether they may see everyone's.
+    """
+
+    tenant_id: str = ""
+    superuser: bool = False
+
+
+NOBODY = Asker()
+"""Who sees nothing, where the database knows tenants apart: docs/security.md."""
+
+
+@dataclass(frozen=True, slots=True)
 class StoredKey:
     """A key as it is kept.
 
@@ -49,6 +66,11 @@ class StoredKey:
     label: str | None
     created_at: datetime
     revoked_at: datetime | None = None
+
+    @property
+    def asker(self) -> Asker:
+        """On whose behalf its holder asks."""
+        return Asker(self.tenant_id, self.superuser)
 
 
 class KeyFinder(Protocol):

@@ -82,10 +82,12 @@ class BatchOutcome:
     Attributes:
         inserted: how many rows are new; repeats of a known id are not.
         refused: positions in the batch, ascending, of what the store can never take.
+        reasons: why, by position, as a sentence; where it says nothing, it is for a value of the row.
     """
 
     inserted: int
     refused: tuple[int, ...] = ()
+    reasons: Mapping[int, str] = field(default_factory=dict)
 
 
 class RowSink(Protocol[Row_contra]):

@@ -85,6 +85,10 @@ class Settings(BaseSettings):
     database_ssl_cert: str | None = Field(default=None, description="Our certificate, where the server asks for one,")
     database_ssl_key: str | None = Field(default=None, description="and its key: PEM files.")
 
+    import_database_url: SecretStr | None = Field(
+        default=None, description="For `feedback import-usage`: the older service's database, where it is another."
+    )
+
     llm_model: str = Field(default="offline/semantic", min_length=1, description="provider/model, as LiteLLM names it.")
     llm_api_key: SecretStr | None = Field(default=None, description="The provider's key.")
     llm_api_base: str | None = Field(default=None, description="The provider's address, where it is not the usual one.")
@@ -106,6 +110,15 @@ class Settings(BaseSettings):
     prices_file: Path | None = Field(
         default=None, description="A file of dated prices, which win over all others: docs/prices.md."
     )
+
+    budgets_file: Path | None = Field(
+        default=None, description="A file of tenants' budgets, for `feedback budgets`: docs/budgets.md."
+    )
+    budget_seconds: PositiveSeconds = Field(default=60, description="How long it rests between its looks.")
+    budgets_webhook_url: SecretStr | None = Field(
+        default=None, description="Where it tells alerts, too: https://..., or http://... to this machine;"
+    )
+    budgets_webhook_secret: SecretStr | None = Field(default=None, description="what it signs them with.")
 
     judge_model: str | None = Field(default=None, description="The model that judges results; LLM_MODEL if absent.")
     judge_api_key: SecretStr | None = Field(default=None, description="Its key, and")
@@ -167,9 +180,12 @@ class Settings(BaseSettings):
         description="A worker halts when more of its latest outcomes are dead letters; 1: never.",
     )
 
+    roll_seconds: PositiveSeconds = Field(default=10, description="How long the roller rests between its rounds.")
+
     metrics_host: str = Field(default="127.0.0.1", min_length=1, description="Where metrics are served.")
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] | None = Field(
-        default=None, description="The port of a worker's, judge's or consumer's metrics; none if absent or 0."
+        default=None,
+        description="The port of a worker's, judge's, consumer's or roller's metrics; none if absent or 0.",
     )
 
     api_host: str = Field(default="127.0.0.1", min_length=1, description="Where the API listens.")
@@ -179,6 +195,9 @@ class Settings(BaseSettings):
     )
     api_failures_per_minute: int = Field(
         default=60, ge=0, description="Wrong keys from one address, in each API process; 0: no limit."
+    )
+    api_statement_seconds: PositiveSeconds = Field(
+        default=30, description="The time for one question to the database; what takes longer is given up."
     )
     feedback_api_url: str | None = Field(default=None, description="For `feedback usage`: where the API answers,")
     feedback_api_key: SecretStr | None = Field(default=None, description="and a key that it knows.")

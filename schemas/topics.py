@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from schemas.base import Event
+from schemas.budgets import BudgetThresholdCrossed
 from schemas.corrections import CodesCorrected
 from schemas.dead_letters import DeadLetter
 from schemas.frameworks import CodingFramework
@@ -60,6 +61,7 @@ SENSITIVITY = Topic("feedback.sensitivity", (SensitivityDetected,), "record id",
 ANALYSES = Topic("feedback.analyses", (AnalysisCompleted, AnalysisProgressed), "request id", "streams", "dashboards")
 JUDGEMENTS = Topic("feedback.judgements", (ResultJudged,), "result id", "streams", "dashboards")
 LLM_CALLS = Topic("llm.calls", (LLMCall,), "invocation id", "streams, or any other service", "consumers")
+USAGE_ALERTS = Topic("usage.alerts", (BudgetThresholdCrossed,), "tenant id", "budgets", "whoever pays")
 # A dead letter carries the original bytes in base64, 4/3 of an input that may be close to Kafka's limit of 1 MiB.
 DEAD_LETTERS = Topic(
     "feedback.dead-letters",
@@ -87,6 +89,7 @@ TOPICS: tuple[Topic, ...] = (
     ANALYSES,
     JUDGEMENTS,
     LLM_CALLS,
+    USAGE_ALERTS,
     DEAD_LETTERS,
 )
 """Every topic, in the order of the flow."""

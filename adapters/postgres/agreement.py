@@ -3,8 +3,10 @@
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.on_behalf import STATEMENT_SECONDS, begin_for
 from adapters.postgres.reading import answering
 from domain.agreement import AgreementCounts, AgreementQuestion, CodeCounts
+from domain.keys import NOBODY, Asker
 
 # `judged`: one row per record, with the two sets of codes. Of corrections at one moment the one with the highest event
 # id counts, and of codings the one with the highest result id: which came first is no lasting property.
@@ -49,11 +51,12 @@ _COUNTS = text("""
 class PostgresAgreementReader:
     """Fulfils `domain.agreement.AgreementReader` on the tables `codings` and `corrections`."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, statement_seconds: float = STATEMENT_SECONDS) -> None:
         self._engine = engine
+        self._statement_seconds = statement_seconds
 
-    async def of(self, question: AgreementQuestion) -> AgreementCounts:
-        """The counts; zeros where no record is judged.
+    async def of(self, question: AgreementQuestion, asker: Asker = NOBODY) -> AgreementCounts:
+        """The counts, of what the asker may see; zeros where no record is judged.
 
         Raises:
             UsageUnavailableError: the database cannot answer now.
@@ -66,6 +69,7 @@ class PostgresAgreementReader:
             "end": question.window.end,
         }
         async with answering(self._engine) as connection:
+            await begin_for(connection, asker, self._statement_seconds)
             rows = (await connection.execute(_COUNTS, asked)).all()
         codes = tuple(
             CodeCounts(row.code_id, row.assigned, row.corrected, row.agreed) for row in rows if row.code_id is not None

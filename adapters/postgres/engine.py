@@ -34,6 +34,8 @@ class DatabaseSettings:
         pool_size, max_overflow: connections kept, and further ones in a rush.
         connect_timeout_seconds: for a connection, and for a free place in the pool.
         command_timeout_seconds: for one statement; None = no bound.
+        statement_timeout_seconds: the same by the server's clock, which ends a statement even if we are gone; None =
+            what the server has set.
         application_name: what the server's own views show.
     """
 
@@ -49,6 +51,7 @@ class DatabaseSettings:
     max_overflow: int = 5
     connect_timeout_seconds: float = 5.0
     command_timeout_seconds: float | None = 60.0
+    statement_timeout_seconds: float | None = None
     application_name: str = "feedback-streams"
 
     @property
@@ -145,7 +148,11 @@ def connector(settings: DatabaseSettings, tokens: TokenProvider | None = None) -
         options["password"] = CachedTokens(tokens or EntraTokenProvider()).password
 
     async def connect(*_: Any, **__: Any) -> Any:
-        return await asyncpg.connect(ssl=encryption.for_driver(), **options)
+        connection = await asyncpg.connect(ssl=encryption.for_driver(), **options)
+        if settings.statement_timeout_seconds is not None:
+            # Not as a setting of the connection's start, which poolers refuse.
+            await connection.execute(f"SET statement_timeout = {int(settings.statement_timeout_seconds * 1000)}")
+        return connection
 
     return connect
 

@@ -34,8 +34,23 @@ _COLUMNS = {
     "trace_id": "text",
 }
 
+KEPT_CONSTRAINT = "ck_llm_calls_other_kept"
+"""What `feedback retention` puts in the place of the partitions that it drops."""
+
+REFUSALS = {
+    KEPT_CONSTRAINT: "This LLM call is of a month whose LLM calls were dropped (feedback retention); what they "
+    "added up to stays as it was."
+}
+
 _ROWS: Rows[LLMCall] = Rows(
-    "llm_calls", _COLUMNS, "call_id", attrgetter(*_COLUMNS), "LLM calls", indexed=False, copied=True
+    "llm_calls",
+    _COLUMNS,
+    "call_id",
+    attrgetter(*_COLUMNS),
+    "LLM calls",
+    indexed=False,
+    copied=True,
+    refusals=REFUSALS,
 )
 
 

@@ -11,18 +11,22 @@ from domain.errors import UserError
 Rights = Mapping[str, tuple[str, ...]]
 """PostgreSQL's privileges by table: `SELECT`, or `SELECT (column)` where one column is enough.
 
-Migrations 0002 to 0005 grant these, and no more, to the roles feedback_consumer, feedback_api, feedback_keys,
-feedback_worker and feedback_roller.
+Migrations 0002 to 0010 grant these, and no more, to the roles feedback_consumer, feedback_api, feedback_keys,
+feedback_worker, feedback_roller and feedback_budgets.
 """
 
-STORING_CALLS: Rights = {"llm_calls": ("INSERT",)}
-"""The consumer's."""
+STORING_CALLS: Rights = {
+    "llm_calls": ("INSERT",),
+    "consumer_positions": ("SELECT", "INSERT", "UPDATE"),
+}
+"""The consumer's. What is inserted, or else updated, must be readable, too."""
 
 STORING_CODINGS: Rights = {"codings": ("SELECT (result_id)", "INSERT"), "corrections": ("SELECT (event_id)", "INSERT")}
 """The consumer's, too. It reads ids: what is there already is not stored again."""
 
 READING_USAGE: Rights = {
-    **dict.fromkeys(("llm_calls", "usage_daily", "usage_monthly", "usage_marks"), ("SELECT",)),
+    **dict.fromkeys(("llm_calls", "usage_daily", "usage_monthly", "usage_marks", "consumer_positions"), ("SELECT",)),
+    "usage_retention": ("SELECT",),
     "api_keys": ("SELECT",),
 }
 """The API's."""
@@ -46,8 +50,19 @@ ROLLING_USAGE: Rights = {
     "llm_calls": ("SELECT",),
     **dict.fromkeys(("usage_daily", "usage_monthly"), ("SELECT", "INSERT", "DELETE")),
     "usage_marks": ("SELECT", "INSERT", "UPDATE", "DELETE"),
+    "usage_retention": ("SELECT",),
 }
 """The roller's; and to run `ensure_llm_calls_month`."""
+
+WATCHING_BUDGETS: Rights = {
+    **dict.fromkeys(("llm_calls", "usage_daily", "usage_monthly", "usage_marks", "consumer_positions"), ("SELECT",)),
+    "usage_retention": ("SELECT",),
+    "budget_alerts": ("SELECT", "INSERT", "UPDATE (webhook_at)"),
+}
+"""Of `feedback budgets`."""
+
+SHOWING_BUDGETS: Rights = {**WATCHING_BUDGETS, "budget_alerts": ("SELECT",)}
+"""Of `feedback budgets --once`."""
 
 SURVEYING_PRICES: Rights = {"llm_calls": ("SELECT",)}
 """Of `feedback reprice --dry-run`."""
@@ -63,6 +78,12 @@ REPRICING: Rights = {
     )
 }
 """Of `feedback reprice`."""
+
+PLANNING_RETENTION: Rights = dict.fromkeys(("llm_calls", "usage_marks", "usage_retention"), ("SELECT",))
+"""Of `feedback retention --dry-run`; without it, it must be the tables' owner."""
+
+IMPORTING_USAGE: Rights = {"llm_calls": ("SELECT", "INSERT"), "usage_retention": ("SELECT",)}
+"""Of `feedback import-usage`; and to run `ensure_llm_calls_month`."""
 
 KEEPING_KEYS: Rights = {"api_keys": ("SELECT", "INSERT", "UPDATE (revoked_at)")}
 """Of `feedback keys`."""

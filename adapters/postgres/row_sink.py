@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.failures import is_databases_fault, is_rows_fault, summary
@@ -29,6 +30,8 @@ class Rows(Generic[R]):
             it fails, and the statement for repeats does it then.
         values: of one row, in the order of the columns.
         what: what the rows are, in words: "LLM calls".
+        refusals: by a constraint's name, why a row that it refuses is: a sentence. Of others the row's values are said
+            to be no good.
     """
 
     table: str
@@ -38,6 +41,7 @@ class Rows(Generic[R]):
     what: str
     indexed: bool = True
     copied: bool = False
+    refusals: Mapping[str, str] = field(default_factory=dict)
     insert: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +74,7 @@ class PostgresRowSink(Generic[R]):
     def __init__(self, engine: AsyncEngine, rows: Rows[R]) -> None:
         self._engine = engine
         self._rows = rows
+        self._copied = rows.copied
         self._repeats = not rows.copied
 
     async def write(self, batch: Sequence[R]) -> BatchOutcome:
@@ -96,10 +101,14 @@ class PostgresRowSink(Generic[R]):
 
     async def _store(self, driver: Any, batch: Sequence[R]) -> BatchOutcome:
         """Copy, as long as all is new; insert while there are repeats, which come in streams, or rows to be refused."""
-        if not self._repeats and await _copied(driver, self._rows, batch):
-            return BatchOutcome(len(batch))
+        if not self._repeats:
+            try:
+                if await _copied(driver, self._rows, batch):
+                    return BatchOutcome(len(batch))
+            except asyncpg.FeatureNotSupportedError:
+                self._copied = False  # who is held to row-level security may not copy
         outcome = await _insert(driver, self._rows, batch)
-        self._repeats = not self._rows.copied or outcome.inserted < len(batch)
+        self._repeats = not self._copied or outcome.inserted < len(batch)
         return outcome
 
 
@@ -119,7 +128,7 @@ async def _copied(driver: Any, rows: Rows[R], batch: Sequence[R]) -> bool:
 async def _insert(driver: Any, rows: Rows[R], batch: Sequence[R]) -> BatchOutcome:
     """Insert all; where a row is refused, halve until it stands alone. Each half is its own transaction."""
     inserted = 0
-    refused: list[int] = []
+    refused: dict[int, str | None] = {}
     waiting = [(0, len(batch))]
     while waiting:
         start, stop = waiting.pop()
@@ -129,10 +138,10 @@ async def _insert(driver: Any, rows: Rows[R], batch: Sequence[R]) -> BatchOutcom
             if not is_rows_fault(error):
                 raise
             if stop - start == 1:
-                refused.append(start)
+                refused[start] = rows.refusals.get(getattr(error, "constraint_name", None) or "")
             else:
                 middle = (start + stop) // 2
                 waiting += [(middle, stop), (start, middle)]
         else:
             inserted += int(status.rpartition(" ")[2])
-    return BatchOutcome(inserted, tuple(refused))
+    return BatchOutcome(inserted, tuple(refused), {place: why for place, why in refused.items() if why is not None})

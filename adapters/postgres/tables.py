@@ -22,6 +22,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     func,
+    true,
 )
 
 from adapters.postgres.usage.columns import ALWAYS_TOLD, DIMENSION_NAMES, MEASURES, SUMS
@@ -129,6 +130,28 @@ usage_daily, usage_monthly = _rollup("usage_daily", "day"), _rollup("usage_month
 `last_stored` is the latest `created_at` of all that the tenant has in that day or month.
 """
 
+usage_retention = Table(
+    "usage_retention",
+    metadata,
+    Column("is_one", Boolean, primary_key=True, server_default=true()),
+    Column("raw_from", Date, nullable=False),
+    CheckConstraint("is_one", name="is_one"),
+    CheckConstraint("extract(day FROM raw_from) = 1", name="raw_from"),
+)
+"""The first day, in UTC, of which there are LLM calls: earlier months were dropped (`feedback retention`), and their
+rollups are all there is of them. No row: none was. `llm_calls_other` takes no row of an earlier day."""
+
+consumer_positions = Table(
+    "consumer_positions",
+    metadata,
+    Column("topic", Text, primary_key=True),
+    Column("partition", Integer, primary_key=True, autoincrement=False),
+    Column("next_offset", BigInteger, nullable=False),
+    Column("end_offset", BigInteger, nullable=False),
+    Column("seen_at", DateTime(timezone=True), nullable=False),
+)
+"""How far the consumer of LLM calls was in each partition when it told last. Written by the consumer."""
+
 codings = Table(
     "codings",
     metadata,
@@ -173,6 +196,22 @@ corrections = Table(
 """One row per correction (`schemas.corrections.CodesCorrected`), without its content. Written by the consumer.
 
 `event_id` is the event's own (`schemas.cloudevents.identify`): what is delivered, or published, again is no new row.
+"""
+
+budget_alerts = Table(
+    "budget_alerts",
+    metadata,
+    Column("alert_id", Uuid, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("period_end", DateTime(timezone=True), nullable=False),
+    Column("event", Text, nullable=False),
+    Column("published_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("webhook_at", DateTime(timezone=True)),
+    Index(None, "period_end"),
+)
+"""One row per threshold of a budget in a period that was told of (`schemas.budgets`), its `event` as it travelled.
+
+`webhook_at`: when a webhook took it; null: none did. Written by `feedback budgets`.
 """
 
 api_keys = Table(

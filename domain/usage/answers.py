@@ -5,6 +5,8 @@ from typing import Protocol
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field
 
+from domain.keys import NOBODY, Asker
+from domain.usage.freshness import Freshness
 from domain.usage.questions import UsageQuestion
 from domain.usage.report import USD
 
@@ -82,16 +84,19 @@ class UsageAnswer(_Part):
         default=(), description="The models of the LLM calls without a known cost, those with most of them first."
     )
     as_of: AwareDatetime = Field(description="The moment that the answer is of: what was stored until then is in it.")
+    freshness: Freshness = Freshness()
 
 
 class UsageAnswers(Protocol):
     """Answers questions about usage."""
 
-    async def answer(self, question: UsageQuestion) -> UsageAnswer:
-        """The answer, from one snapshot.
+    async def answer(self, question: UsageQuestion, asker: Asker = NOBODY) -> UsageAnswer:
+        """The answer, from one snapshot; of what the asker may see, whatever is asked.
 
         Raises:
+            DroppedCallsError: it takes single LLM calls of months that were dropped.
             TooManyGroupsError: the answer has more than MAX_GROUPS groups.
+            TooManyQuestionsError: the asker's tenant has too many questions open.
             UsageUnavailableError: the store cannot answer now, or not in time.
         """
         ...

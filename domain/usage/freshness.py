@@ -28,7 +28,8 @@ class Freshness(BaseModel):
     )
     lag_as_of: AwareDatetime | None = Field(default=None, description="When the consumer told last how far it is.")
     stored_until: AwareDatetime | None = Field(
-        default=None, description="When the latest row of the answer's tenants and days was stored; null: there is none."
+        default=None,
+        description="When the latest row of the answer's tenants and days was stored; null: there is none.",
     )
     late: int = Field(default=0, description="How many LLM calls in it were stored over an hour after they ended.")
     marked_days: int = Field(

@@ -20,6 +20,8 @@ COMMANDS = {
     "worker": "Stream worker: feedback records in, results out.",
     "judge": "Judge: a second opinion on results.",
     "consumer": "Consumer: LLM-call events into the database.",
+    "roller": "Roller: the rollups that usage is answered from.",
+    "budgets": "Budgets: tells when a tenant's LLM calls cost too much.",
     "api": "Read API over the usage of LLM calls.",
     "migrate": "Bring the database to the newest schema.",
     "topics": "List, create or describe the topics.",
@@ -27,10 +29,12 @@ COMMANDS = {
     "usage": "Show what was used, and what it cost.",
     "dead-letters": "List, show or replay what could not be answered.",
     "reprice": "Price stored LLM calls anew, by a file of dated prices.",
+    "retention": "Drop the LLM calls of old months; what they add up to stays.",
+    "import-usage": "Adopt the LLM calls of an older service's table.",
     "lag": "Show what the workers and consumers have not read yet.",
 }
 
-SERVICES = frozenset({"up", "worker", "judge", "consumer", "api"})
+SERVICES = frozenset({"up", "worker", "judge", "consumer", "roller", "budgets", "api"})
 """They run until they are stopped: SIGTERM is a good end, also while they are still being imported."""
 
 

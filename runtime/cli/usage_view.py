@@ -33,7 +33,19 @@ def shown(answer: dict[str, Any], over_time: dict[str, Any], view: str) -> Itera
         names = [one["model"] for one in answer.get("unpriced_models", ())]
         told = f" ({_printable(', '.join(names))})" if names else ""
         yield Text(f"The cost is a lower bound: {unpriced:,} have no known price{told}.")
-    yield Text(f"As of {datetime.fromisoformat(answer['as_of']).strftime('%Y-%m-%d %H:%M:%S %Z')}.")
+    yield Text(_freshness(answer))
+
+
+def _freshness(answer: dict[str, Any]) -> str:
+    said = [f"As of {datetime.fromisoformat(answer['as_of']).strftime('%Y-%m-%d %H:%M:%S %Z')}."]
+    fresh = answer.get("freshness", {})  # an API of the release before says nothing of it
+    if fresh and fresh["lag"] is None:
+        said.append("How much is not stored yet is not known.")
+    elif fresh and fresh["lag"]:
+        said.append(f"{fresh['lag']:,} messages are not stored yet.")
+    if fresh and fresh["late"]:
+        said.append(f"{fresh['late']:,} LLM calls were stored late.")
+    return " ".join(said)
 
 
 def _title(answer: dict[str, Any], view: str) -> str:

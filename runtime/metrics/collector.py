@@ -14,13 +14,14 @@ from adapters.kafka.lag_watch import LagWatch
 from domain.delivery.tally import DeadLetterTally
 from domain.llm.routing import Route
 from domain.llm.tally import BOUNDS, CallTally
-from runtime.metrics.figures import ConsumerFigures, WorkerFigures
+from domain.usage.rolling import RollTally
+from runtime.metrics.figures import ConsumerFigures, Figures, RollerFigures, WorkerFigures
 from runtime.metrics.pulse import Pulse
 
 STATES = ("closed", "open", "half_open")
 
 
-def registry_of(figures: WorkerFigures | ConsumerFigures, lags: Sequence[LagWatch], pulse: Pulse) -> CollectorRegistry:
+def registry_of(figures: Figures, lags: Sequence[LagWatch], pulse: Pulse) -> CollectorRegistry:
     """A registry of its own, with all metrics of one process in it; a lag for each group that it is in."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Figures(figures, lags, pulse))
@@ -31,7 +32,7 @@ def registry_of(figures: WorkerFigures | ConsumerFigures, lags: Sequence[LagWatc
 class _Figures(Collector):
     """What a scrape is told."""
 
-    def __init__(self, figures: WorkerFigures | ConsumerFigures, lags: Sequence[LagWatch], pulse: Pulse) -> None:
+    def __init__(self, figures: Figures, lags: Sequence[LagWatch], pulse: Pulse) -> None:
         self._figures, self._lags, self._pulse = figures, lags, pulse
 
     def describe(self) -> Iterable[Metric]:
@@ -41,12 +42,15 @@ class _Figures(Collector):
     def collect(self) -> Iterator[Metric]:
         """All of them, as they are now."""
         figures = self._figures
-        yield from _of_worker(figures) if isinstance(figures, WorkerFigures) else _of_consumer(figures)
-        yield from _of_dead_letters(figures.dead_letters)
-        yield _counter(
-            "messages_deleted_unread", "Messages that were deleted before they were read.", figures.deleted_unread
-        )
-        yield from _of_lag(self._lags)
+        if isinstance(figures, RollerFigures):
+            yield from _of_roller(figures.rolled)
+        else:
+            yield from _of_worker(figures) if isinstance(figures, WorkerFigures) else _of_consumer(figures)
+            yield from _of_dead_letters(figures.dead_letters)
+            yield _counter(
+                "messages_deleted_unread", "Messages that were deleted before they were read.", figures.deleted_unread
+            )
+            yield from _of_lag(self._lags)
         yield _gauge("event_loop_lag_seconds", "How late the event loop was at most in 30 s.", self._pulse.lag_seconds)
         yield _gauge("asyncio_tasks", "Tasks of the event loop that are not done.", self._pulse.tasks)
 
@@ -115,8 +119,22 @@ def _of_consumer(figures: ConsumerFigures) -> Iterator[Metric]:
     yield _counter("coding_events_stored", "Codings and corrections that became new rows.", codings.stored)
     yield _counter("coding_events_repeated", "Codings and corrections whose rows were there already.", codings.repeated)
     yield _counter("outages_waited_out", "How often the database or Kafka was waited for.", figures.outages)
+    yield _counter("positions_untold", "How often the database was not told how far the reading is.", calls.untold)
     yield _gauge("store_waiting", "1 while the database does not answer.", float(figures.waits_for_store))
     yield _gauge("batch_age_seconds", "Age of the oldest batch under way; 0 where none is.", figures.batch_seconds)
+
+
+def _of_roller(rolled: RollTally) -> Iterator[Metric]:
+    yield _counter("usage_days_rolled", "Tenants' days that were counted anew.", rolled.days)
+    yield _counter("usage_months_rolled", "Tenants' months that were counted anew.", rolled.months)
+    yield _counter("usage_roll_failures", "Rounds that the database did not let end.", rolled.failures)
+    yield _gauge("usage_roller_leads", "1 for the one roller of several that is at work.", float(rolled.leads))
+    yield _gauge("usage_marked_days", "Tenants' days whose rollups do not hold.", rolled.marked_days)
+    yield _gauge(
+        "usage_oldest_mark_seconds",
+        "For how long the first of them has been so; 0 where there is none.",
+        rolled.oldest_mark_seconds,
+    )
 
 
 def _of_dead_letters(tally: DeadLetterTally) -> Iterator[Metric]:

@@ -8,6 +8,7 @@ from domain.judging.settings import JudgingTally
 from domain.llm.breaker import CircuitBreaker
 from domain.llm.routing import Route
 from domain.llm.tally import CallTally
+from domain.usage.rolling import RollTally
 from streams.status import WorkerStatus
 
 
@@ -70,3 +71,17 @@ class ConsumerFigures:
     def batch_seconds(self) -> float:
         """Age of the oldest batch under way; 0 where there is none."""
         return max(self.progress.batch_seconds, self.codings.batch_seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class RollerFigures:
+    """A roller's.
+
+    Attributes:
+        rolled: what it did, and what is left to do.
+    """
+
+    rolled: RollTally = field(default_factory=RollTally)
+
+
+Figures = WorkerFigures | ConsumerFigures | RollerFigures

@@ -3,16 +3,15 @@
 import asyncio
 import logging
 import socket
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from prometheus_client import CollectorRegistry
 
-from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.lag_watch import LagWatch
 from domain.errors import UserError
 from runtime.metrics.collector import registry_of
-from runtime.metrics.figures import ConsumerFigures, WorkerFigures
+from runtime.metrics.figures import Figures
 from runtime.metrics.http import MetricsServer
 from runtime.metrics.pulse import Pulse
 
@@ -21,23 +20,21 @@ logger = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def watched(
-    figures: WorkerFigures | ConsumerFigures,
-    connection: KafkaConnection,
-    groups: Mapping[str, Sequence[str]],
+    figures: Figures,
+    lags: Sequence[LagWatch],
     address: tuple[str, int],
 ) -> AsyncIterator[None]:
     """Serve the metrics of this process at /metrics until the end of the block.
 
     Args:
         figures: what the process does.
-        connection: how to reach Kafka.
-        groups: whose lag is told: the topics of each group.
+        lags: what watches the lag of its groups.
         address: host and port to listen on.
 
     Raises:
         UserError: the address cannot be listened on.
     """
-    lags, pulse = [LagWatch(connection, group, topics) for group, topics in groups.items()], Pulse()
+    pulse = Pulse()
     async with _listening(registry_of(figures, lags, pulse), *address):
         looking = [asyncio.create_task(pulse.run()), *(asyncio.create_task(lag.run()) for lag in lags)]
         try:

@@ -1,4 +1,4 @@
-"""The running system: servers, topics, schema, then worker, consumer and API, each a supervised process.
+"""The running system: servers, topics, schema, then worker, consumer, roller and API, each a supervised process.
 
 Used by `feedback up`, `feedback demo` and `feedback run`; they differ in what they do with it.
 """
@@ -44,6 +44,8 @@ class Shape:
         workers: how many stream workers; none where others are at work.
         api: whether there is a read API.
         judge: whether there is a judge of results.
+        budgets: whether there is a watch on them.
+        roller: whether rollups are kept; without them usage is answered from rows, which is as good for a few.
         lasting: whether its members of Kafka's groups have lasting names. One that was killed is then back in seconds;
             but none of them leaves when it stops: on a shared Kafka, whoever comes next waits until it is missed.
     """
@@ -52,6 +54,8 @@ class Shape:
     workers: int = 1
     api: bool = True
     judge: bool = False
+    roller: bool = False
+    budgets: bool = False
     lasting: bool = True
 
 
@@ -214,7 +218,7 @@ async def _running_processes(
 
     async def add(name: str, command: str, **overrides: object) -> None:
         overrides["metrics_port"] = metrics.get(name, 0)
-        if shape.lasting and command != "api":
+        if shape.lasting and command not in ("api", "roller", "budgets"):
             overrides[f"{command}_instance_id"] = f"{_lasting_name(shape.directory)}-{name}"
         environment = as_environment(settings, **overrides)
         ward = Command((command,), logs / f"{name}.log", environment, settings.drain_seconds + 15)
@@ -224,8 +228,8 @@ async def _running_processes(
     await add("consumer", "consumer")
     for name in _workers_of(shape):
         await add(name, "worker")
-    if shape.judge:
-        await add("judge", "judge")
+    for name in _further(shape):
+        await add(name, name)
     if not shape.api:
         yield System(settings, supervisor, "", "", metrics_urls)
         return
@@ -242,19 +246,20 @@ def _workers_of(shape: Shape) -> list[str]:
 
 
 def _metrics_ports(settings: Settings, shape: Shape) -> dict[str, int]:
-    judges = ["judge"] if shape.judge else []
-    return metrics_ports(settings, ["consumer", *_workers_of(shape), *judges], api=shape.api)
+    names = ["consumer", *_workers_of(shape), *(name for name in _further(shape) if name != "budgets")]
+    return metrics_ports(settings, names, api=shape.api)
+
+
+def _further(shape: Shape) -> list[str]:
+    """The processes that only some systems have."""
+    return [name for name in ("judge", "roller", "budgets") if getattr(shape, name)]
 
 
 def _processes_of(shape: Shape) -> str:
     """`2 workers, consumer and API`: what is started, and nothing else."""
-    names = ["consumer"]
-    if shape.workers:
-        names.insert(0, "worker" if shape.workers == 1 else f"{shape.workers} workers")
-    if shape.judge:
-        names.append("judge")
-    if shape.api:
-        names.append("API")
+    workers = ["worker" if shape.workers == 1 else f"{shape.workers} workers"] if shape.workers else []
+    names = [*workers, "consumer"]
+    names += [*_further(shape), *["API"] * shape.api]
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 

@@ -12,7 +12,7 @@ from runtime.wiring.parts import (
     publisher,
     unhurried_engine,
 )
-from runtime.wiring.processes import run_api, run_consumer, run_worker
+from runtime.wiring.processes import run_api, run_consumer, run_roller, run_worker
 
 __all__ = [
     "database_engine",
@@ -26,6 +26,7 @@ __all__ = [
     "run_api",
     "run_consumer",
     "run_judge",
+    "run_roller",
     "run_worker",
     "unhurried_engine",
 ]

@@ -108,9 +108,14 @@ async def database_engine(settings: Settings) -> AsyncIterator[Engine]:
 
 
 @asynccontextmanager
-async def _unchecked_engine(settings: Settings) -> AsyncIterator[Engine]:
+async def _unchecked_engine(settings: Settings, statement_seconds: float | None = None) -> AsyncIterator[Engine]:
     """The same without a look whether the database is there."""
-    engine = create_engine(database_settings(settings))
+    reached = database_settings(settings)
+    if statement_seconds is not None:
+        reached = replace(
+            reached, command_timeout_seconds=statement_seconds, statement_timeout_seconds=statement_seconds
+        )
+    engine = create_engine(reached)
     try:
         yield engine
     finally:
@@ -118,14 +123,21 @@ async def _unchecked_engine(settings: Settings) -> AsyncIterator[Engine]:
 
 
 @asynccontextmanager
-async def patient_engine(settings: Settings, rights: Rights) -> AsyncIterator[Engine]:
+async def patient_engine(
+    settings: Settings, rights: Rights, statement_seconds: float | None = None
+) -> AsyncIterator[Engine]:
     """For a process that can wait for the database: an outage is a warning, as replicas start in any order.
+
+    Args:
+        settings: this process's.
+        rights: what it does there.
+        statement_seconds: for one statement, by the server's clock, too: it ends one whose asker is gone.
 
     Raises:
         UserError: waiting would not help: a wrong password, an unknown host or database, a schema that is not there,
             rights that we lack.
     """
-    async with _unchecked_engine(settings) as engine:
+    async with _unchecked_engine(settings, statement_seconds) as engine:
         try:
             await ensure_usable(database_settings(settings), engine, rights, host_seconds=_HOST_SECONDS)
         except DatabaseAwayError as error:

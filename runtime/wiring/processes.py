@@ -14,11 +14,16 @@ from adapters.postgres.engine import Engine
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
-from adapters.postgres.rights import READING_AGREEMENT, READING_USAGE, STORING_CALLS, STORING_CODINGS
+from adapters.postgres.positions import PostgresPositionSink
+from adapters.postgres.rights import READING_AGREEMENT, READING_USAGE, ROLLING_USAGE, STORING_CALLS, STORING_CODINGS
 from adapters.postgres.usage.reader import PostgresUsageAnswers
+from adapters.postgres.usage.roller import PostgresUsageRoller
 from domain.delivery.delivery import Delivery
 from domain.ports import EventPublisher
-from runtime.metrics.figures import ConsumerFigures, WorkerFigures
+from domain.usage.freshness import STORING_SECONDS
+from domain.usage.rolling import keep_rolled
+from domain.usage.turns import AgreementReaderInTurn, Turns, UsageAnswersInTurn
+from runtime.metrics.figures import ConsumerFigures, RollerFigures, WorkerFigures
 from runtime.metrics.serving import serving_metrics
 from runtime.process import collect_garbage_less_often, first, run_with, together
 from runtime.settings import DEFAULT_API_PORT, Settings
@@ -32,6 +37,8 @@ from runtime.wiring.parts import (
 )
 
 _WINDOW = 4096
+_ROLLING_SECONDS = 300.0
+"""For one statement of the roller: what takes longer is tried with fewer days at a time."""
 
 
 @asynccontextmanager
@@ -121,18 +128,41 @@ async def run_consumer(settings: Settings, stop: asyncio.Event) -> None:
         async with (
             serving_metrics(settings, figures, connection, calls.group_id, (calls.topic,), further),
             publisher(settings) as events,
-            patient_engine(settings, {**STORING_CALLS, **STORING_CODINGS}) as engine,
+            patient_engine(settings, {**STORING_CALLS, **STORING_CODINGS}, STORING_SECONDS) as engine,
         ):
             yield engine, events
 
     async def work(found: tuple[Engine, EventPublisher]) -> None:
         engine, events = found
-        sinks = PostgresCodingSink(engine), PostgresCorrectionSink(engine)
+        sinks, positions = (PostgresCodingSink(engine), PostgresCorrectionSink(engine)), PostgresPositionSink(engine)
         async with aclosing(KafkaTopicIds(connection)) as ids:
             await together(
-                consume_llm_calls(calls, PostgresLLMCallSink(engine), events, stop, figures.progress, ids),
+                consume_llm_calls(calls, PostgresLLMCallSink(engine), events, stop, figures.progress, ids, positions),
                 consume_codings(codings, *sinks, events, stop, figures.codings, ids),
             )
+
+    await run_with(parts(), work, stop)
+
+
+async def run_roller(settings: Settings, stop: asyncio.Event) -> None:
+    """What keeps the rollups of usage, until `stop` is set. It waits while the database is away, or another rolls.
+
+    Raises:
+        UserError: the metrics' address cannot be listened on, or the database cannot be used as it is set.
+    """
+    figures = RollerFigures()
+
+    @asynccontextmanager
+    async def parts() -> AsyncIterator[Engine]:
+        async with (
+            serving_metrics(settings, figures),
+            patient_engine(settings, ROLLING_USAGE, _ROLLING_SECONDS) as engine,
+        ):
+            yield engine
+
+    async def work(engine: Engine) -> None:
+        roller = PostgresUsageRoller(engine)
+        await keep_rolled(roller, stop, settings.roll_seconds, settings.drain_seconds, figures.rolled)
 
     await run_with(parts(), work, stop)
 
@@ -151,18 +181,20 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
     async def parts() -> AsyncIterator[tuple[socket.socket, Engine]]:
         database_settings(settings)
         with listen(settings.api_host, settings.api_port or DEFAULT_API_PORT) as listener:
-            async with patient_engine(settings, {**READING_USAGE, **READING_AGREEMENT}) as engine:
+            rights = {**READING_USAGE, **READING_AGREEMENT}
+            async with patient_engine(settings, rights, settings.api_statement_seconds) as engine:
                 yield listener, engine
 
     async def work(found: tuple[socket.socket, Engine]) -> None:
         listener, engine = found
         rates = RateLimits(settings.api_requests_per_minute, settings.api_failures_per_minute)
+        turns, seconds = Turns(database_settings(settings).pool_size), settings.api_statement_seconds
         app = create_app(
-            PostgresUsageAnswers(engine),
+            UsageAnswersInTurn(PostgresUsageAnswers(engine, seconds), turns),
             PostgresKeyStore(engine),
             partial(is_current, engine),
             rate_limits=rates,
-            agreement_reader=PostgresAgreementReader(engine),
+            agreement_reader=AgreementReaderInTurn(PostgresAgreementReader(engine, seconds), turns),
         )
         await serve(app, listener, stop)
 

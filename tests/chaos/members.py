@@ -24,7 +24,7 @@ _TASKS = re.compile(r"^feedback_asyncio_tasks (?P<count>\S+)$", re.MULTILINE)
 
 @dataclass
 class Member:
-    """One process of `feedback worker`, `judge` or `consumer`, under a name that stays when it is started again.
+    """A process of `feedback worker`, `judge`, `consumer` or `roller`, under a name that stays when it starts again.
 
     Attributes:
         command: one of these.

@@ -1,7 +1,8 @@
 """PostgreSQL's messages, as far as it takes to find the answer that tells a client of its commit. Without TLS.
 
 Source: PostgreSQL's documentation, "Frontend/Backend Protocol". The server's side says all: asyncpg, and SQLAlchemy
-through it, send `COMMIT` as a simple query, an INSERT with arguments outside a transaction as Parse, Bind, Execute.
+through it, send `COMMIT` and COPY as simple queries, an INSERT with arguments outside a transaction as Parse, Bind and
+Execute.
 """
 
 import struct
@@ -13,7 +14,7 @@ _STARTUP = struct.Struct(">ii")  # length, code
 _ASKS_FOR_ENCRYPTION = (80877103, 80877104)  # SSLRequest, GSSENCRequest: answered by one bare byte
 _LENGTH = struct.Struct(">i")
 _COMPLETE, _ERROR, _READY = b"C", b"E", b"Z"
-_WRITES = {"INSERT", "UPDATE", "DELETE", "MERGE"}
+_WRITES = {"INSERT", "UPDATE", "DELETE", "MERGE", "COPY"}
 _TRANSACTION_ENDS = {"BEGIN", "START", "ROLLBACK", "PREPARE"}
 
 
@@ -21,8 +22,8 @@ class PostgresFilter(Filter):
     """Loses an answer that tells of a commit: of COMMIT's own, or of a write outside a transaction; where `wanted()`.
 
     While `wanted()`, an answer's CommandComplete waits for the ReadyForQuery behind it, which tells a commit from a
-    write within a transaction. A write inside a SELECT (WITH ... AS (INSERT ...)), COPY and DDL outside a transaction
-    are not noticed; an encrypted connection passes as it is.
+    write within a transaction. A write inside a SELECT (WITH ... AS (INSERT ...)) and DDL outside a transaction are
+    not noticed; an encrypted connection passes as it is.
     """
 
     def __init__(self, wanted: Callable[[], bool]) -> None:

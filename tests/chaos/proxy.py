@@ -235,7 +235,7 @@ class PostgresProxy(Proxy):
     def lose_commit_reply(self, times: int | None = 1) -> None:
         """Drop the answer that tells of a commit, and close the connection: it is committed, the client cannot know.
 
-        That is COMMIT's answer, or that of an INSERT, UPDATE, DELETE or MERGE outside a transaction.
+        That is COMMIT's answer, or that of an INSERT, UPDATE, DELETE, MERGE or COPY outside a transaction.
 
         Args:
             times: how many answers; None for all until `pass_all`.

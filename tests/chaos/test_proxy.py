@@ -117,6 +117,8 @@ def postgres_message(kind: bytes, content: bytes) -> bytes:
         (["COMMIT"], b"I", True),
         (["BEGIN", "INSERT 0 1", "COMMIT"], b"I", True),
         (["INSERT 0 1"], b"I", True),
+        (["COPY 1"], b"I", True),
+        (["COPY 1"], b"T", False),
         (["INSERT 0 1"], b"T", False),
         (["BEGIN", "INSERT 0 1", "ROLLBACK"], b"I", False),
         (["SELECT 1"], b"I", False),

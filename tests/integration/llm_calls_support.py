@@ -65,11 +65,12 @@ class Rig:
                 pass  # each look takes a while: it logs in to the broker
 
     @contextlib.asynccontextmanager
-    async def consuming(self, sink=None, **changes: Any) -> AsyncIterator[Progress]:
+    async def consuming(self, sink=None, positions=None, **changes: Any) -> AsyncIterator[Progress]:
         """A consumer at work, stopped in good order at the end."""
         stop, progress = asyncio.Event(), Progress()
         sink = sink or PostgresLLMCallSink(self.engine)
-        work = asyncio.create_task(consume_llm_calls(self.settings(**changes), sink, self.publisher, stop, progress))
+        told = self.settings(**changes), sink, self.publisher, stop, progress
+        work = asyncio.create_task(consume_llm_calls(*told, positions=positions))
         try:
             yield progress
         finally:

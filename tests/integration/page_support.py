@@ -67,12 +67,12 @@ class Answers(PostgresUsageAnswers):
     error: Exception | None = None
     may_go_on: asyncio.Event | None = None
 
-    async def answer(self, question: Any) -> Any:
+    async def answer(self, question: Any, *asker: Any) -> Any:
         if self.may_go_on is not None:
             await self.may_go_on.wait()
         if self.error is not None:
             raise self.error
-        return await super().answer(question)
+        return await super().answer(question, *asker)
 
 
 class Site:

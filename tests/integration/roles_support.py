@@ -21,17 +21,19 @@ from adapters.postgres.rights import (
     ROLLING_USAGE,
     STORING_CALLS,
     STORING_CODINGS,
+    WATCHING_BUDGETS,
 )
 from tests.integration.tls_front import with_netloc
 
 GIVEN = (
     {**READING_USAGE, **READING_AGREEMENT},
+    WATCHING_BUDGETS,
     {**STORING_CALLS, **STORING_CODINGS},
     KEEPING_KEYS,
     ROLLING_USAGE,
     READING_PAST_CODINGS,
 )
-ROLES = ("feedback_api", "feedback_consumer", "feedback_keys", "feedback_roller", "feedback_worker")
+ROLES = ("feedback_api", "feedback_budgets", "feedback_consumer", "feedback_keys", "feedback_roller", "feedback_worker")
 WRITES = {
     "llm_calls": (
         "INSERT INTO llm_calls (tenant_id) VALUES ('t')",

@@ -141,7 +141,7 @@ def _other(url: str, **parts: str) -> str:
     return urlunsplit(given._replace(netloc=netloc, path=parts.get("path", given.path)))
 
 
-@pytest.mark.parametrize("command", ["api", "consumer"])
+@pytest.mark.parametrize("command", ["api", "consumer", "roller"])
 def test_a_database_that_cannot_be_used_as_it_is_set_is_told_in_a_sentence(feedback_says, kafka, postgres, command):
     settings = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "API_PORT": ports.choose(set())}
     wrong = feedback_says(command, DATABASE_URL=_other(postgres.url, password="not-the-one"), **settings)
@@ -151,7 +151,9 @@ def test_a_database_that_cannot_be_used_as_it_is_set_is_told_in_a_sentence(feedb
     unknown.assert_one_sentence("no database named nowhere", "DATABASE_URL")
 
 
-@pytest.mark.parametrize("command", [("api",), ("consumer",), ("keys", "list"), ("keys", "create", "--tenant", "a")])
+@pytest.mark.parametrize(
+    "command", [("api",), ("consumer",), ("roller",), ("keys", "list"), ("keys", "create", "--tenant", "a")]
+)
 def test_a_database_without_our_schema_is_told_in_a_sentence(feedback_says, kafka, fresh_database, command):
     settings = {"KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers, "API_PORT": ports.choose(set())}
     ended = feedback_says(*command, DATABASE_URL=fresh_database, **settings)

@@ -129,7 +129,7 @@ def test_files_that_cannot_be_read_or_written(feedback_says, run_says, tmp_path)
     run_says(RECORD, "--out", tmp_path / "taken").assert_one_sentence("--out", "is a file")
 
 
-@pytest.mark.parametrize("command", ["worker", "consumer", "api", "migrate"])
+@pytest.mark.parametrize("command", ["worker", "consumer", "roller", "api", "migrate"])
 def test_a_setting_that_is_missing(feedback_says, command):
     feedback_says(command).assert_one_sentence(" is not set.", "`feedback up`")
 
@@ -263,7 +263,7 @@ async def test_sigterm_is_a_good_end(tmp_path, system_kafka, postgres):
         assert [one.errors for one in running if "Traceback" in one.errors] == []
 
 
-@pytest.mark.parametrize("command", ["worker", "consumer", "api", "up"])
+@pytest.mark.parametrize("command", ["worker", "consumer", "roller", "api", "up"])
 async def test_sigterm_is_a_good_end_while_it_is_still_importing(tmp_path, command):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         async with feedback(command, cwd=tmp_path, **_at(silent)) as running:
@@ -272,7 +272,7 @@ async def test_sigterm_is_a_good_end_while_it_is_still_importing(tmp_path, comma
             assert running.errors == ""
 
 
-@pytest.mark.parametrize("command", ["worker", "consumer", "up"])
+@pytest.mark.parametrize("command", ["worker", "consumer", "roller", "up"])
 async def test_sigterm_is_a_good_end_while_it_waits_for_a_server(tmp_path, command):
     """One that takes the connection, and never says a word."""
     loop = asyncio.get_running_loop()
@@ -298,7 +298,7 @@ def test_help_works_anywhere_and_loads_nothing_heavy(tmp_path):
     ended = subprocess.run(
         [FEEDBACK, "--help"], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=True
     )
-    for command in ("up", "run", "demo", "worker", "consumer", "api", "migrate", "topics", "keys"):
+    for command in ("up", "run", "demo", "worker", "consumer", "roller", "api", "migrate", "topics", "keys"):
         assert f"\n  {command} " in ended.stdout
     loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
     assert "click" in loaded

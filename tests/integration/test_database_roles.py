@@ -18,6 +18,7 @@ from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
 from adapters.postgres.past_codings import PostgresPastCodings
+from adapters.postgres.positions import PostgresPositionSink
 from adapters.postgres.rights import (
     KEEPING_KEYS,
     READING_AGREEMENT,
@@ -31,6 +32,8 @@ from adapters.postgres.usage.reader import PostgresUsageAnswers
 from adapters.postgres.usage.roller import PostgresUsageRoller
 from api.app import create_app
 from domain.errors import UserError
+from domain.keys import Asker
+from domain.usage.freshness import Position
 from domain.usage.questions import UsageQuestion
 from domain.usage.report import Window
 from tests.codings_support import TENANT, a_coding, a_correction
@@ -66,7 +69,7 @@ async def test_the_api_answers_and_cannot_write(database):
                 assert (await client.get(path, params=WINDOW, headers=headers)).status_code == 200, path
             asked = WINDOW | {"framework_id": "community-feedback"}
             assert (await client.get("/v1/agreement", params=asked, headers=headers)).status_code == 200
-        answer = await PostgresUsageAnswers(engine).answer(OF_THAT_DAY)
+        answer = await PostgresUsageAnswers(engine).answer(OF_THAT_DAY, Asker("a"))
         assert answer.total.llm_calls.total >= 1
         await assert_refused(settings, *(statement for group in WRITES.values() for statement in group))
 
@@ -78,10 +81,12 @@ async def test_the_consumer_stores_and_reads_no_keys_and_no_calls(database):
         for _ in range(2):
             await PostgresCodingSink(engine).write([a_coding("r-1", "a", result_id=NOBODYS)])
             await PostgresCorrectionSink(engine).write([a_correction("r-1", "a", event_id=NOBODYS)])
+            await PostgresPositionSink(engine).write([Position("llm.calls", 0, 7, 9)])
         call = llm_call()
         assert (await PostgresLLMCallSink(engine).write([call])).inserted == 1
         assert (await PostgresLLMCallSink(engine).write([call])).inserted == 0
         reads = ("SELECT * FROM api_keys", "SELECT call_id FROM llm_calls", "SELECT code_ids FROM codings")
+        reads += ("DELETE FROM consumer_positions",)
         reads += ("SELECT code_ids FROM corrections", "SELECT * FROM usage_marks", "SELECT total FROM usage_daily")
         changes = (*WRITES["llm_calls"][1:], *WRITES["rollups"], *WRITES["codings"][2:], *WRITES["api_keys"])
         await assert_refused(settings, *reads, *changes, *WRITES["the rest"])

@@ -289,7 +289,7 @@ async def test_a_release_before_this_one_sees_the_recorded_costs(database):
     def down(connection: Connection) -> None:
         config = alembic_config()
         config.attributes["connection"] = connection
-        revision = ScriptDirectory.from_config(config).get_revision("0007")
+        revision = ScriptDirectory.from_config(config).get_revision("0006")
         command.downgrade(config, revision.down_revision)
 
     async with engine.begin() as connection:

@@ -8,6 +8,7 @@ import shlex
 import signal
 import socket
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,8 @@ from schemas.topics import CODE_ASSIGNMENTS, FRAMEWORKS, RECORDS, SUMMARIES
 from tests.integration.system_support import ROOT, Running, eventually, feedback, publishing, reading, until_gone
 
 FRAMEWORK = json.loads((ROOT / "samples" / "frameworks" / "red-river-relief.json").read_text())
-SETTINGS = {"KAFKA_TOPIC_PARTITIONS": 2, "DRAIN_SECONDS": 5}
-NAMES = {"kafka", "postgres", "consumer", "worker", "api"}
+SETTINGS = {"KAFKA_TOPIC_PARTITIONS": 2, "DRAIN_SECONDS": 5, "ROLL_SECONDS": 1}
+NAMES = {"kafka", "postgres", "consumer", "worker", "roller", "api"}
 HEADERS = {"ce_specversion", "ce_id", "ce_source", "ce_type", "ce_time", "content-type", "traceparent"}
 
 
@@ -100,9 +101,9 @@ class Up:
             assert psutil.Process(after).is_running()
 
 
-def two_free_ports() -> int:
-    """The first of them; the other one is the next."""
-    while not ports.is_free((first := ports.choose(set())) + 1):
+def three_free_ports() -> int:
+    """The first of them; the others are the next."""
+    while not all(map(ports.is_free, range((first := ports.choose(set())) + 1, first + 3))):
         pass
     return first
 
@@ -110,7 +111,7 @@ def two_free_ports() -> int:
 @pytest.fixture(scope="module")
 async def up(tmp_path_factory):
     home = tmp_path_factory.mktemp("up")
-    api_port, metrics_port = ports.choose(set()), two_free_ports()
+    api_port, metrics_port = ports.choose(set()), three_free_ports()
     async with feedback("up", cwd=home, API_PORT=api_port, METRICS_PORT=metrics_port, **SETTINGS) as running:
         await running.says("Ctrl-C ends it")
         up = Up(running, home)
@@ -146,13 +147,32 @@ async def test_a_record_published_as_the_readme_shows_is_answered_and_counted(up
 
 def test_it_says_where_each_process_serves_its_metrics(up):
     urls = dict(re.findall(r"(?m)^Metrics of (\S+): (\S+)$", up.running.out))
-    assert set(urls) == {"consumer", "worker"}
+    assert set(urls) == {"consumer", "worker", "roller"}
     assert "feedback_inputs_finished_total" in httpx.get(urls["worker"]).text
     assert "feedback_store_waiting" in httpx.get(urls["consumer"]).text
 
 
+async def test_what_the_consumer_stored_is_rolled_and_the_api_knows_its_lag(up):
+    """Of whatever calls there are by now, and while nothing is marked."""
+    url = dict(re.findall(r"(?m)^Metrics of (\S+): (\S+)$", up.running.out))["roller"]
+    figures = re.compile(r"(?m)^feedback_usage_(days_rolled_total|marked_days) (\S+)$")
+
+    def rolled() -> bool:
+        found = dict(figures.findall(httpx.get(url).text))
+        return float(found["days_rolled_total"]) > 0 and float(found["marked_days"]) == 0
+
+    await eventually(rolled)
+
+    def all_stored() -> bool:
+        answer = up.ask("/v1/usage/all/by-tenant", up.env["FEEDBACK_API_KEY"])
+        assert datetime.fromisoformat(answer.headers["feedback-as-of"]).tzinfo
+        return answer.headers.get("feedback-lag") == "0"
+
+    await eventually(all_stored)
+
+
 async def test_whatever_dies_comes_back_and_the_next_record_is_answered(up):
-    for names in (("worker", "consumer", "api"), ("postgres",), ("kafka",)):
+    for names in (("worker", "consumer", "roller", "api"), ("postgres",), ("kafka",)):
         before = up.calls()
         await up.kill(*names)
         record_id = f"after-{names[0]}"

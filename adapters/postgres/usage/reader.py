@@ -1,37 +1,31 @@
 """Answers questions about usage: asks the one statement, and puts its rows together."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import Row, RowMapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.on_behalf import STATEMENT_SECONDS, begin_for
 from adapters.postgres.reading import answering
 from adapters.postgres.usage.columns import DIMENSION_COLUMNS, MEASURES, SUMS
+from adapters.postgres.usage.freshness import beginning
 from adapters.postgres.usage.items import VIEWS
+from adapters.postgres.usage.kept import check_kept
 from adapters.postgres.usage.sketches import Sketch
 from adapters.postgres.usage.statement import statement
 from domain.errors import TooManyGroupsError
+from domain.keys import NOBODY, Asker
 from domain.usage.answers import MAX_UNPRICED_MODELS, Group, Measures, Spread, UnpricedModel, UsageAnswer
 from domain.usage.calendar import by_clock, stretches
+from domain.usage.freshness import Told, freshness
 from domain.usage.questions import MAX_GROUPS, MAX_STRETCHES, UsageQuestion
 from domain.usage.report import Window
 
 Keys = tuple[str | None, ...]
-
-STATEMENT_SECONDS = 30.0
-"""What takes longer is given up: it would keep others from their answers."""
-
-# What the server has for sorting by default makes it write the sketches of a large question to its disk, and compiling
-# a statement takes it longer than carrying it out.
-_BEGIN = text(
-    "SELECT now(), set_config('statement_timeout', :milliseconds, true), set_config('work_mem', '64MB', true), "
-    "set_config('jit', 'off', true)"
-)
 
 
 class PostgresUsageAnswers:
@@ -39,21 +33,25 @@ class PostgresUsageAnswers:
 
     def __init__(self, engine: AsyncEngine, statement_seconds: float = STATEMENT_SECONDS) -> None:
         self._engine = engine
-        self._milliseconds = str(int(statement_seconds * 1000))
+        self._statement_seconds = statement_seconds
 
-    async def answer(self, question: UsageQuestion) -> UsageAnswer:
-        """The answer, from one snapshot.
+    async def answer(self, question: UsageQuestion, asker: Asker = NOBODY) -> UsageAnswer:
+        """The answer, from one snapshot; of what the asker may see, whatever is asked.
 
         Raises:
+            DroppedCallsError: it takes single LLM calls of months that were dropped.
             TooManyGroupsError: the answer has more than MAX_GROUPS groups, or more than MAX_STRETCHES stretches.
             UsageUnavailableError: the database cannot answer now, or not in time.
         """
         times = _times(question)
         asked = statement(question, times)
         async with answering(self._engine) as connection:
-            as_of: datetime = (await connection.execute(_BEGIN, {"milliseconds": self._milliseconds})).one()[0]
+            await connection.execution_options(isolation_level="REPEATABLE READ")
+            await begin_for(connection, asker, self._statement_seconds)
+            begun = (await connection.execute(*beginning(asked.parameters))).one()
+            check_kept(question, begun)
             rows = (await connection.execute(asked.sql, asked.parameters)).mappings().all()
-        return _Answering(question, times).answer(rows, as_of)
+        return _Answering(question, times).answer(rows, begun)
 
 
 def _times(question: UsageQuestion) -> list[Window]:
@@ -148,7 +146,7 @@ class _Answering:
         self._times = times
         self._columns = [DIMENSION_COLUMNS[dimension] for dimension in question.group_by]
 
-    def answer(self, rows: Iterable[RowMapping], as_of: datetime) -> UsageAnswer:
+    def answer(self, rows: Sequence[RowMapping], begun: Row[Any]) -> UsageAnswer:
         found: dict[tuple[int, Keys], dict[str, _Sum]] = {}
         total: dict[str, _Sum] = {view: _Sum() for view in VIEWS}
         unpriced: dict[str, Counter[bool]] = {}
@@ -161,8 +159,21 @@ class _Answering:
                 unpriced.setdefault(row["unpriced_model"], Counter())[row["failed"]] += int(row["unpriced"])
         places = self._places({keys for _, keys in found})
         groups = tuple(self._group(number, keys, found.get((number, keys), {})) for number, keys in places)
-        models = _unpriced_models(unpriced)
-        return UsageAnswer(groups=groups, total=Group(**self._views(total)), unpriced_models=models, as_of=as_of)
+        fresh = freshness(
+            Told(begun.lag, begun.lag_as_of),
+            begun.as_of,
+            self._question.ingested_before,
+            stored_until=max((row["last_stored"] for row in rows), default=None),
+            late=int(total["llm_calls"].sums["late"]),
+            marked_days=begun.marked_days,
+        )
+        return UsageAnswer(
+            groups=groups,
+            total=Group(**self._views(total)),
+            unpriced_models=_unpriced_models(unpriced),
+            as_of=begun.as_of,
+            freshness=fresh,
+        )
 
     def _places(self, found: set[Keys]) -> list[tuple[int, Keys]]:
         """Every group in every stretch: by time, then by the keys' values, those without a value last."""

@@ -8,14 +8,16 @@ makes new ones, which stay. A reader sees all of it at once, or nothing.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, text
+from sqlalchemy import RowMapping, insert, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.failures import is_databases_fault, sqlstate, summary
+from adapters.postgres.tables import metadata
 from adapters.postgres.usage.columns import COUNTED, DIMENSION_NAMES, MEASURES
 from adapters.postgres.usage.items import VIEWS, added_up, grouped, items
 from adapters.postgres.usage.sketches import pack
@@ -27,13 +29,18 @@ MONTHS_AT_ONCE = 100
 LOCK = 0x726F_6C6C_7570
 """The advisory lock of whoever rolls: the word "rollup"."""
 
-_LEAD = text("SELECT pg_try_advisory_xact_lock(:lock)")
+# A roller whose machine is gone without a word does not lead for hours.
+_LEAD = text(
+    "SELECT pg_try_advisory_xact_lock(:lock) "
+    "FROM set_config('idle_in_transaction_session_timeout', '60s', true) AS bounded"
+)
 
-# The oldest that no writer holds; where a day has several marks, those that are not among them count it once more.
+# The oldest marks that no writer holds: days that are written to all the time keep no others waiting. Where a day has
+# several, those that are not among them count it once more.
 _TAKE_DAYS = text("""
     SELECT id, tenant_id, first_day FROM usage_marks
     WHERE unit = 'day'
-    ORDER BY first_day, tenant_id LIMIT :most
+    ORDER BY id LIMIT :most
     FOR UPDATE SKIP LOCKED
 """)
 # A month that is not over changes with every day: it is read by its days.
@@ -47,6 +54,8 @@ _TAKE_MONTHS = text("""
     ORDER BY first_day, tenant_id LIMIT :most
     FOR UPDATE SKIP LOCKED
 """)
+# Of an earlier day the rows were dropped: its rollup stays as it is, and its marks are only forgotten.
+_KEPT = text("SELECT raw_from FROM usage_retention")
 _FORGET = text("DELETE FROM usage_marks WHERE id = ANY(:ids)")
 _MARK_MONTHS = text("""
     INSERT INTO usage_marks (tenant_id, unit, first_day)
@@ -71,6 +80,8 @@ _MARKED = text("""
            coalesce(extract(epoch FROM clock_timestamp() - min(marked_at)), 0)::float8 AS oldest_seconds
     FROM usage_marks WHERE unit = 'day'
 """)
+
+_HELD_TO_POLICIES = text("SELECT row_security_active(CAST(:table AS text))")
 
 _KEYS = "unnest(CAST(:tenants AS text[]), CAST(:days AS date[])) AS key(tenant, first)"
 _OF_DAY = (
@@ -126,7 +137,7 @@ class PostgresUsageRoller:
         self._days_at_once = min(self._most, 2 * at_once)
         if days is None or months is None:
             return None
-        return Rolled(days, months, more=days == at_once or months == MONTHS_AT_ONCE)
+        return Rolled(len(days.keys), len(months.keys), more=days.full or months.full)
 
     async def _make_months(self) -> None:
         """The partitions of this month and the next two; another time, where rows of other months are being used."""
@@ -148,22 +159,33 @@ class PostgresUsageRoller:
             async with self._engine.connect() as connection:
                 return Marked(*(await connection.execute(_MARKED)).one())
 
-    async def _round(self, take: Any, most: int, count: Any, unit: str) -> int | None:
-        """Some marks of one kind, in one transaction: how many tenants' days or months; None: another is at it."""
+    async def _round(self, take: Any, most: int, count: Any, unit: str) -> "_Round | None":
+        """Some marks of one kind, in one transaction; None: another is at it."""
         async with self._engine.begin() as connection:
             if not (await connection.execute(_LEAD, {"lock": LOCK})).scalar_one():
                 return None
             marks = (await connection.execute(take, {"most": most})).all()
-            keys = sorted({(tenant, first) for _, tenant, first in marks})
-            if not keys:
-                return 0
-            named = {"tenants": [tenant for tenant, _ in keys], "days": [first for _, first in keys]}
-            rows = (await connection.execute(count, named)).mappings().all()
-            await _replace(connection, unit, named, rows)
-            if unit == "day":
-                await connection.execute(_MARK_MONTHS, named)
+            if not marks:
+                return _Round((), full=False)
+            # A month is counted from its days, which are kept. In a statement behind the marks': see `retention`.
+            kept = (await connection.execute(_KEPT)).scalar_one_or_none() if unit == "day" else None
+            keys = sorted({(tenant, first) for _, tenant, first in marks if kept is None or first >= kept})
+            if keys:
+                named = {"tenants": [tenant for tenant, _ in keys], "days": [first for _, first in keys]}
+                rows = (await connection.execute(count, named)).mappings().all()
+                await _replace(connection, unit, named, rows)
+                if unit == "day":
+                    await connection.execute(_MARK_MONTHS, named)
             await connection.execute(_FORGET, {"ids": [mark for mark, _, _ in marks]})
-            return len(keys)
+            return _Round(keys, full=len(marks) == most)
+
+
+@dataclass(frozen=True, slots=True)
+class _Round:
+    """Tenants' days or months that were counted anew, and whether as many marks were taken as may be."""
+
+    keys: Sequence[tuple[str, date]]
+    full: bool
 
 
 @contextmanager
@@ -184,8 +206,15 @@ async def _replace(connection: AsyncConnection, unit: str, keys: dict[str, Any],
         text(f"DELETE FROM {table} AS old USING {_KEYS} WHERE old.tenant_id = key.tenant AND old.{unit} = key.first"),
         keys,
     )
-    driver: Any = (await connection.get_raw_connection()).driver_connection
     columns = [unit, "view", *DIMENSION_NAMES, *COUNTED, "last_stored"]
+    if not rows:
+        return
+    if (await connection.execute(_HELD_TO_POLICIES, {"table": table})).scalar_one():
+        # Who is held to row-level security may not copy.
+        records = [dict(zip(columns, record, strict=True)) for record in _records(rows)]
+        await connection.execute(insert(metadata.tables[table]), records)
+        return
+    driver: Any = (await connection.get_raw_connection()).driver_connection
     await driver.copy_records_to_table(table, records=list(_records(rows)), columns=columns)
 
 

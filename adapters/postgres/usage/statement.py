@@ -3,6 +3,7 @@
 A whole month of a tenant comes from `usage_monthly` unless something is marked in it; then its whole days come from
 `usage_daily`, but for the marked ones. Those, and the parts of days at the window's edges, are counted from raw rows.
 Marks and rows are of one snapshot, so nothing is counted twice and nothing is left out, whatever is written meanwhile.
+Of months whose calls were dropped rollups are all there is: no mark of their days counts, and no row.
 """
 
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from sqlalchemy import TextClause, text
 
 from adapters.postgres.usage.columns import COUNTED, DIMENSION_COLUMNS
 from adapters.postgres.usage.items import VIEWS, added_up, grouped, items
+from adapters.postgres.usage.kept import KEPT, days_of_edges
 from domain.usage.calendar import Pieces, cut, pieces
 from domain.usage.questions import UsageQuestion
 from domain.usage.report import Window
@@ -31,11 +33,15 @@ _SPANS = """
 _MARKED = """
     month_spans AS MATERIALIZED ({months}),
     day_spans AS MATERIALIZED ({days}),
-    edge_spans AS MATERIALIZED ({edges}),
+    edge_spans AS MATERIALIZED (
+        SELECT number, greatest(first, (SELECT day FROM kept)::timestamp AT TIME ZONE 'UTC') AS first, behind
+        FROM ({edges}) AS edge
+    ),
     spans AS (SELECT * FROM month_spans UNION ALL SELECT * FROM day_spans),
     marked AS MATERIALIZED (
         SELECT tenant_id, unit, first_day FROM usage_marks
         WHERE first_day >= CAST(:first AS date) AND first_day < CAST(:behind AS date) {own}
+          AND (unit = 'month' OR first_day >= (SELECT day FROM kept))
         {too_late}
     ),
     stale_days AS MATERIALIZED (SELECT DISTINCT tenant_id, first_day AS day FROM marked WHERE unit = 'day'),
@@ -51,7 +57,7 @@ _TOO_LATE = """
 
 # OFFSET 0 keeps each span, and each day, a scan of its own: by an index, whatever the planner takes their number for.
 _ROLLED = f"""
-    SELECT number, rollup.view, {{keys}}, {_COUNTED} FROM month_spans AS span
+    SELECT number, rollup.view, {{keys}}, {_COUNTED}, last_stored FROM month_spans AS span
     CROSS JOIN LATERAL (
         SELECT * FROM usage_monthly WHERE month >= span.first AND month < span.behind {{own}} OFFSET 0
     ) AS rollup
@@ -59,7 +65,7 @@ _ROLLED = f"""
         SELECT FROM stale_months AS stale WHERE stale.tenant_id = rollup.tenant_id AND stale.month = rollup.month
     ) {{filters}}
     UNION ALL
-    SELECT number, rollup.view, {{keys}}, {_COUNTED} FROM day_spans AS span
+    SELECT number, rollup.view, {{keys}}, {_COUNTED}, last_stored FROM day_spans AS span
     CROSS JOIN LATERAL (
         SELECT * FROM usage_daily WHERE day >= span.first AND day < span.behind {{own}} OFFSET 0
     ) AS rollup
@@ -67,7 +73,7 @@ _ROLLED = f"""
         SELECT FROM stale_days AS stale WHERE stale.tenant_id = rollup.tenant_id AND stale.day = rollup.day
     ) {{filters}}
     UNION ALL
-    SELECT number, rollup.view, {{keys}}, {_COUNTED} FROM month_spans AS span
+    SELECT number, rollup.view, {{keys}}, {_COUNTED}, last_stored FROM month_spans AS span
     JOIN stale_months AS month ON month.month >= span.first AND month.month < span.behind
     CROSS JOIN LATERAL (
         SELECT * FROM usage_daily WHERE tenant_id = month.tenant_id
@@ -97,7 +103,8 @@ _OF_DAY = (
 class Statement:
     """SQL, and its parameters.
 
-    A row: number of the stretch, view, the keys, `failed`, `unpriced_model`, the columns of `COUNTED`. What has no
+    A row: number of the stretch, view, the keys, `failed`, `unpriced_model`, the columns of `COUNTED`, and
+    `last_stored`, the latest moment at which something was stored (of a rollup: in its day or month). What has no
     known cost has a row for each model, so that the answer can name the models; all else has one row.
     """
 
@@ -125,14 +132,16 @@ def statement(question: UsageQuestion, stretches: list[Window]) -> Statement:
     )
     filters = _filters(question)
     sources = [_rolled(keys, own, filters), *(_raw(view, keys, f"{own} {early}", filters) for view in VIEWS)]
-    return Statement(text(f"WITH {marked} {' UNION ALL '.join(sources)}"), parameters)
+    return Statement(text(f"WITH {KEPT}, {marked} {' UNION ALL '.join(sources)}"), parameters)
 
 
 def _rolled(keys: list[str], own: str, filters: str) -> str:
     names = ", ".join(f"rollup.{key}" for key in dict.fromkeys([*keys, "status", "model"]))
     source = _ROLLED.format(keys=names, own=own, filters=filters.replace("item.", "rollup."))
     unpriced = "CASE WHEN view = 'llm_calls' AND unpriced > 0 THEN model END AS unpriced_model"
-    return added_up(source, ["number", "view", *keys, "status = 'error' AS failed", unpriced])
+    return added_up(
+        source, ["number", "view", *keys, "status = 'error' AS failed", unpriced], ("max(last_stored) AS last_stored",)
+    )
 
 
 def _raw(view: str, keys: list[str], rows: str, filters: str) -> str:
@@ -140,7 +149,8 @@ def _raw(view: str, keys: list[str], rows: str, filters: str) -> str:
         of_edge=items(view, f"{_OF_EDGE} {rows}"), of_day=items(view, f"{_OF_DAY} {rows}"), filters=filters
     )
     unpriced = f"CASE WHEN {'unpriced' if view == 'llm_calls' else 'false'} THEN model END AS unpriced_model"
-    return grouped(source, ["number", f"'{view}' AS view", *keys, "status = 'error' AS failed", unpriced])
+    by = ["number", f"'{view}' AS view", *keys, "status = 'error' AS failed", unpriced]
+    return grouped(source, by, ("max(created_at) AS last_stored",))
 
 
 def _filters(question: UsageQuestion) -> str:
@@ -160,6 +170,7 @@ def _parameters(question: UsageQuestion, stretches: list[Window]) -> dict[str, A
         **_spans("day", [piece.days for piece in taken]),
         **_spans("edge", [[(edge.start, edge.end) for edge in piece.edges] for piece in taken]),
         **_reach(taken),
+        "cut_days": days_of_edges([edge for piece in taken for edge in piece.edges]),
     }
     for dimension, values in question.filters.items():
         parameters[f"of_{dimension}"] = [value for value in values if value is not None]

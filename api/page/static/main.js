@@ -221,7 +221,7 @@ function showLowerBound(answer) {
 
 function showFreshness(answer, total) {
   const parts = [`Everything that was stored until ${format.moment(Date.parse(answer.as_of), state.zone)}.`];
-  const lag = answer.freshness?.consumer_lag;
+  const lag = answer.freshness?.lag;
   if (typeof lag === "number") parts.push(`${format.count(lag)} LLM calls wait to be stored.`);
   if (total.late) parts.push(`${format.count(total.late)} LLM calls were stored over an hour after they ended.`);
   if (answer.compared_with) {

@@ -8,6 +8,7 @@ import httpx
 
 from api.app import create_app
 from domain.agreement import AgreementCounts, AgreementQuestion, CodeCounts
+from domain.keys import NOBODY, Asker
 from domain.usage.answers import Group, Measures, Spread, UsageAnswer
 from domain.usage.questions import UsageQuestion
 from domain.usage.report import Window
@@ -26,6 +27,7 @@ class ScriptedUsage:
 
     def __init__(self) -> None:
         self.asked: list[Any] = []
+        self.askers: list[Asker] = []
         self.error: Exception | None = None
         self.answers: list[UsageAnswer] = []
 
@@ -34,8 +36,9 @@ class ScriptedUsage:
         if self.error is not None:
             raise self.error
 
-    async def answer(self, question: UsageQuestion) -> UsageAnswer:
+    async def answer(self, question: UsageQuestion, asker: Asker = NOBODY) -> UsageAnswer:
         self.note(question)
+        self.askers.append(asker)
         if self.answers:
             return self.answers.pop(0)
         one = Measures(total=1)
@@ -49,10 +52,12 @@ class ScriptedAgreement:
 
     def __init__(self) -> None:
         self.asked: list[AgreementQuestion] = []
+        self.askers: list[Asker] = []
         self.error: Exception | None = None
 
-    async def of(self, question: AgreementQuestion) -> AgreementCounts:
+    async def of(self, question: AgreementQuestion, asker: Asker = NOBODY) -> AgreementCounts:
         self.asked.append(question)
+        self.askers.append(asker)
         if self.error is not None:
             raise self.error
         return AgreementCounts(2, 1, (CodeCounts("b", 0, 1, 0), CodeCounts("a", 1, 1, 1)))

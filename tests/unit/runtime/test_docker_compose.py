@@ -46,7 +46,7 @@ def test_every_variable_is_a_setting_that_the_example_file_lists():
 @pytest.mark.parametrize("name", OURS)
 def test_every_setting_of_the_env_file_reaches_every_service(name: str):
     assert OURS[name]["env_file"] == [{"path": ".env", "required": False}]
-    keys = {"LLM_API_KEY", "LLM_FALLBACK_API_KEY", "JUDGE_API_KEY"}
+    keys = {"LLM_API_KEY", "LLM_FALLBACK_API_KEY", "JUDGE_API_KEY", "BUDGETS_FILE", "BUDGETS_WEBHOOK_SECRET"}
     overridden = {"KAFKA_BOOTSTRAP_SERVERS", "KAFKA_ALLOW_PLAINTEXT", "API_HOST", "API_PORT"} | keys
     services_here = ("DATABASE_", "METRICS_", "KAFKA_SECURITY_", "KAFKA_SASL_", "KAFKA_SSL_")
     assert all(one in overridden or one.startswith(services_here) for one in OURS[name]["environment"])

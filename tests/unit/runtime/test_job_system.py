@@ -102,6 +102,13 @@ def test_what_is_said_to_be_started_is_what_is_started(tmp_path, workers, api, r
     assert system._processes_of(Shape(tmp_path, workers, api, roller=roller)) == said
 
 
+def test_a_watch_on_budgets_is_started_where_asked_for_and_serves_no_metrics(tmp_path):
+    shape = Shape(tmp_path, judge=True, budgets=True)
+    assert system._processes_of(shape) == "worker, consumer, judge, budgets and API"
+    ports = system._metrics_ports(load_settings(metrics_port=9100), shape)
+    assert set(ports) == {"consumer", "worker", "judge"}
+
+
 async def test_a_model_that_others_would_not_use_is_refused(started, there):
     there(1)
     with pytest.raises(UserError, match="--model would not count"):

@@ -28,8 +28,9 @@ from domain.lag import PartitionLag
 from domain.llm.breaker import CircuitBreaker
 from domain.llm.routing import Route
 from domain.ports import BatchOutcome
+from domain.usage.rolling import Marked, Rolled
 from runtime.metrics.collector import STATES, registry_of
-from runtime.metrics.figures import ConsumerFigures, WorkerFigures
+from runtime.metrics.figures import ConsumerFigures, Figures, RollerFigures, WorkerFigures
 from runtime.metrics.pulse import Pulse
 from tests.builders import a_message
 from tests.fakes import FakeClock, FakePublisher, ScriptedModel
@@ -46,7 +47,7 @@ LABELS = {"topic", "partition", "state", "reason", "operation", "status", "model
 class Page:
     """What a scrape of a process's figures says; a sample by its name and labels, as PromQL writes them."""
 
-    def __init__(self, figures: WorkerFigures | ConsumerFigures) -> None:
+    def __init__(self, figures: Figures) -> None:
         self.lag = LagWatch(NOWHERE, "group", ["feedback.records"])
         self._registry = registry_of(figures, [self.lag], Pulse())
 
@@ -214,7 +215,9 @@ async def test_a_consumer_tells_of_codings_beside_the_calls_and_of_both_together
     figures.progress.deleted_unread, figures.codings.deleted_unread = 4, 6
     figures.codings.waits_for_store = True
     figures.codings.batch_since = 0.0
+    figures.progress.untold = 4
 
+    assert page["feedback_positions_untold_total"] == 4
     assert page["feedback_llm_call_events_stored_total"] == 5
     assert page["feedback_coding_events_stored_total"] == 3
     assert page["feedback_coding_events_repeated_total"] == 2
@@ -223,6 +226,29 @@ async def test_a_consumer_tells_of_codings_beside_the_calls_and_of_both_together
     assert page["feedback_store_waiting"] == 1
     assert page["feedback_batch_age_seconds"] > 0
     assert figures.codings.letters is figures.progress.letters is figures.dead_letters
+
+
+async def test_a_roller_tells_what_it_did_and_what_is_left_and_for_how_long():
+    figures = RollerFigures()
+    page = Page(figures)
+    assert (page["feedback_usage_roller_leads"], page["feedback_usage_oldest_mark_seconds"]) == (0, 0)
+    figures.rolled.rolled(Rolled(5, 2))
+    figures.rolled.saw(Marked(3, 100.0))
+    figures.rolled.failures += 1
+
+    assert page["feedback_usage_days_rolled_total"] == 5
+    assert page["feedback_usage_months_rolled_total"] == 2
+    assert page["feedback_usage_roll_failures_total"] == 1
+    assert page["feedback_usage_roller_leads"] == 1
+    assert page["feedback_usage_marked_days"] == 3
+    before = page["feedback_usage_oldest_mark_seconds"]
+    assert 100 <= before < page["feedback_usage_oldest_mark_seconds"]
+    assert page["feedback_asyncio_tasks"] >= 1
+    assert not any("lag{" in name or "dead_letter" in name for name in page.names())
+
+    figures.rolled.rolled(None)
+    figures.rolled.saw(Marked())
+    assert (page["feedback_usage_roller_leads"], page["feedback_usage_oldest_mark_seconds"]) == (0, 0)
 
 
 async def test_a_loop_that_stands_still_is_late_while_it_does_and_for_a_while_after():
@@ -237,7 +263,7 @@ async def test_a_loop_that_stands_still_is_late_while_it_does_and_for_a_while_af
 
 
 async def test_the_alarms_ask_for_metrics_that_there_are(pages):
-    known = {name for page in pages for name in page.names()} | FOREIGN
+    known = {name for page in [*pages, Page(RollerFigures())] for name in page.names()} | FOREIGN
     for rule in ALERTS:
         asked = set(re.findall(r"\b(?:feedback|process|node)_\w+|\bup\b", rule["expr"]))
         assert asked, rule["alert"]

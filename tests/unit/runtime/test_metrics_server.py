@@ -9,6 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from adapters.kafka.connection import KafkaConnection
+from adapters.kafka.lag_watch import LagWatch
 from domain.errors import UserError
 from runtime.metrics.figures import WorkerFigures
 from runtime.metrics.http import CONNECTION_SECONDS, MAX_CONNECTIONS, MetricsServer
@@ -22,10 +23,10 @@ async def test_it_is_served_beside_the_loop_and_gone_at_the_end():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=str(port)) as caught:
-            async with watched(WorkerFigures(), NOWHERE, {"group": ("topic",)}, ("127.0.0.1", port)):
+            async with watched(WorkerFigures(), [LagWatch(NOWHERE, "group", ["topic"])], ("127.0.0.1", port)):
                 pass
         assert "METRICS_PORT" in caught.value.remedy
-    async with watched(WorkerFigures(), NOWHERE, {"group": ("topic",)}, ("127.0.0.1", port)):
+    async with watched(WorkerFigures(), [LagWatch(NOWHERE, "group", ["topic"])], ("127.0.0.1", port)):
         page = httpx.get(f"http://127.0.0.1:{port}/metrics")  # noqa: ASYNC210 - the loop shall stand still
         assert "feedback_inputs_in_flight 0.0" in page.text
     with pytest.raises(httpx.TransportError):
@@ -67,5 +68,5 @@ def _until_closed(connection: socket.socket) -> None:
 
 async def test_a_host_that_is_none_is_told():
     with pytest.raises(UserError, match=r"cannot be served on a\.\.b:1"):
-        async with watched(WorkerFigures(), NOWHERE, {"group": ("topic",)}, ("a..b", 1)):
+        async with watched(WorkerFigures(), [LagWatch(NOWHERE, "group", ["topic"])], ("a..b", 1)):
             pass

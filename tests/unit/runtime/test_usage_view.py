@@ -65,6 +65,20 @@ def test_the_largest_numbers_fit_and_names_fold():
 
 
 @pytest.mark.parametrize(
+    ("lag", "late", "said"),
+    [
+        (0, 0, ""),
+        (None, 0, " How much is not stored yet is not known."),
+        (1200, 3, " 1,200 messages are not stored yet. 3 LLM calls were stored late."),
+    ],
+)
+def test_how_fresh_the_numbers_are(lag, late, said):
+    found = answer(group("a", measures(1, "0"), None), group_by=["operation"], freshness={"lag": lag, "late": late})
+    times = answer(group("a", measures(1, "0"), None, "2026-11-01T00:00:00+02:00"), group_by=["day"])
+    assert printed(*shown(found, times, "llm_calls"))[-1] == f"As of 2026-12-02 08:30:00 UTC.{said}"
+
+
+@pytest.mark.parametrize(
     ("now", "before", "said"),
     [(110, 100, "+10%"), (100, 100, "0%"), (0, 100, "-100%"), (5, 0, "new"), (0, 0, "-"), (2000, 100, "x20")],
 )

@@ -1,0 +1,222 @@
+"""Budgets: what a tenant's LLM calls may cost in a day, week or month, and how far they are.
+
+Amounts are sums of known costs: where calls are unpriced, more was spent, and nobody can say how much.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from domain.keys import Asker
+from domain.usage.answers import UsageAnswers
+from domain.usage.calendar import stretches
+from domain.usage.questions import MAX_FILTER_VALUES, UsageQuestion
+from domain.usage.report import Window, plain
+from schemas.budgets import BudgetThresholdCrossed
+from schemas.cloudevents import deterministic_id
+
+Period = Literal["day", "week", "month"]
+
+THRESHOLDS = (Decimal("0.5"), Decimal("0.8"), Decimal(1))
+
+GRACE = timedelta(hours=1)
+"""A period is looked at for so long after its end, as calls are stored after they were made."""
+
+RECENT = timedelta(days=7)
+"""What a forecast takes for usual."""
+
+EVERYBODY = Asker(superuser=True)
+
+_MICROSECOND = timedelta(microseconds=1)
+_PLACES = Decimal("1e-12")
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What may be spent in each period.
+
+    Attributes:
+        tenant_id: whose LLM calls count.
+        operation: those of one operation; None: all.
+        period: by the calendar of `zone`; weeks begin on Monday.
+        zone: whose calendar, and clocks.
+        limit_usd: US dollars, above 0.
+        thresholds: the shares of the limit that are told of, ascending, none twice.
+    """
+
+    tenant_id: str
+    operation: str | None
+    period: Period
+    zone: ZoneInfo
+    limit_usd: Decimal
+    thresholds: tuple[Decimal, ...] = THRESHOLDS
+
+    def alert_id(self, window: Window, threshold: Decimal) -> UUID:
+        """The id of what is told of a threshold in one period. Another limit is another budget."""
+        start = window.start.astimezone(UTC).isoformat()
+        of = (self.tenant_id, self.operation or "", self.period, self.zone.key, plain(self.limit_usd))
+        return deterministic_id("budget-alert", *of, start, plain(threshold))
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What LLM calls have cost.
+
+    Attributes:
+        usd: US dollars, as far as they are known.
+        unpriced: how many calls have no known cost.
+    """
+
+    usd: Decimal = Decimal(0)
+    unpriced: int = 0
+
+    def __add__(self, other: "Spent") -> "Spent":
+        return Spent(self.usd + other.usd, self.unpriced + other.unpriced)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a budget is in one of its periods."""
+
+    budget: Budget
+    window: Window
+    spent: Spent
+
+    def crossed(self) -> tuple[Decimal, ...]:
+        """The thresholds that are reached, ascending."""
+        return tuple(one for one in self.budget.thresholds if self.spent.usd >= one * self.budget.limit_usd)
+
+    def untold(self, told: AbstractSet[UUID]) -> tuple[Decimal, ...]:
+        """Those of them that nobody was told of."""
+        return tuple(one for one in self.crossed() if self.budget.alert_id(self.window, one) not in told)
+
+    def forecast(self, recent: Spent, now: datetime) -> Decimal:
+        """US dollars at the period's end, if it goes on as in the RECENT time before `now`; at least what is spent."""
+        left = max(self.window.end - now, timedelta(0))
+        further = recent.usd * (left // _MICROSECOND) / (RECENT // _MICROSECOND)
+        return (self.spent.usd + further).quantize(_PLACES)
+
+    def alert(self, threshold: Decimal, recent: Spent, now: datetime) -> BudgetThresholdCrossed:
+        """What is told of a threshold."""
+        budget, window = self.budget, self.window
+        return BudgetThresholdCrossed(
+            alert_id=budget.alert_id(window, threshold),
+            tenant_id=budget.tenant_id,
+            operation=budget.operation,
+            period=budget.period,
+            zone=budget.zone.key,
+            period_start=window.start.astimezone(UTC),
+            period_end=window.end.astimezone(UTC),
+            limit_usd=_plain(budget.limit_usd),
+            threshold=_plain(threshold),
+            spent_usd=_plain(self.spent.usd),
+            forecast_usd=_plain(self.forecast(recent, now)),
+            unpriced_calls=self.spent.unpriced,
+            cost_is_lower_bound=self.spent.unpriced > 0,
+            crossed_at=now,
+        )
+
+
+def _plain(amount: Decimal) -> Decimal:
+    return Decimal(plain(amount))
+
+
+def period_at(moment: datetime, period: Period, zone: ZoneInfo) -> Window:
+    """The day, week or month of the zone that a moment lies in; a day there may have 23 or 25 hours."""
+    found = stretches(Window(moment, moment + _MICROSECOND), period, zone, 1)
+    assert found is not None  # noqa: S101 - no stretch begins within a second
+    return found[0]
+
+
+def periods_at(now: datetime, budget: Budget) -> tuple[Window, ...]:
+    """The periods of a budget that are looked at: the current one, and before it one that ended within GRACE."""
+    current = period_at(now, budget.period, budget.zone)
+    if now - current.start >= GRACE:
+        return (current,)
+    return period_at(current.start - _MICROSECOND, budget.period, budget.zone), current
+
+
+Spending = Mapping[tuple[str, str], Spent]
+"""By tenant and operation."""
+
+
+async def spending(answers: UsageAnswers, tenants: Iterable[str], window: Window) -> Spending:
+    """What these tenants' LLM calls in a window have cost.
+
+    Raises:
+        UsageUnavailableError: the database cannot tell now.
+        TooManyGroupsError: they have more operations than can be counted.
+    """
+    found: dict[tuple[str, str], Spent] = {}
+    wanted = sorted(set(tenants))
+    for first in range(0, len(wanted), MAX_FILTER_VALUES):
+        some = tuple(wanted[first : first + MAX_FILTER_VALUES])
+        question = UsageQuestion(window, ("tenant", "operation"), {"tenant": some}, percentiles=())
+        for group in (await answers.answer(question, EVERYBODY)).groups:
+            key = str(group.keys["tenant"]), str(group.keys["operation"])
+            found[key] = Spent(group.llm_calls.cost_usd, group.llm_calls.unpriced)
+    return found
+
+
+def spent_of(budget: Budget, found: Spending) -> Spent:
+    """The part of it that counts for a budget."""
+    counted = (
+        spent
+        for (tenant, operation), spent in found.items()
+        if tenant == budget.tenant_id and budget.operation in (None, operation)
+    )
+    return sum(counted, start=Spent())
+
+
+async def standings(answers: UsageAnswers, budgets: Sequence[Budget], now: datetime) -> list[Standing]:
+    """How far the budgets are in the periods that are looked at now. One question for all that share a period.
+
+    Raises:
+        UsageUnavailableError, TooManyGroupsError: as `spending`.
+    """
+    places = [(budget, window) for budget in budgets for window in periods_at(now, budget)]
+    tenants: dict[Window, set[str]] = {}
+    for budget, window in places:
+        tenants.setdefault(window, set()).add(budget.tenant_id)
+    found = {window: await spending(answers, some, window) for window, some in tenants.items()}
+    return [Standing(budget, window, spent_of(budget, found[window])) for budget, window in places]
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A budget's current period for a person to look at.
+
+    Attributes:
+        standing: how far it is.
+        forecast_usd: what it comes to at the period's end, if it goes on so.
+        told: the thresholds that were told of.
+    """
+
+    standing: Standing
+    forecast_usd: Decimal
+    told: tuple[Decimal, ...]
+
+
+async def overview(
+    answers: UsageAnswers, budgets: Sequence[Budget], told: AbstractSet[UUID], now: datetime
+) -> list[Overview]:
+    """How far the budgets are in the periods of now, in their order.
+
+    Raises:
+        UsageUnavailableError, TooManyGroupsError: as `spending`.
+    """
+    current = [one for one in await standings(answers, budgets, now) if one.window.end > now]
+    recent = await spending(answers, {one.tenant_id for one in budgets}, Window(now - RECENT, now))
+    return [
+        Overview(
+            standing=one,
+            forecast_usd=one.forecast(spent_of(one.budget, recent), now),
+            told=tuple(share for share in one.budget.thresholds if one.budget.alert_id(one.window, share) in told),
+        )
+        for one in current
+    ]
