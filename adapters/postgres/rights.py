@@ -126,8 +126,11 @@ async def check_rights(engine: AsyncEngine, needed: Rights, address: str) -> Non
             missing.setdefault(name, []).append(privilege)
     if missing:
         user = held[0][3]
-        grants = " ".join(f"GRANT {', '.join(lacking)} ON {name} TO {user};" for name, lacking in missing.items())
-        lacks = " and ".join(f"{', '.join(lacking)} on {name}" for name, lacking in missing.items())
+        alike: dict[str, list[str]] = {}
+        for name, lacking in missing.items():
+            alike.setdefault(", ".join(lacking), []).append(name)
+        grants = " ".join(f"GRANT {lacking} ON {', '.join(names)} TO {user};" for lacking, names in alike.items())
+        lacks = " and ".join(f"{lacking} on {', '.join(names)}" for lacking, names in alike.items())
         raise UserError(
             f"The user {user} of the database at {address} has no right to {lacks}.",
             f"Have the tables' owner run `{grants}`, or make it a member of the role for it (docs/security.md).",

@@ -45,7 +45,7 @@ class Bar:
         """So many are done."""
         self._done = done
         self._progress.update(self._task, completed=done)
-        if self._clock() >= self._line_due:
+        if self._clock() >= self._line_due or self._said == 0:  # the first one tells that it works
             self._say_line()
 
     def _say_line(self) -> None:

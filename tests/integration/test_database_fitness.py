@@ -56,11 +56,15 @@ async def test_a_user_without_rights_is_told_the_statement_that_grants_them(stra
     await grant(f'GRANT SELECT ON alembic_version, llm_calls TO "{name}"')
     message, statement = await told(STORING_CALLS)
     assert "INSERT on llm_calls" in message
-    assert statement == f'GRANT INSERT ON llm_calls TO "{name}";'
-    assert (await told(READING_USAGE))[1] == f'GRANT SELECT ON api_keys TO "{name}";'
+    assert statement == (
+        f'GRANT INSERT ON llm_calls TO "{name}"; GRANT SELECT, INSERT, UPDATE ON consumer_positions TO "{name}";'
+    )
+    lacking = "usage_daily, usage_monthly, usage_marks, consumer_positions, usage_retention, api_keys"
+    assert (await told(READING_USAGE))[1] == f'GRANT SELECT ON {lacking} TO "{name}";'
     assert (await told(KEEPING_KEYS))[1] == f'GRANT SELECT, INSERT, UPDATE (revoked_at) ON api_keys TO "{name}";'
 
-    await grant(statement)
+    for one in statement.split("; "):
+        await grant(one)
     await ensure_usable(settings, engine, STORING_CALLS)
     assert (await PostgresLLMCallSink(engine).write([llm_call()])).inserted == 1  # which is all that it takes
 

@@ -79,13 +79,14 @@ async def test_a_regional_address_with_its_own_prices_is_left_to_litellm() -> No
 
 
 async def test_nothing_is_left_open() -> None:
+    gc.collect()  # what earlier tests left is theirs
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResourceWarning)
         for fast in (True, False):
             async with open_model(LLMSettings("openai/gpt-4o-mini", "k", "http://127.0.0.1:9/v1"), fast=fast):
                 pass
         gc.collect()
-    assert [w for w in caught if issubclass(w.category, ResourceWarning) and "adapters" in str(w.filename)] == []
+    assert [str(w.message) for w in caught if issubclass(w.category, ResourceWarning)] == []
 
 
 def test_the_key_is_in_no_representation() -> None:

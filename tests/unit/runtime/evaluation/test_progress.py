@@ -16,8 +16,8 @@ def shown(*, terminal):
     return console.file.getvalue()
 
 
-def test_without_a_terminal_there_is_a_line_at_first_every_ten_seconds_and_at_the_end():
-    assert shown(terminal=False) == "0 of 4 records\n3 of 4 records\n4 of 4 records\n"
+def test_without_a_terminal_there_is_a_line_at_first_for_the_first_every_ten_seconds_and_at_the_end():
+    assert shown(terminal=False) == "0 of 4 records\n1 of 4 records\n3 of 4 records\n4 of 4 records\n"
 
 
 def test_what_is_broken_off_says_how_far_it_came_once():
@@ -27,7 +27,7 @@ def test_what_is_broken_off_says_how_far_it_came_once():
         bar.show(2)
     with Bar(console, 3, lambda: 0.0):
         pass
-    assert console.file.getvalue() == "0 of 4 records\n2 of 4 records\n0 of 3 records\n"
+    assert console.file.getvalue() == "0 of 4 records\n1 of 4 records\n2 of 4 records\n0 of 3 records\n"
 
 
 def test_a_terminal_has_a_bar():
