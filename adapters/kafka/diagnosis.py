@@ -39,28 +39,38 @@ class Listening(logging.Filter):
     def __init__(self, *loggers: str) -> None:
         super().__init__()
         self._loggers = [logging.getLogger(name) for name in loggers or ("aiokafka", "aiokafka.conn")]
-        self._levels: list[int] = []
         self.errors: list[BaseException] = []
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Take it, let none through."""
+        """Take it, let none through. Who stops it takes it for all who listen: the others are not asked."""
         arguments = record.args if isinstance(record.args, tuple) else ()
-        self.errors += [argument for argument in arguments if isinstance(argument, BaseException)]
+        for listening in _listening_to(logging.getLogger(record.name)):
+            listening.errors += [argument for argument in arguments if isinstance(argument, BaseException)]
         return False
 
     def __enter__(self) -> Self:
-        self._levels = [logger.level for logger in self._loggers]
         for logger in self._loggers:
-            logger.setLevel(logging.INFO)  # a command at a terminal has silenced them, and we would hear nothing
+            if not _listening_to(logger):
+                _levels[logger.name] = logger.level
+                logger.setLevel(logging.INFO)  # a command at a terminal has silenced them, and we would hear nothing
             logger.addFilter(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for logger, level in zip(self._loggers, self._levels, strict=True):
+        for logger in self._loggers:
             logger.removeFilter(self)
-            logger.setLevel(level)
+            if not _listening_to(logger):
+                logger.setLevel(_levels.pop(logger.name))
+
+
+_levels: dict[str, int] = {}
+"""Of the loggers that are listened to, as they were before: several listen to one at a time, and end in any order."""
+
+
+def _listening_to(logger: logging.Logger) -> list[Listening]:
+    return [found for found in logger.filters if isinstance(found, Listening)]
 
 
 async def explained(errors: list[BaseException], security: KafkaSecurity, addresses: list[str]) -> UserError | None:
