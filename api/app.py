@@ -2,7 +2,7 @@
 
 from fastapi import FastAPI
 
-from api import agreement, docs, errors, health, key_holder, usage, usage_query
+from api import agreement, docs, errors, health, key_holder, usage, usage_failures, usage_query
 from api.health import Ready
 from api.limits import Limits
 from api.page import router as page
@@ -11,6 +11,7 @@ from api.request_ids import RequestIDs
 from domain.agreement import AgreementReader
 from domain.keys import KeyFinder
 from domain.usage.answers import UsageAnswers
+from domain.usage.failures import FailureAnswers
 
 _DESCRIPTION = (
     "What was used, by whom, for what, at what cost. Windows are half-open, [from, to). `llm_calls` counts attempts by "
@@ -27,6 +28,7 @@ def create_app(
     *,
     rate_limits: RateLimits | None = None,
     agreement_reader: AgreementReader | None = None,
+    failure_answers: FailureAnswers | None = None,
 ) -> FastAPI:
     """The read API over its ports; nothing connects here.
 
@@ -37,6 +39,7 @@ def create_app(
         version: what the description says.
         rate_limits: how often a key may ask; None for the defaults.
         agreement_reader: counts judged records; without it there is no `/v1/agreement`.
+        failure_answers: counts failures, retries and repeats; without it there is no `/v1/usage/failures`.
     """
     app = FastAPI(
         title="feedback-streams usage",
@@ -52,8 +55,9 @@ def create_app(
     app.add_middleware(Limits)
     app.add_middleware(RequestIDs)  # the last one is the outermost
     errors.install(app)
-    app.state.agreement = agreement_reader
+    app.state.agreement, app.state.failures = agreement_reader, failure_answers
     further = [agreement] if agreement_reader is not None else []
+    further += [usage_failures] if failure_answers is not None else []
     for part in (usage, usage_query, *further, key_holder, health, docs, page):
         app.include_router(part.router)
     return app

@@ -4,6 +4,7 @@ from typing import Any
 
 from api.errors import ErrorEnvelope
 from domain.usage.answers import UsageAnswer
+from domain.usage.failures import Failures
 
 AS_OF, LAG = "Feedback-As-Of", "Feedback-Lag"
 
@@ -39,7 +40,7 @@ FRESHNESS: dict[str, Any] = {
 }
 
 
-def freshness_headers(answer: UsageAnswer) -> dict[str, str]:
+def freshness_headers(answer: UsageAnswer | Failures) -> dict[str, str]:
     """How fresh an answer is, in the words of `FRESHNESS`."""
     lag = answer.freshness.lag
     return {AS_OF: answer.as_of.isoformat(), **({LAG: str(lag)} if lag is not None else {})}

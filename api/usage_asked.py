@@ -16,14 +16,13 @@ from api.windows import moment, refuse_repeated
 from domain.keys import StoredKey
 from domain.usage.calendar import UNITS
 from domain.usage.periods import period_before, up_to
-from domain.usage.questions import DIMENSIONS, MAX_PERCENTILES, Dimension, UsageQuestion
+from domain.usage.questions import DIMENSIONS, MAX_PERCENTILES, Dimension, Filters, UsageQuestion
 
 FORMATS = ("json", "csv", "parquet")
 _ONCE = (
     *("from", "to", "group_by", "zone", "percentiles", "views", "compare"),
     *("ingested_before", "limit", "cursor", "format"),
 )
-_Filters = dict[Dimension, tuple[str | None, ...]]
 _ALLOWED = (*_ONCE, *DIMENSIONS)
 
 
@@ -145,18 +144,18 @@ class Parameters:
         self.limit, self.cursor, self.ingested_before, self.format = limit, cursor, ingested_before, format
 
 
-def asked(key: Caller, given: Annotated[Parameters, Depends()]) -> Asked:
+async def asked(key: Caller, given: Annotated[Parameters, Depends()]) -> Asked:
     """The question of a caller.
 
     Raises:
         APIError: 403 `superuser_required`; 422 as `api.usage_parameters` says, `unknown_parameter`,
             `repeated_parameter`, `invalid_cursor`, `pages_are_json`.
     """
-    _refuse_unknown(given.request)
+    refuse_unknown(given.request, _ALLOWED, _ONCE)
     group_by, unit = parameters.grouping(given.group_by)
     zone = parameters.zone(given.zone)
-    filters = {name: parameters.filter_values(name, values) for name, values in given.filters.items()}
-    filters = _within_rights(key, group_by, filters)
+    named_values = {name: parameters.filter_values(name, values) for name, values in given.filters.items()}
+    filters = within_rights(key, named_values, group_by)
     percentiles, views = parameters.percentiles(given.percentiles), parameters.views(given.views)
     compares = parameters.one_of("compare", given.compare, ("previous",)) is not None
     early = moment("ingested_before", given.ingested_before) if given.ingested_before is not None else None
@@ -185,14 +184,19 @@ def asked(key: Caller, given: Annotated[Parameters, Depends()]) -> Asked:
     return Asked(question, before, views, window is None, wanted, limit, cursor, identity)
 
 
-def _refuse_unknown(request: Request) -> None:
-    if not set(request.query_params) <= set(_ALLOWED):
-        said = f"There is a parameter that is not known; known are {listed(_ALLOWED)}."
+def refuse_unknown(request: Request, allowed: Sequence[str], once: Sequence[str]) -> None:
+    """See that nothing else is asked than what is `allowed`, and what may be given `once` not twice.
+
+    Raises:
+        APIError: 422 `unknown_parameter`, `repeated_parameter`.
+    """
+    if not set(request.query_params) <= set(allowed):
+        said = f"There is a parameter that is not known; known are {listed(allowed)}."
         raise APIError(422, "unknown_parameter", said)
-    refuse_repeated(request, *_ONCE)
+    refuse_repeated(request, *once)
 
 
-def _within_rights(key: StoredKey, group_by: tuple[Dimension, ...], filters: _Filters) -> _Filters:
+def within_rights(key: StoredKey, filters: Filters, group_by: Sequence[Dimension] = ()) -> Filters:
     """The filters, with the key's own tenant where the key is bound to it.
 
     Raises:

@@ -1,4 +1,4 @@
-"""An answer of `/v1/usage/query` for the description of the API: `group_by=operation,day&compare=previous&limit=1`."""
+"""Answers for the description of the API: of `/v1/usage/query`, and of `/v1/usage/failures`."""
 
 from typing import Any
 
@@ -64,3 +64,50 @@ EXAMPLE: dict[str, Any] = {
         )
     ],
 }
+
+_FAILED_SO: dict[str, Any] = {
+    "llm_calls": {"total": 163, "cost_usd": "0.0211", "failed": 3, "failed_cost_usd": "0.0003", "failed_unpriced": 2},
+    "invocations": {"total": 161, "cost_usd": "0.0211", "failed": 1, "failed_cost_usd": "0.0003", "failed_unpriced": 0},
+    "retries": {"invocations": 2, "calls": 2, "cost_usd": "0.0003", "unpriced": 0},
+    "repeats": {
+        "invocations": 4,
+        "calls": 4,
+        "cost_usd": "0.0005",
+        "unpriced": 0,
+        "after_an_answer": 3,
+        "after_an_answer_cost_usd": "0.0004",
+        "not_told": 0,
+    },
+}
+
+FAILURES: dict[str, Any] = {
+    "from": "2026-11-01T00:00:00Z",
+    "to": "2026-12-01T00:00:00Z",
+    "tenants": ["red-cross"],
+    "total": {"operation": None, **_FAILED_SO},
+    "operations": [{"operation": "assign_codes", **_FAILED_SO}],
+    "kinds": [
+        {
+            "operation": "assign_codes",
+            "model": "openai/gpt-4o-mini",
+            "error_class": "RateLimitedError",
+            "failed_calls": 2,
+            "failed_calls_cost_usd": "0",
+            "failed_invocations": 0,
+            "failed_invocations_cost_usd": "0",
+        },
+        {
+            "operation": "assign_codes",
+            "model": "gpt-4o-mini-2024-07-18",
+            "error_class": "InvalidOutputError",
+            "failed_calls": 1,
+            "failed_calls_cost_usd": "0.0003",
+            "failed_invocations": 1,
+            "failed_invocations_cost_usd": "0.0003",
+        },
+    ],
+    "as_of": "2026-12-01T08:12:44.102934Z",
+    "freshness": {**EXAMPLE["freshness"], "marked_days": 0},
+    "window_is_default": False,
+}
+"""An answer of `/v1/usage/failures`."""

@@ -43,7 +43,7 @@ _FURTHER: Responses = {
 router = APIRouter(prefix="/v1/usage", tags=["usage"], responses=ERRORS)
 
 
-def answers(request: Request) -> UsageAnswers:
+async def answers(request: Request) -> UsageAnswers:
     """What answers questions about the usage."""
     found: UsageAnswers = request.app.state.usage
     return found

@@ -67,7 +67,7 @@ def refuse_repeated(request: Request, *names: str) -> None:
             raise APIError(422, "repeated_parameter", f"`{name}` is given more than once; give it once.")
 
 
-def window(request: Request, start: From, end: To) -> Window:
+async def window(request: Request, start: From, end: To) -> Window:
     """The window [from, to) that is asked about.
 
     Raises:

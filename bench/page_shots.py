@@ -22,6 +22,7 @@ from adapters.postgres.engine import DatabaseSettings, create_engine
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import migrate
+from adapters.postgres.usage.failures import PostgresFailureAnswers
 from adapters.postgres.usage.reader import PostgresUsageAnswers
 from adapters.postgres.usage.roller import PostgresUsageRoller
 from api.app import create_app
@@ -133,7 +134,8 @@ async def run(url: str | None, into: Path) -> None:
 
         listener = listen("127.0.0.1", 0)
         origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        serving = asyncio.create_task(serve(create_app(PostgresUsageAnswers(engine), keys, ready), listener, stop))
+        app = create_app(PostgresUsageAnswers(engine), keys, ready, failure_answers=PostgresFailureAnswers(engine))
+        serving = asyncio.create_task(serve(app, listener, stop))
         try:
             await pictures(origin, (await keys.create("analysts", superuser=True)).text, into)
         finally:

@@ -83,7 +83,11 @@ async def write(engine: AsyncEngine, events: int, rounds: int, figures: Figures)
         for name, way in ways.items():
             figures.written.setdefault(name, []).append(await way(engine, events))
     async with engine.begin() as connection:
-        await connection.execute(text("TRUNCATE llm_calls, usage_marks, usage_daily, usage_monthly"))
+        await connection.execute(
+            text(
+                "TRUNCATE llm_calls, usage_marks, usage_daily, usage_monthly, usage_daily_totals, usage_monthly_totals"
+            )
+        )
 
 
 async def roll(engine: AsyncEngine, progress: Progress) -> float:
@@ -98,7 +102,9 @@ async def roll(engine: AsyncEngine, progress: Progress) -> float:
         progress.advance(task, done.days)
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await connection.execute(text("VACUUM ANALYZE usage_daily, usage_monthly, usage_marks"))
+        await connection.execute(
+            text("VACUUM ANALYZE usage_daily, usage_monthly, usage_daily_totals, usage_monthly_totals, usage_marks")
+        )
     return time.perf_counter() - began
 
 

@@ -121,7 +121,11 @@ async def migrated_database(server_url: str) -> AsyncIterator[tuple[DatabaseSett
 async def forget_calls(engine: AsyncEngine) -> None:
     """Empty `llm_calls` and all that is derived from it: truncating asks no trigger to mark anything."""
     async with engine.begin() as connection:
-        await connection.execute(text("TRUNCATE llm_calls, usage_marks, usage_daily, usage_monthly"))
+        await connection.execute(
+            text(
+                "TRUNCATE llm_calls, usage_marks, usage_daily, usage_monthly, usage_daily_totals, usage_monthly_totals"
+            )
+        )
 
 
 @asynccontextmanager

@@ -74,6 +74,7 @@ class PostgresKeyStore:
     async def find(self, prefix: str) -> StoredKey | None:
         """The key with this prefix, revoked or not, or None."""
         async with answering(self._engine) as connection:
+            await connection.execution_options(isolation_level="AUTOCOMMIT")  # one question: nothing to begin or end
             found = await connection.execute(select(*_FIELDS).where(api_keys.c.prefix == prefix))
             row = found.mappings().one_or_none()
         return None if row is None else _stored(row)

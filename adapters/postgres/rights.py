@@ -24,9 +24,10 @@ STORING_CALLS: Rights = {
 STORING_CODINGS: Rights = {"codings": ("SELECT (result_id)", "INSERT"), "corrections": ("SELECT (event_id)", "INSERT")}
 """The consumer's, too. It reads ids: what is there already is not stored again."""
 
+_ROLLUPS = ("usage_daily", "usage_monthly", "usage_daily_totals", "usage_monthly_totals")
+
 READING_USAGE: Rights = {
-    **dict.fromkeys(("llm_calls", "usage_daily", "usage_monthly", "usage_marks", "consumer_positions"), ("SELECT",)),
-    "usage_retention": ("SELECT",),
+    **dict.fromkeys(("llm_calls", *_ROLLUPS, "usage_marks", "consumer_positions", "usage_retention"), ("SELECT",)),
     "api_keys": ("SELECT",),
 }
 """The API's."""
@@ -48,15 +49,14 @@ READING_PAST_CODINGS: Rights = {
 
 ROLLING_USAGE: Rights = {
     "llm_calls": ("SELECT",),
-    **dict.fromkeys(("usage_daily", "usage_monthly"), ("SELECT", "INSERT", "DELETE")),
+    **dict.fromkeys(_ROLLUPS, ("SELECT", "INSERT", "DELETE")),
     "usage_marks": ("SELECT", "INSERT", "UPDATE", "DELETE"),
     "usage_retention": ("SELECT",),
 }
 """The roller's; and to run `ensure_llm_calls_month`."""
 
 WATCHING_BUDGETS: Rights = {
-    **dict.fromkeys(("llm_calls", "usage_daily", "usage_monthly", "usage_marks", "consumer_positions"), ("SELECT",)),
-    "usage_retention": ("SELECT",),
+    **dict.fromkeys(("llm_calls", *_ROLLUPS, "usage_marks", "consumer_positions", "usage_retention"), ("SELECT",)),
     "budget_alerts": ("SELECT", "INSERT", "UPDATE (webhook_at)"),
 }
 """Of `feedback budgets`."""

@@ -9,6 +9,7 @@ from domain.agreement import AgreementCounts, AgreementQuestion, AgreementReader
 from domain.errors import TooManyQuestionsError, UsageUnavailableError
 from domain.keys import NOBODY, Asker
 from domain.usage.answers import UsageAnswer, UsageAnswers
+from domain.usage.failures import FailureAnswers, FailureQuestion, Failures
 from domain.usage.questions import UsageQuestion
 
 OF_A_TENANT = 2
@@ -110,6 +111,18 @@ class UsageAnswersInTurn:
         """As the answers behind it. Raises what they raise, and what `Turns.turn` does."""
         async with self._turns.turn(asker.tenant_id):
             return await self._answers.answer(question, asker)
+
+
+class FailureAnswersInTurn:
+    """Fulfils `domain.usage.failures.FailureAnswers` likewise."""
+
+    def __init__(self, answers: FailureAnswers, turns: Turns) -> None:
+        self._answers, self._turns = answers, turns
+
+    async def failures(self, question: FailureQuestion, asker: Asker = NOBODY) -> Failures:
+        """As the answers behind it. Raises what they raise, and what `Turns.turn` does."""
+        async with self._turns.turn(asker.tenant_id):
+            return await self._answers.failures(question, asker)
 
 
 class AgreementReaderInTurn:

@@ -13,6 +13,7 @@ Create Date: 2026-11-23
 """
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -120,17 +121,22 @@ _TRIGGERS = (
     "FOR EACH STATEMENT EXECUTE FUNCTION mark_llm_calls_usage()",
 )
 
+_DIMENSIONS = ("tenant_id", "operation", "model", "provider", "status", "error_class", "prompt_version")
+_OF_TOTALS = ("tenant_id", "model", "status")
+_ALWAYS_TOLD = ("tenant_id", "operation", "status")
+_ROLLUPS = ("usage_daily", "usage_monthly", "usage_daily_totals", "usage_monthly_totals")
+
 # What is granted is what `adapters.postgres.rights` asks for, as it was in this release.
 _ROLLER_GRANTS = (
     "SELECT ON alembic_version, llm_calls",
-    "SELECT, INSERT, DELETE ON usage_daily, usage_monthly",
+    f"SELECT, INSERT, DELETE ON {', '.join(_ROLLUPS)}",
     # FOR UPDATE asks for the right to update.
     "SELECT, INSERT, UPDATE, DELETE ON usage_marks",
     "EXECUTE ON FUNCTION ensure_llm_calls_month",
 )
 _GRANTS = {
     "feedback_consumer": ("INSERT ON llm_calls",),
-    "feedback_api": ("SELECT ON llm_calls, usage_daily, usage_monthly, usage_marks",),
+    "feedback_api": (f"SELECT ON llm_calls, usage_marks, {', '.join(_ROLLUPS)}",),
     "feedback_roller": _ROLLER_GRANTS,
 }
 _CREATE_ROLE = """
@@ -200,18 +206,12 @@ def _create_indexes() -> None:
     op.create_index("ix_llm_calls_times", "llm_calls", ["timestamp", "invocation_started_at"], postgresql_using="brin")
 
 
-def _counted() -> list[sa.Column[Any]]:
-    """What a rollup counts."""
+def _counted(dimensions: Sequence[str]) -> list[sa.Column[Any]]:
+    """What a rollup counts, and by what."""
     numeric, number = sa.Numeric(), sa.BigInteger()
     columns: list[sa.Column[Any]] = [
         sa.Column("view", sa.Text, nullable=False),
-        sa.Column("tenant_id", sa.Text, nullable=False),
-        sa.Column("operation", sa.Text, nullable=False),
-        sa.Column("model", sa.Text),
-        sa.Column("provider", sa.Text),
-        sa.Column("status", sa.Text, nullable=False),
-        sa.Column("error_class", sa.Text),
-        sa.Column("prompt_version", sa.Text),
+        *(sa.Column(name, sa.Text, nullable=name not in _ALWAYS_TOLD) for name in dimensions),
         *(sa.Column(name, number, nullable=False) for name in ("total", "attempts", "late", "unpriced")),
         sa.Column("cost_usd", numeric, nullable=False),
         *(sa.Column(f"{name}_tokens", numeric, nullable=False) for name in ("cache_read_input", "reasoning_output")),
@@ -237,9 +237,10 @@ def _create_rollups() -> None:
         sa.CheckConstraint("unit IN ('day', 'month')", name=op.f("ck_usage_marks_unit")),
     )
     op.create_index("ix_usage_marks_unit_first_day_tenant_id", "usage_marks", ["unit", "first_day", "tenant_id"])
-    for table, unit in (("usage_daily", "day"), ("usage_monthly", "month")):
-        op.create_table(table, sa.Column(unit, sa.Date, nullable=False), *_counted())
-        op.create_index(f"ix_{table}_{unit}_tenant_id", table, [unit, "tenant_id"])
+    for end, dimensions in (("", _DIMENSIONS), ("_totals", _OF_TOTALS)):
+        for table, unit in ((f"usage_daily{end}", "day"), (f"usage_monthly{end}", "month")):
+            op.create_table(table, sa.Column(unit, sa.Date, nullable=False), *_counted(dimensions))
+            op.create_index(f"ix_{table}_{unit}_tenant_id", table, [unit, "tenant_id"])
     op.execute(_MARK)
     op.execute(_CONFINE.format(function="mark_llm_calls_usage"))
     for trigger in _TRIGGERS:
@@ -290,7 +291,7 @@ def downgrade() -> None:
     op.create_unique_constraint("uq_llm_calls_call_id", "llm_calls", ["call_id"])
     _create_indexes()
     op.execute("DROP FUNCTION mark_llm_calls_usage, ensure_llm_calls_month")
-    for table in ("usage_marks", "usage_daily", "usage_monthly"):
+    for table in ("usage_marks", *_ROLLUPS):
         op.drop_table(table)
     for role, rights in (("feedback_consumer", "INSERT, SELECT (call_id)"), ("feedback_api", "SELECT")):
         op.execute(

@@ -21,7 +21,8 @@ depends_on: str | None = None
 logger = logging.getLogger("migrations")  # Alembic names this module after its file
 
 ROLE = "feedback_api"
-TABLES = ("llm_calls", "usage_daily", "usage_monthly", "usage_marks", "codings", "corrections")
+ROLLUPS = ("usage_daily", "usage_monthly", "usage_daily_totals", "usage_monthly_totals")
+TABLES = ("llm_calls", *ROLLUPS, "usage_marks", "codings", "corrections")
 
 # Each is asked once for a statement, not for each row. A setting that was made in an earlier transaction is empty, and
 # no tenant's name is.

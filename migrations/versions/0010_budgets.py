@@ -21,7 +21,8 @@ depends_on: str | None = None
 logger = logging.getLogger("migrations")  # Alembic names this module after its file
 
 ROLE = "feedback_budgets"
-READ = "alembic_version, llm_calls, usage_daily, usage_monthly, usage_marks, usage_retention, consumer_positions"
+ROLLUPS = "usage_daily, usage_monthly, usage_daily_totals, usage_monthly_totals"
+READ = f"alembic_version, llm_calls, {ROLLUPS}, usage_marks, usage_retention, consumer_positions"
 
 # What is granted is what `adapters.postgres.rights` asks for, as it was in this release.
 GRANTS = (

@@ -1,11 +1,12 @@
 """`feedback usage`."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from runtime.cli.options import begin
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from runtime.api_client import APIClient
 
 _PATH = "/v1/usage/query"
+_FAILURES = "/v1/usage/failures"
+_OF_FAILURES = {"failures", "start", "end", "tenant", "form"}
 _FILTERS = ("tenant", "operation", "model", "provider", "status", "error_class", "prompt_version")
 _UNITS = ("hour", "day", "week", "month")
 _ROWS = "100"
@@ -55,20 +58,40 @@ def _filter_options(command: _Command) -> _Command:
 @click.option("--ingested-before", metavar="TIME", help="Without what was stored then or later.")
 @click.option("--limit", metavar="COUNT", help="Groups in the table, or on a page of json.")
 @click.option("--cursor", metavar="WORD", help="The page of json that begins there: next_cursor of the one before.")
+@click.option("--failures", is_flag=True, help="What failed, was tried again and was done again, and what that cost.")
 @click.option("--format", "form", type=click.Choice(["table", "json", "csv"]), default="table", show_default=True)
-def command(form: str, view: str, **options: Any) -> None:
+def command(form: str, view: str, failures: bool, **options: Any) -> None:
     """Show what was used: LLM calls, failures, money, durations and tokens, grouped as you like.
 
     Asks the API at FEEDBACK_API_URL with FEEDBACK_API_KEY; docs/usage.md says what each number means. A filter may be
     given several times; an empty value stands for what has none.
     """
+    if failures:
+        _failures(form, **options)
+        return
     if form == "table" and (options["cursor"] or options["percentiles"]):
         raise click.UsageError("--cursor and --percentiles are for --format json and csv.")
     settings = begin(at_terminal=True)
     from runtime.api_client import APIClient
 
     client, parameters = APIClient(settings), _parameters(**options)
-    asyncio.run(_shown(client, parameters, view) if form == "table" else _passed_on(client, parameters, form))
+    asked = [*parameters, ("format", form)]
+    asyncio.run(_shown(client, parameters, view) if form == "table" else _passed_on(client, _PATH, asked))
+
+
+def _failures(form: str, start: str | None, end: str | None, tenant: tuple[str, ...], **_: Any) -> None:
+    context = click.get_current_context()
+    given = {name for name in context.params if context.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    if given - _OF_FAILURES or form == "csv":
+        raise click.UsageError("--failures goes with --from, --to, --tenant and --format json alone.")
+    settings = begin(at_terminal=True)
+    from runtime.api_client import APIClient
+
+    times = {"from": start, "to": end}
+    asked = [(name, value) for name, value in times.items() if value is not None]
+    asked += [("tenant", value) for value in tenant]
+    client = APIClient(settings)
+    asyncio.run(_passed_on(client, _FAILURES, asked) if form == "json" else _failures_shown(client, asked))
 
 
 def _parameters(
@@ -86,10 +109,10 @@ def _parameters(
     return [*((name, value) for name, value in once.items() if value is not None), *filters]
 
 
-async def _passed_on(client: "APIClient", parameters: list[tuple[str, str]], form: str) -> None:
+async def _passed_on(client: "APIClient", path: str, asked: list[tuple[str, str]]) -> None:
     out = click.get_binary_stream("stdout")
     piece = b""
-    async for piece in client.pieces(_PATH, [*parameters, ("format", form)]):
+    async for piece in client.pieces(path, asked):
         out.write(piece)
     if not piece.endswith(b"\n"):
         out.write(b"\n")
@@ -103,13 +126,24 @@ async def _shown(client: "APIClient", parameters: list[tuple[str, str]], view: s
         asked.append(("limit", _ROWS))
     answer = await client.json(_PATH, asked)
     over_time = await client.json(_PATH, _over_time(asked, answer))
-    from rich.console import Console
-
     from runtime.cli.usage_view import shown
+
+    _print(shown(answer, over_time, view))
+
+
+async def _failures_shown(client: "APIClient", asked: list[tuple[str, str]]) -> None:
+    answer = await client.json(_FAILURES, asked)
+    from runtime.cli.failures_view import failures_shown
+
+    _print(failures_shown(answer))
+
+
+def _print(parts: Iterable[Any]) -> None:
+    from rich.console import Console
 
     # No number is cut, on however narrow a terminal.
     console = Console(highlight=False, width=_COLUMNS)
-    for part in shown(answer, over_time, view):
+    for part in parts:
         console.print(part)
 
 

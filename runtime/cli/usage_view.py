@@ -31,12 +31,13 @@ def shown(answer: dict[str, Any], over_time: dict[str, Any], view: str) -> Itera
     unpriced = answer["total"][view]["unpriced"]
     if unpriced:
         names = [one["model"] for one in answer.get("unpriced_models", ())]
-        told = f" ({_printable(', '.join(names))})" if names else ""
+        told = f" ({printable(', '.join(names))})" if names else ""
         yield Text(f"The cost is a lower bound: {unpriced:,} have no known price{told}.")
-    yield Text(_freshness(answer))
+    yield Text(freshness(answer))
 
 
-def _freshness(answer: dict[str, Any]) -> str:
+def freshness(answer: dict[str, Any]) -> str:
+    """The moment of an answer, and what it could not know."""
     said = [f"As of {datetime.fromisoformat(answer['as_of']).strftime('%Y-%m-%d %H:%M:%S %Z')}."]
     fresh = answer.get("freshness", {})  # an API of the release before says nothing of it
     if fresh and fresh["lag"] is None:
@@ -50,12 +51,13 @@ def _freshness(answer: dict[str, Any]) -> str:
 
 def _title(answer: dict[str, Any], view: str) -> str:
     counted = {"llm_calls": "LLM calls", "invocations": "Invocations"}[view]
-    title = f"{counted} from {_minute(answer['from'])} to {_minute(answer['to'])}"
+    title = f"{counted} from {minute(answer['from'])} to {minute(answer['to'])}"
     before = answer["compared_with"]
-    return title + (f" (±: since {_minute(before['from'])})" if before else "")
+    return title + (f" (±: since {minute(before['from'])})" if before else "")
 
 
-def _minute(moment: str) -> str:
+def minute(moment: str) -> str:
+    """A moment of an answer, to the minute, with its zone."""
     found = datetime.fromisoformat(moment)
     return found.strftime("%Y-%m-%d %H:%M ") + (found.strftime("%z") if found.utcoffset() else "UTC")
 
@@ -64,7 +66,7 @@ def _table(answer: dict[str, Any], view: str) -> Table:
     compares = answer["compared_with"] is not None
     unit = next((name for name in answer["group_by"] if name in _UNITS), None)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column(_printable(" / ".join(answer["group_by"])), overflow="fold", min_width=10)
+    table.add_column(printable(" / ".join(answer["group_by"])), overflow="fold", min_width=10)
     for name in _COLUMNS:
         if name != "±" or compares:
             table.add_column(name, justify="right", no_wrap=True)
@@ -76,7 +78,7 @@ def _table(answer: dict[str, Any], view: str) -> Table:
 
 
 def _name(group: dict[str, Any], unit: str | None) -> str:
-    values = ["(none)" if value is None else _printable(value) for value in group["keys"].values()]
+    values = ["(none)" if value is None else printable(value) for value in group["keys"].values()]
     return " / ".join([*values, *([_stretch(group["start"], unit)] if unit else [])])
 
 
@@ -155,6 +157,6 @@ def bars(amounts: Sequence[Decimal]) -> str:
     return "".join(" " if not one else _BARS[min(int(one / most * len(_BARS)), len(_BARS) - 1)] for one in sums)
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """A name as a terminal shows it: no control characters."""
     return "".join(character if character.isprintable() else "?" for character in text)

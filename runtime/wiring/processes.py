@@ -16,13 +16,14 @@ from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
 from adapters.postgres.positions import PostgresPositionSink
 from adapters.postgres.rights import READING_AGREEMENT, READING_USAGE, ROLLING_USAGE, STORING_CALLS, STORING_CODINGS
+from adapters.postgres.usage.failures import PostgresFailureAnswers
 from adapters.postgres.usage.reader import PostgresUsageAnswers
 from adapters.postgres.usage.roller import PostgresUsageRoller
 from domain.delivery.delivery import Delivery
 from domain.ports import EventPublisher
 from domain.usage.freshness import STORING_SECONDS
 from domain.usage.rolling import keep_rolled
-from domain.usage.turns import AgreementReaderInTurn, Turns, UsageAnswersInTurn
+from domain.usage.turns import AgreementReaderInTurn, FailureAnswersInTurn, Turns, UsageAnswersInTurn
 from runtime.metrics.figures import ConsumerFigures, RollerFigures, WorkerFigures
 from runtime.metrics.serving import serving_metrics
 from runtime.process import collect_garbage_less_often, first, run_with, together
@@ -195,6 +196,7 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
             partial(is_current, engine),
             rate_limits=rates,
             agreement_reader=AgreementReaderInTurn(PostgresAgreementReader(engine, seconds), turns),
+            failure_answers=FailureAnswersInTurn(PostgresFailureAnswers(engine, seconds), turns),
         )
         await serve(app, listener, stop)
 

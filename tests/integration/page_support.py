@@ -13,6 +13,7 @@ import httpx
 
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
+from adapters.postgres.usage.failures import PostgresFailureAnswers
 from adapters.postgres.usage.reader import PostgresUsageAnswers
 from api.app import create_app
 from api.server import listen, serve
@@ -131,7 +132,8 @@ async def served_site(server_url: str) -> AsyncIterator[Site]:
         site = Site(f"http://127.0.0.1:{listener.getsockname()[1]}", answers, keys)
         site.superuser = (await keys.create("hq", superuser=True)).text
         site.tenant = (await keys.create("red-cross")).text
-        serving = asyncio.create_task(serve(create_app(answers, keys, ready), listener, stop))
+        app = create_app(answers, keys, ready, failure_answers=PostgresFailureAnswers(engine))
+        serving = asyncio.create_task(serve(app, listener, stop))
         yield site
         stop.set()
         await serving

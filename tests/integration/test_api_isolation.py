@@ -14,6 +14,7 @@ from adapters.postgres.codings import PostgresCodingSink, PostgresCorrectionSink
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
+from adapters.postgres.usage.failures import PostgresFailureAnswers
 from adapters.postgres.usage.reader import PostgresUsageAnswers
 from api.app import create_app
 from runtime.embedded import ports
@@ -37,13 +38,17 @@ POLICY = {
     "/v1/key": TENANT,
     "/v1/usage": TENANT,
     "/v1/usage/query": NAMED,
+    "/v1/usage/failures": NAMED,
     "/v1/usage/all/by-tenant": SUPERUSER,
     "/v1/usage/all/by-operation": SUPERUSER,
     "/v1/agreement": NAMED,
 }
 """What each address may tell whom. A new one gets its line here first."""
 
-TAKES = {"/v1/usage/query": {*WINDOW, "tenant", "group_by", "format"}}
+TAKES = {
+    "/v1/usage/query": {*WINDOW, "tenant", "group_by", "format"},
+    "/v1/usage/failures": {*WINDOW, "tenant"},
+}
 """What an address may be asked that refuses all other parameters."""
 
 A, B = "tenant-alder", "tenant-birch"
@@ -78,7 +83,13 @@ async def world(postgres) -> AsyncIterator[World]:
             await PostgresCorrectionSink(engine).write([a_correction("r-1", code, tenant_id=tenant)])
         store = PostgresKeyStore(engine)
         agreement = PostgresAgreementReader(engine)
-        app = create_app(PostgresUsageAnswers(engine), store, lambda: is_current(engine), agreement_reader=agreement)
+        app = create_app(
+            PostgresUsageAnswers(engine),
+            store,
+            lambda: is_current(engine),
+            agreement_reader=agreement,
+            failure_answers=PostgresFailureAnswers(engine),
+        )
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
             found = World(settings.url or "", client, store, paths_of(app))
             revoked = await store.create(A, superuser=True)

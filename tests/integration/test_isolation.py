@@ -17,6 +17,7 @@ from adapters.postgres.engine import DatabaseSettings, create_engine
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
+from adapters.postgres.usage import reader as usage_reader
 from adapters.postgres.usage import statement
 from adapters.postgres.usage.reader import PostgresUsageAnswers
 from adapters.postgres.usage.roller import PostgresUsageRoller
@@ -31,7 +32,8 @@ from tests.integration.roles_support import login
 from tests.integration.test_retention import EVER, month
 from tests.usage_support import llm_call, many_calls, migrated_database
 
-TABLES = ("llm_calls", "usage_daily", "usage_monthly", "usage_marks", "codings", "corrections")
+ROLLUPS = ("usage_daily", "usage_monthly", "usage_daily_totals", "usage_monthly_totals")
+TABLES = ("llm_calls", *ROLLUPS, "usage_marks", "codings", "corrections")
 WINDOW = {"from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z"}
 SLOW = 4711
 """The advisory lock that the slow tenant's questions wait for."""
@@ -106,8 +108,8 @@ async def test_the_settings_end_with_the_transaction(world):
 async def test_a_bug_in_a_query_shows_no_other_tenants_rows(world, monkeypatch):
     """The conditions on the tenant are taken out of the statement: the database's own remain."""
     monkeypatch.setattr(statement, "_filters", lambda question: "")
-    honest = statement._parameters
-    monkeypatch.setattr(statement, "_parameters", lambda *asked: _without_tenant(honest(*asked)))
+    honest = usage_reader.parameters
+    monkeypatch.setattr(usage_reader, "parameters", lambda *asked: _without_tenant(honest(*asked)))
     question = UsageQuestion(EVER, group_by=("tenant",), filters={"tenant": ("alder",)})
     answers = PostgresUsageAnswers(world.engine)
     told = await answers.answer(question, Asker("alder"))
@@ -126,7 +128,7 @@ def _without_tenant(parameters: dict[str, Any]) -> dict[str, Any]:
 
 async def test_what_takes_too_long_is_given_up(world):
     async with world.owner.begin() as connection:
-        await connection.execute(text("LOCK TABLE usage_daily IN ACCESS EXCLUSIVE MODE"))
+        await connection.execute(text("LOCK TABLE usage_daily_totals IN ACCESS EXCLUSIVE MODE"))
         with pytest.raises(UsageUnavailableError, match="57014"):
             await PostgresUsageAnswers(world.engine, 0.05).answer(UsageQuestion(EVER), Asker("alder"))
 

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from decimal import Decimal
 
+import httpx
 import pytest
 
 from domain.errors import UsageUnavailableError
@@ -61,6 +62,18 @@ async def test_who_logs_in_sees_the_numbers_of_the_api_and_logs_out(browser, sit
         errors = await page.evaluate(table.format("#card-errors"))
         assert [row[:3] for row in errors] == [["RateLimitedError", "12", "100%"]]
         assert await page.evaluate("document.querySelectorAll('#card-cost rect').length") > 20
+
+        await page.click("#count-again")
+        await page.wait("document.querySelector('#counted-again').textContent")
+        async with httpx.AsyncClient() as client:
+            given = {"from": of_time["from"], "to": of_time["to"]}
+            headers = {"Authorization": f"Bearer {site.superuser}"}
+            answer = await client.get(f"{site.origin}/v1/usage/failures", params=given, headers=headers)
+        repeats = answer.json()["total"]["repeats"]
+        said = await page.text("#counted-again")
+        assert f"Done again on the same input: {repeats['invocations']} (≥ $" in said
+        assert f"{repeats['after_an_answer']} of them after an answer." in said
+        assert repeats["invocations"] > repeats["after_an_answer"] > 0
 
         assert await page.evaluate("sessionStorage.getItem('feedback-key')") == site.superuser
         assert site.superuser not in await page.evaluate("location.href + JSON.stringify(localStorage)")

@@ -39,6 +39,7 @@ async def test_joined_killed_with_calls_in_flight_started_again_and_left_alone(s
         provider.gate.set()
         await eventually(both_have_their_share)
         asked_before = provider.asked["sk-killed"]
+        provider.forgotten.add("sk-killed")  # what comes behind it on its partition is answered, and not committed
         await scene.publish(200)
         await eventually(lambda: provider.asked["sk-killed"] > asked_before + 2 * MAX_IN_FLIGHT)
         await eventually(lambda: provider.in_flight["sk-killed"] > MAX_IN_FLIGHT // 2)
@@ -82,3 +83,7 @@ async def test_joined_killed_with_calls_in_flight_started_again_and_left_alone(s
         rows = await scene.rows(len(calls))
         assert {row["call_id"] for row in rows} == {call["call_id"] for call in calls}
         assert {(len(rows), row["status"]) for row in rows} == {(len(calls), "ok")}
+        counted = await scene.failures()
+        assert counted.repeats.invocations == len(calls) - len({(c["record_id"], c["operation"]) for c in calls})
+        assert counted.repeats.after_an_answer == counted.repeats.invocations >= repeats > 0
+        assert (counted.retries.calls, counted.repeats.not_told) == (0, 0)

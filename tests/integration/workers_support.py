@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -16,6 +17,10 @@ from typing import Any
 import asyncpg
 from aiohttp import web
 
+from adapters.postgres.engine import DatabaseSettings, create_engine
+from adapters.postgres.usage.failures import PostgresFailureAnswers
+from domain.usage.failures import FailureQuestion, OperationFailures
+from domain.usage.report import Window
 from runtime.settings import load_settings
 from runtime.wiring import run_consumer
 from schemas.topics import CODE_ASSIGNMENTS, DEAD_LETTERS, FRAMEWORKS, LLM_CALLS, RECORDS, SUMMARIES
@@ -42,6 +47,7 @@ class Doorman(LLMServer):
 
     Attributes:
         gate: while it is not set, nobody is answered.
+        forgotten: the next request with each of these keys is never answered.
         asked, in_flight, most_in_flight, cut: requests with each key: in all, now, at most, broken off by the worker.
         first_asked: when the first one came with each key, on the monotonic clock.
     """
@@ -50,6 +56,7 @@ class Doorman(LLMServer):
         super().__init__(latency=latency)
         self.gate = asyncio.Event()
         self.gate.set()
+        self.forgotten: set[str] = set()
         self.asked: Counter[str] = Counter()
         self.in_flight: Counter[str] = Counter()
         self.most_in_flight: Counter[str] = Counter()
@@ -71,6 +78,9 @@ class Doorman(LLMServer):
         self.first_asked.setdefault(key, monotonic())
         try:
             await self.gate.wait()
+            if key in self.forgotten:
+                self.forgotten.discard(key)
+                await asyncio.Event().wait()
             return _refusal() if key == WRONG_KEY else await handler(request)
         except (asyncio.CancelledError, ConnectionError):
             self.cut[key] += 1
@@ -179,6 +189,15 @@ class Scene:
             return await connection.fetch("SELECT call_id::text, http_status, status FROM llm_calls")
         finally:
             await connection.close()
+
+    async def failures(self) -> OperationFailures:
+        """What the API would say of failures, retries and repeats."""
+        engine = create_engine(DatabaseSettings(url=self.database))
+        try:
+            whole = Window(datetime.now(UTC) - timedelta(days=1), datetime.now(UTC) + timedelta(days=1))
+            return (await PostgresFailureAnswers(engine).failures(FailureQuestion(whole))).total
+        finally:
+            await engine.dispose()
 
 
 @asynccontextmanager

@@ -12,6 +12,9 @@ DIMENSION_COLUMNS: dict[Dimension, str] = {
     "prompt_version": "prompt_version",
 }
 DIMENSION_NAMES = tuple(DIMENSION_COLUMNS.values())
+TOTAL_NAMES = ("tenant_id", "model", "status")
+"""What totals are still counted by: tenants and what failed and, of calls without a known cost, the model."""
+
 ALWAYS_TOLD = ("tenant_id", "operation", "status")
 
 SUMS = ("total", "attempts", "late", "unpriced", "cost_usd", "cache_read_input_tokens", "reasoning_output_tokens")

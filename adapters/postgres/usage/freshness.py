@@ -24,7 +24,7 @@ _MARKED = """
 """
 _TOO_LATE = """
     UNION
-    SELECT tenant_id, day FROM usage_daily
+    SELECT tenant_id, day FROM usage_daily_totals
     WHERE day >= CAST(:first AS date) AND day < CAST(:behind AS date) AND last_stored >= :ingested_before {own}
 """
 

@@ -14,6 +14,9 @@ TIMES = {"llm_calls": '"timestamp"', "invocations": "invocation_started_at"}
 
 VIEWS = tuple(TIMES)
 
+UNPRICED_MODEL = "CASE WHEN view = 'llm_calls' AND unpriced > 0 THEN model END"
+"""The model, of what is added up already, where something has no known cost."""
+
 _LATE = "(created_at > \"timestamp\" + call_duration_ms * interval '1 millisecond' + interval '1 hour')::int"
 _DURATION = "round(call_duration_ms::numeric * 1000)"
 _ANSWERED_BY = "coalesce(model, request_model)"

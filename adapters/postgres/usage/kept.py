@@ -16,13 +16,14 @@ KEPT = "kept AS MATERIALIZED (SELECT coalesce((SELECT raw_from FROM usage_retent
 _DROPPED = """
     (SELECT raw_from FROM usage_retention) AS raw_from,
     CASE WHEN (SELECT isfinite(day) FROM kept) THEN EXISTS (
-        SELECT FROM usage_daily WHERE day = ANY(CAST(:cut_days AS date[])) AND day < (SELECT kept.day FROM kept) {own}
+        SELECT FROM usage_daily_totals
+        WHERE day = ANY(CAST(:cut_days AS date[])) AND day < (SELECT kept.day FROM kept) {own}
     ) ELSE false END AS cuts_dropped,
     {early} AS dropped_stored_later
 """
 _EARLY = """
     CASE WHEN (SELECT isfinite(day) FROM kept) THEN EXISTS (
-        SELECT FROM usage_daily WHERE day >= CAST(:first AS date) AND day < CAST(:behind AS date)
+        SELECT FROM usage_daily_totals WHERE day >= CAST(:first AS date) AND day < CAST(:behind AS date)
            AND day < (SELECT kept.day FROM kept) AND last_stored >= :ingested_before {own}
     ) ELSE false END
 """

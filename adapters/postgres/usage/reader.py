@@ -15,8 +15,8 @@ from adapters.postgres.usage.columns import DIMENSION_COLUMNS, MEASURES, SUMS
 from adapters.postgres.usage.freshness import beginning
 from adapters.postgres.usage.items import VIEWS
 from adapters.postgres.usage.kept import check_kept
-from adapters.postgres.usage.sketches import Sketch
-from adapters.postgres.usage.statement import statement
+from adapters.postgres.usage.sketches import spreads
+from adapters.postgres.usage.statement import parameters, statement
 from domain.errors import TooManyGroupsError
 from domain.keys import NOBODY, Asker
 from domain.usage.answers import MAX_UNPRICED_MODELS, Group, Measures, Spread, UnpricedModel, UsageAnswer
@@ -44,13 +44,14 @@ class PostgresUsageAnswers:
             UsageUnavailableError: the database cannot answer now, or not in time.
         """
         times = _times(question)
-        asked = statement(question, times)
+        asked = parameters(question, times)
         async with answering(self._engine) as connection:
             await connection.execution_options(isolation_level="REPEATABLE READ")
             await begin_for(connection, asker, self._statement_seconds)
-            begun = (await connection.execute(*beginning(asked.parameters))).one()
+            begun = (await connection.execute(*beginning(asked))).one()
             check_kept(question, begun)
-            rows = (await connection.execute(asked.sql, asked.parameters)).mappings().all()
+            sql = statement(question, asked, marked=begun.marked_days > 0)
+            rows = (await connection.execute(sql, asked)).mappings().all()
         return _Answering(question, times).answer(rows, begun)
 
 
@@ -76,9 +77,9 @@ class _Sum:
     totals: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(MEASURES, Decimal(0)))
     least: dict[str, Any] = field(default_factory=dict)
     greatest: dict[str, Any] = field(default_factory=dict)
-    sketches: dict[str, list[Sketch]] = field(default_factory=lambda: {measure: [] for measure in MEASURES})
+    percentiles: dict[str, Sequence[float]] = field(default_factory=dict)
 
-    def add(self, row: RowMapping, sketches: Mapping[str, Sketch]) -> None:
+    def add(self, row: RowMapping) -> None:
         for name in SUMS:
             self.sums[name] += row[name]
         if row["failed"]:
@@ -92,7 +93,6 @@ class _Sum:
             least, greatest = row[f"{name}_min"], row[f"{name}_max"]
             self.least[name] = min(self.least.get(name, least), least)
             self.greatest[name] = max(self.greatest.get(name, greatest), greatest)
-            self.sketches[name].append(sketches[name])
 
     def measures(self, percentiles: tuple[float, ...]) -> Measures:
         sums = self.sums
@@ -110,7 +110,6 @@ class _Sum:
         items = self.items[name]
         if not items:
             return Spread(percentiles={_named(percentile): None for percentile in percentiles})
-        sketch = Sketch.merged(self.sketches[name])
         least, greatest, total = self.least[name], self.greatest[name], self.totals[name]
         return Spread(
             avg=float(total / items / divisor),
@@ -118,8 +117,8 @@ class _Sum:
             max=_number(greatest, divisor),
             total=_number(total, divisor),
             percentiles={
-                _named(percentile): sketch.percentile(percentile, float(least), float(greatest)) / divisor
-                for percentile in percentiles
+                _named(percentile): value / divisor
+                for percentile, value in zip(percentiles, self.percentiles[name], strict=True)
             },
         )
 
@@ -138,6 +137,25 @@ def _named(percentile: float) -> str:
     return f"{percentile:g}"
 
 
+def _tell_percentiles(added: Sequence[tuple[_Sum, RowMapping]], total: _Sum, percentiles: tuple[float, ...]) -> None:
+    """Tell each sum, and the total, the percentiles of what was added to it."""
+    for name in MEASURES:
+        numbers: dict[int, int] = {}
+        kinds: list[_Sum] = []
+        sketches = []
+        for one, row in added:
+            if row[f"{name}_items"]:
+                if (number := numbers.setdefault(id(one), len(kinds))) == len(kinds):
+                    kinds.append(one)
+                sketches.append((number, row[f"{name}_sketch"]))
+        if not sketches:
+            continue
+        reach = [(float(one.least[name]), float(one.greatest[name])) for one in kinds]
+        found = spreads(sketches, reach, percentiles)
+        for one, values in zip([*kinds, total], [*found.each, found.together], strict=True):
+            one.percentiles[name] = values
+
+
 class _Answering:
     """Puts the rows of one statement together."""
 
@@ -150,13 +168,17 @@ class _Answering:
         found: dict[tuple[int, Keys], dict[str, _Sum]] = {}
         total: dict[str, _Sum] = {view: _Sum() for view in VIEWS}
         unpriced: dict[str, Counter[bool]] = {}
+        parts: dict[str, list[tuple[_Sum, RowMapping]]] = {view: [] for view in VIEWS}
         for row in rows:
             place = row["number"], tuple(row[column] for column in self._columns)
-            sketches = {name: Sketch.read(row[f"{name}_sketch"]) for name in MEASURES if row[f"{name}_items"]}
-            found.setdefault(place, {}).setdefault(row["view"], _Sum()).add(row, sketches)
-            total[row["view"]].add(row, sketches)
+            mine = found.setdefault(place, {}).setdefault(row["view"], _Sum())
+            mine.add(row)
+            total[row["view"]].add(row)
+            parts[row["view"]].append((mine, row))
             if row["unpriced_model"] is not None:
                 unpriced.setdefault(row["unpriced_model"], Counter())[row["failed"]] += int(row["unpriced"])
+        for view, added in parts.items():
+            _tell_percentiles(added, total[view], self._question.percentiles)
         places = self._places({keys for _, keys in found})
         groups = tuple(self._group(number, keys, found.get((number, keys), {})) for number, keys in places)
         fresh = freshness(

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import RowMapping, insert, text
+from sqlalchemy import RowMapping, TextClause, insert, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.failures import is_databases_fault, sqlstate, summary
 from adapters.postgres.tables import metadata
-from adapters.postgres.usage.columns import COUNTED, DIMENSION_NAMES, MEASURES
-from adapters.postgres.usage.items import VIEWS, added_up, grouped, items
+from adapters.postgres.usage.columns import COUNTED, DIMENSION_NAMES, MEASURES, TOTAL_NAMES
+from adapters.postgres.usage.items import UNPRICED_MODEL, VIEWS, added_up, grouped, items
 from adapters.postgres.usage.sketches import pack
 from domain.errors import SinkUnavailableError
 from domain.usage.rolling import Marked, Rolled
@@ -96,15 +96,36 @@ def _count_days(view: str) -> str:
     return grouped(source, keys, also=("max(created_at) AS last_stored",))
 
 
-_COUNT_DAYS = text(" UNION ALL ".join(_count_days(view) for view in VIEWS))
-_COUNT_MONTHS = text(
-    added_up(
-        f"SELECT key.first, day.* FROM {_KEYS} JOIN usage_daily AS day ON day.tenant_id = key.tenant"
-        " AND day.day >= key.first AND day.day < (key.first + interval '1 month')::date",
-        ["first", "view", *DIMENSION_NAMES],
-        also=("max(last_stored) AS last_stored",),
-    )
-)
+def _add_up(table: str, behind: str, dimensions: Sequence[str]) -> TextClause:
+    source = f"SELECT key.first, day.* FROM {_KEYS} JOIN {table} AS day ON day.tenant_id = key.tenant"
+    source += f" AND day.day >= key.first AND day.day < {behind}"
+    return text(added_up(source, ["first", "view", *dimensions], also=("max(last_stored) AS last_stored",)))
+
+
+_NEXT_DAY, _NEXT_MONTH = "key.first + 1", "(key.first + interval '1 month')::date"
+_TOTALS = ("tenant_id", f"{UNPRICED_MODEL} AS model", "status")
+
+
+@dataclass(frozen=True, slots=True)
+class _Rollup:
+    """A table, what it is counted by, and how."""
+
+    table: str
+    dimensions: Sequence[str]
+    count: TextClause
+
+
+# In this order: a table is counted from those above.
+_ROLLUPS = {
+    "day": (
+        _Rollup("usage_daily", DIMENSION_NAMES, text(" UNION ALL ".join(_count_days(view) for view in VIEWS))),
+        _Rollup("usage_daily_totals", TOTAL_NAMES, _add_up("usage_daily", _NEXT_DAY, _TOTALS)),
+    ),
+    "month": (
+        _Rollup("usage_monthly", DIMENSION_NAMES, _add_up("usage_daily", _NEXT_MONTH, DIMENSION_NAMES)),
+        _Rollup("usage_monthly_totals", TOTAL_NAMES, _add_up("usage_daily_totals", _NEXT_MONTH, TOTAL_NAMES)),
+    ),
+}
 
 
 class PostgresUsageRoller:
@@ -129,8 +150,8 @@ class PostgresUsageRoller:
                     if not (await connection.execute(_LEAD, {"lock": LOCK})).scalar_one():
                         return None
                 await self._make_months()
-                days = await self._round(_TAKE_DAYS, at_once, _COUNT_DAYS, "day")
-                months = await self._round(_TAKE_MONTHS, MONTHS_AT_ONCE, _COUNT_MONTHS, "month")
+                days = await self._round(_TAKE_DAYS, at_once, "day")
+                months = await self._round(_TAKE_MONTHS, MONTHS_AT_ONCE, "month")
         except SinkUnavailableError:
             self._days_at_once = max(1, at_once // 2)
             raise
@@ -159,7 +180,7 @@ class PostgresUsageRoller:
             async with self._engine.connect() as connection:
                 return Marked(*(await connection.execute(_MARKED)).one())
 
-    async def _round(self, take: Any, most: int, count: Any, unit: str) -> "_Round | None":
+    async def _round(self, take: TextClause, most: int, unit: str) -> "_Round | None":
         """Some marks of one kind, in one transaction; None: another is at it."""
         async with self._engine.begin() as connection:
             if not (await connection.execute(_LEAD, {"lock": LOCK})).scalar_one():
@@ -172,8 +193,8 @@ class PostgresUsageRoller:
             keys = sorted({(tenant, first) for _, tenant, first in marks if kept is None or first >= kept})
             if keys:
                 named = {"tenants": [tenant for tenant, _ in keys], "days": [first for _, first in keys]}
-                rows = (await connection.execute(count, named)).mappings().all()
-                await _replace(connection, unit, named, rows)
+                for rollup in _ROLLUPS[unit]:
+                    await _replace(connection, rollup, unit, named)
                 if unit == "day":
                     await connection.execute(_MARK_MONTHS, named)
             await connection.execute(_FORGET, {"ids": [mark for mark, _, _ in marks]})
@@ -199,26 +220,27 @@ def _telling() -> Iterator[None]:
         raise
 
 
-async def _replace(connection: AsyncConnection, unit: str, keys: dict[str, Any], rows: Sequence[RowMapping]) -> None:
-    """Put the rollups of these days or months in the place of those that were there."""
-    table = {"day": "usage_daily", "month": "usage_monthly"}[unit]
+async def _replace(connection: AsyncConnection, rollup: _Rollup, unit: str, keys: dict[str, Any]) -> None:
+    """Count these days or months, and put what was counted in the place of what was there."""
+    rows = (await connection.execute(rollup.count, keys)).mappings().all()
+    table = rollup.table
     await connection.execute(
         text(f"DELETE FROM {table} AS old USING {_KEYS} WHERE old.tenant_id = key.tenant AND old.{unit} = key.first"),
         keys,
     )
-    columns = [unit, "view", *DIMENSION_NAMES, *COUNTED, "last_stored"]
+    columns = [unit, "view", *rollup.dimensions, *COUNTED, "last_stored"]
     if not rows:
         return
     if (await connection.execute(_HELD_TO_POLICIES, {"table": table})).scalar_one():
         # Who is held to row-level security may not copy.
-        records = [dict(zip(columns, record, strict=True)) for record in _records(rows)]
+        records = [dict(zip(columns, record, strict=True)) for record in _records(rows, rollup)]
         await connection.execute(insert(metadata.tables[table]), records)
         return
     driver: Any = (await connection.get_raw_connection()).driver_connection
-    await driver.copy_records_to_table(table, records=list(_records(rows)), columns=columns)
+    await driver.copy_records_to_table(table, records=list(_records(rows, rollup)), columns=columns)
 
 
-def _records(rows: Sequence[RowMapping]) -> Iterable[tuple[Any, ...]]:
+def _records(rows: Sequence[RowMapping], rollup: _Rollup) -> Iterable[tuple[Any, ...]]:
     """The rows as the tables have them: with sketches in their shortest form, and the latest moment of each day."""
     packed = {name: pack([row[name] for row in rows]) for name in (f"{measure}_sketch" for measure in MEASURES)}
     latest: dict[tuple[str, date], datetime] = {}
@@ -227,5 +249,5 @@ def _records(rows: Sequence[RowMapping]) -> Iterable[tuple[Any, ...]]:
         latest[key] = max(latest.get(key, row["last_stored"]), row["last_stored"])
     for number, row in enumerate(rows):
         counted = (packed[name][number] if name in packed else row[name] for name in COUNTED)
-        dimensions = (row[name] for name in DIMENSION_NAMES)
+        dimensions = (row[name] for name in rollup.dimensions)
         yield row["first"], row["view"], *dimensions, *counted, latest[row["tenant_id"], row["first"]]

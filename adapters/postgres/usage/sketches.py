@@ -8,6 +8,8 @@ likes: sketches are merged by writing one behind the other, which PostgreSQL doe
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,11 @@ from numpy.typing import NDArray
 ACCURACY = 0.01
 _LOG_BASE = math.log((1 + ACCURACY) / (1 - ACCURACY))
 _NOT_POSITIVE = -32_768
-_MOST = 65_535
+_COUNTS = 65_536
+_MOST = _COUNTS - 1
+_AT_ONCE = 16_384
+_CELLS = 2_000_000
+"""Counts, of eight bytes, that are worked on at a time."""
 _RECORD = np.dtype([("bucket", ">i2"), ("count", ">u2")])
 
 
@@ -26,47 +32,113 @@ def record_sql(value: str) -> str:
     return f"int2send((CASE WHEN {value} > 0 THEN {bucket} ELSE {_NOT_POSITIVE} END)::int2) || '\\x0001'::bytea"
 
 
-class Sketch:
-    """A sketch, read: how many items are in each bucket."""
+@dataclass(frozen=True, slots=True)
+class Spreads:
+    """Percentiles of several kinds of items, and of all of them together.
 
-    def __init__(self, buckets: NDArray[Any], counts: NDArray[Any]) -> None:
-        """Add up the counts of each bucket; both arrays are of whole numbers, and not empty."""
-        least = int(buckets.min())
-        summed = np.bincount(buckets - least, weights=counts).astype(np.int64)
-        filled = np.flatnonzero(summed)
-        self.buckets, self.counts = filled + least, summed[filled]
-        self._below = np.cumsum(self.counts)
+    Attributes:
+        each: a row for each kind, a column for each percentile.
+        together: one for each percentile.
+    """
 
-    @classmethod
-    def read(cls, packed: bytes) -> "Sketch":
-        """What was written, or several of these one behind the other; not nothing."""
-        records = np.frombuffer(packed, _RECORD)
-        return cls(records["bucket"].astype(np.int64), records["count"])
+    each: list[list[float]]
+    together: list[float]
 
-    @classmethod
-    def merged(cls, sketches: "Sequence[Sketch]") -> "Sketch":
-        """The sketch of what is in any of these; one at least."""
-        if len(sketches) == 1:
-            return sketches[0]
-        return cls(
-            np.concatenate([sketch.buckets for sketch in sketches]),
-            np.concatenate([sketch.counts for sketch in sketches]),
-        )
 
-    def percentile(self, percent: float, least: float, greatest: float) -> float:
-        """The value below which this share of the items lies, between neighbours linearly, as percentile_cont has it.
+def spreads(
+    sketches: Sequence[tuple[int, bytes]], reach: Sequence[tuple[float, float]], percents: Sequence[float]
+) -> Spreads:
+    """The values below which these shares of the items lie, between neighbours linearly, as percentile_cont has it.
+
+    All at once: an answer has hundreds of sketches, and numpy takes longer to begin than to count one.
+
+    Args:
+        sketches: the kind that each is of, from 0, and what was written; none of nothing. A kind has one at least.
+        reach: the exact least and greatest value of each kind; the answers lie between them.
+        percents: from 0 to 100.
+    """
+    sketches = sorted(sketches, key=itemgetter(0))
+    written = _Records(b"".join(packed for _, packed in sketches))
+    ends = np.cumsum([len(packed) // _RECORD.itemsize for _, packed in sketches])
+    kinds = np.array([kind for kind, _ in sketches])
+    shares, limits = np.array(percents, dtype=np.float64) / 100, np.array(reach, dtype=np.float64)
+    together, found = np.zeros(written.width), []
+    at_once = max(1, _CELLS // written.width)
+    for first in range(0, len(reach), at_once):
+        mine = slice(*np.searchsorted(kinds, [first, first + at_once]))
+        items = written.items(ends[mine], kinds[mine])
+        together += items.sum(axis=0)
+        found.append(_percentiles(items, written.least, shares, limits[first : first + at_once]))
+    whole = np.array([[limits[:, 0].min(), limits[:, 1].max()]])
+    of_all = _percentiles(together[None], written.least, shares, whole)
+    return Spreads(np.concatenate(found).tolist(), of_all[0].tolist())
+
+
+class _Records:
+    """Records of many sketches, one behind the other.
+
+    Attributes:
+        least: the least bucket of what is above zero.
+        width: how many buckets there are from there on, and one before them, of what is not above zero.
+    """
+
+    def __init__(self, packed: bytes) -> None:
+        # In the order of their buckets, the one of what is not above zero first.
+        self._records = np.frombuffer(packed, ">u4").astype(np.uint32) ^ np.uint32(1 << 31)
+        positive = int(self._records.min())
+        self._all_positive = positive >= _COUNTS
+        if not self._all_positive:
+            positive = int(self._records.min(where=self._records >= _COUNTS, initial=_COUNTS * _COUNTS - 1))
+        self._first = positive // _COUNTS
+        self.least = self._first + _NOT_POSITIVE
+        self.width = max(int(self._records.max()) // _COUNTS - self._first, 0) + 2
+        self._done = 0
+
+    def items(self, ends: NDArray[Any], kinds: NDArray[Any]) -> NDArray[Any]:
+        """How many items there are in the next sketches, by kind and bucket.
 
         Args:
-            percent: from 0 to 100.
-            least, greatest: the exact least and greatest value; the answer lies between them.
+            ends: where each of them ends.
+            kinds: which kind each is of, in order; none is left out.
         """
-        place = percent / 100 * (int(self._below[-1]) - 1)
-        below, above = self._at(math.floor(place)), self._at(math.ceil(place))
-        return min(max(below + (above - below) * (place % 1), least), greatest)
+        first, behind = int(kinds[0]), int(kinds[-1]) + 1
+        counted = np.zeros((behind - first) * self.width)
+        places = (kinds - first) * self.width
+        # So few at a time that all of it stays in the processor's cache, which makes it five times quicker.
+        for start in range(self._done, int(ends[-1]), _AT_ONCE):
+            part = self._records[start : min(start + _AT_ONCE, int(ends[-1]))]
+            cells = (part >> 16).astype(np.intp)
+            cells -= self._first - 1
+            if not self._all_positive:
+                np.maximum(cells, 0, out=cells)
+            mine = slice(
+                int(np.searchsorted(ends, start, side="right")), int(np.searchsorted(ends, start + len(part))) + 1
+            )
+            lengths = np.diff(np.clip(ends[mine], start, start + len(part)), prepend=start)
+            base = int(places[mine.start])
+            cells += np.repeat(places[mine] - base, lengths)
+            found = np.bincount(cells, weights=part & _MOST)
+            counted[base : base + len(found)] += found
+        self._done = int(ends[-1])
+        return counted.reshape(-1, self.width)
 
-    def _at(self, position: int) -> float:
-        bucket = int(self.buckets[np.searchsorted(self._below, position, side="right")])
-        return 0.0 if bucket == _NOT_POSITIVE else (1 - ACCURACY) * math.exp((bucket - 1) * _LOG_BASE)
+
+def _percentiles(items: NDArray[Any], least: int, shares: NDArray[Any], reach: NDArray[Any]) -> NDArray[Any]:
+    """The percentiles of each row of counts, by bucket from the one below `least`."""
+    kinds, width = items.shape
+    below = np.cumsum(items)
+    behind = below[width - 1 :: width]
+    before = np.concatenate([[0], behind[:-1]])
+    places = shares * (behind - before - 1)[:, None]
+
+    def at(positions: NDArray[Any]) -> NDArray[Any]:
+        found = np.searchsorted(below, before[:, None] + positions, side="right") - np.arange(kinds)[:, None] * width
+        return np.where(found == 0, 0.0, (1 - ACCURACY) * np.exp((found + least - 2) * _LOG_BASE))
+
+    first = np.floor(places)
+    low, high = at(first), at(np.ceil(places))
+    found: NDArray[Any] = np.clip(low + (high - low) * (places - first), reach[:, :1], reach[:, 1:])
+    return found
 
 
 def pack(sketches: Sequence[bytes | None]) -> list[bytes | None]:
@@ -77,13 +149,13 @@ def pack(sketches: Sequence[bytes | None]) -> list[bytes | None]:
     lengths = [len(sketch or b"") // _RECORD.itemsize for sketch in sketches]
     records = np.frombuffer(b"".join(sketch or b"" for sketch in sketches), _RECORD)
     owners = np.repeat(np.arange(len(sketches), dtype=np.int64), lengths)
-    keys, places = np.unique(owners * 65_536 + records["bucket"].astype(np.int64) + 32_768, return_inverse=True)
+    keys, places = np.unique(owners * _COUNTS + records["bucket"].astype(np.int64) + 32_768, return_inverse=True)
     counts = np.bincount(places, weights=records["count"], minlength=len(keys)).astype(np.int64)
     keys, counts = _split(keys, counts)
     packed = np.empty(len(keys), _RECORD)
-    packed["bucket"], packed["count"] = keys % 65_536 - 32_768, counts
+    packed["bucket"], packed["count"] = keys % _COUNTS - 32_768, counts
     whole = packed.tobytes()
-    ends = np.searchsorted(keys // 65_536, np.arange(len(sketches)), side="right") * _RECORD.itemsize
+    ends = np.searchsorted(keys // _COUNTS, np.arange(len(sketches)), side="right") * _RECORD.itemsize
     starts = [0, *ends][: len(ends)]
     return [whole[start:end] or None for start, end in zip(starts, ends, strict=True)]
 

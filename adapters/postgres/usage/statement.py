@@ -2,11 +2,12 @@
 
 A whole month of a tenant comes from `usage_monthly` unless something is marked in it; then its whole days come from
 `usage_daily`, but for the marked ones. Those, and the parts of days at the window's edges, are counted from raw rows.
+Where nothing but tenants is asked for, both have the totals beside them, which are fewer.
 Marks and rows are of one snapshot, so nothing is counted twice and nothing is left out, whatever is written meanwhile.
 Of months whose calls were dropped rollups are all there is: no mark of their days counts, and no row.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import date
 from itertools import chain
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 from sqlalchemy import TextClause, text
 
 from adapters.postgres.usage.columns import COUNTED, DIMENSION_COLUMNS
-from adapters.postgres.usage.items import VIEWS, added_up, grouped, items
+from adapters.postgres.usage.items import UNPRICED_MODEL, VIEWS, added_up, grouped, items
 from adapters.postgres.usage.kept import KEPT, days_of_edges
 from domain.usage.calendar import Pieces, cut, pieces
 from domain.usage.questions import UsageQuestion
@@ -51,7 +52,7 @@ _MARKED = """
 """
 _TOO_LATE = """
     UNION ALL
-    SELECT DISTINCT tenant_id, 'day', day FROM usage_daily
+    SELECT DISTINCT tenant_id, 'day', day FROM usage_daily_totals
     WHERE day >= CAST(:first AS date) AND day < CAST(:behind AS date) AND last_stored >= :ingested_before {own}
 """
 
@@ -59,7 +60,7 @@ _TOO_LATE = """
 _ROLLED = f"""
     SELECT number, rollup.view, {{keys}}, {_COUNTED}, last_stored FROM month_spans AS span
     CROSS JOIN LATERAL (
-        SELECT * FROM usage_monthly WHERE month >= span.first AND month < span.behind {{own}} OFFSET 0
+        SELECT * FROM {{monthly}} WHERE month >= span.first AND month < span.behind {{own}} OFFSET 0
     ) AS rollup
     WHERE NOT EXISTS (
         SELECT FROM stale_months AS stale WHERE stale.tenant_id = rollup.tenant_id AND stale.month = rollup.month
@@ -67,7 +68,7 @@ _ROLLED = f"""
     UNION ALL
     SELECT number, rollup.view, {{keys}}, {_COUNTED}, last_stored FROM day_spans AS span
     CROSS JOIN LATERAL (
-        SELECT * FROM usage_daily WHERE day >= span.first AND day < span.behind {{own}} OFFSET 0
+        SELECT * FROM {{daily}} WHERE day >= span.first AND day < span.behind {{own}} OFFSET 0
     ) AS rollup
     WHERE NOT EXISTS (
         SELECT FROM stale_days AS stale WHERE stale.tenant_id = rollup.tenant_id AND stale.day = rollup.day
@@ -76,7 +77,7 @@ _ROLLED = f"""
     SELECT number, rollup.view, {{keys}}, {_COUNTED}, last_stored FROM month_spans AS span
     JOIN stale_months AS month ON month.month >= span.first AND month.month < span.behind
     CROSS JOIN LATERAL (
-        SELECT * FROM usage_daily WHERE tenant_id = month.tenant_id
+        SELECT * FROM {{daily}} WHERE tenant_id = month.tenant_id
            AND day >= month.month AND day < (month.month + interval '1 month')::date OFFSET 0
     ) AS rollup
     WHERE NOT EXISTS (
@@ -99,31 +100,23 @@ _OF_DAY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
-    """SQL, and its parameters.
+def statement(question: UsageQuestion, asked: Mapping[str, Any], *, marked: bool) -> TextClause:
+    """The statement for a question, in the snapshot of an earlier one.
 
     A row: number of the stretch, view, the keys, `failed`, `unpriced_model`, the columns of `COUNTED`, and
     `last_stored`, the latest moment at which something was stored (of a rollup: in its day or month). What has no
     known cost has a row for each model, so that the answer can name the models; all else has one row.
-    """
-
-    sql: TextClause
-    parameters: dict[str, Any]
-
-
-def statement(question: UsageQuestion, stretches: list[Window]) -> Statement:
-    """The statement for a question.
 
     Args:
         question: what is asked.
-        stretches: those of its unit, or its window alone. A row's `number` counts them from 0.
+        asked: its `parameters`.
+        marked: whether any day of it is, as the earlier statement found. Where none is, and nothing but whole days is
+            asked for, no raw row is looked for: to plan for them takes longer than all the rest.
     """
-    parameters = _parameters(question, stretches)
-    own = "AND tenant_id = ANY(CAST(:of_tenant AS text[]))" if "of_tenant" in parameters else ""
+    own = "AND tenant_id = ANY(CAST(:of_tenant AS text[]))" if "of_tenant" in asked else ""
     early = "AND created_at < :ingested_before" if question.ingested_before is not None else ""
     keys = [DIMENSION_COLUMNS[dimension] for dimension in question.group_by]
-    marked = _MARKED.format(
+    having = _MARKED.format(
         months=_SPANS.format(name="month", kind="date"),
         days=_SPANS.format(name="day", kind="date"),
         edges=_SPANS.format(name="edge", kind="timestamptz"),
@@ -131,17 +124,24 @@ def statement(question: UsageQuestion, stretches: list[Window]) -> Statement:
         too_late=_TOO_LATE.format(own=own) if question.ingested_before is not None else "",
     )
     filters = _filters(question)
-    sources = [_rolled(keys, own, filters), *(_raw(view, keys, f"{own} {early}", filters) for view in VIEWS)]
-    return Statement(text(f"WITH {KEPT}, {marked} {' UNION ALL '.join(sources)}"), parameters)
+    sources = [_rolled(question, keys, own, filters)]
+    if marked or asked["edge_numbers"]:
+        sources += [_raw(view, keys, f"{own} {early}", filters) for view in VIEWS]
+    return text(f"WITH {KEPT}, {having} {' UNION ALL '.join(sources)}")
 
 
-def _rolled(keys: list[str], own: str, filters: str) -> str:
+def _rolled(question: UsageQuestion, keys: list[str], own: str, filters: str) -> str:
     names = ", ".join(f"rollup.{key}" for key in dict.fromkeys([*keys, "status", "model"]))
-    source = _ROLLED.format(keys=names, own=own, filters=filters.replace("item.", "rollup."))
-    unpriced = "CASE WHEN view = 'llm_calls' AND unpriced > 0 THEN model END AS unpriced_model"
-    return added_up(
-        source, ["number", "view", *keys, "status = 'error' AS failed", unpriced], ("max(last_stored) AS last_stored",)
+    totals = "_totals" if {*question.group_by, *question.filters} <= {"tenant"} else ""
+    source = _ROLLED.format(
+        daily=f"usage_daily{totals}",
+        monthly=f"usage_monthly{totals}",
+        keys=names,
+        own=own,
+        filters=filters.replace("item.", "rollup."),
     )
+    by = ["number", "view", *keys, "status = 'error' AS failed", f"{UNPRICED_MODEL} AS unpriced_model"]
+    return added_up(source, by, ("max(last_stored) AS last_stored",))
 
 
 def _raw(view: str, keys: list[str], rows: str, filters: str) -> str:
@@ -163,9 +163,15 @@ def _filters(question: UsageQuestion) -> str:
     return " ".join(said)
 
 
-def _parameters(question: UsageQuestion, stretches: list[Window]) -> dict[str, Any]:
+def parameters(question: UsageQuestion, stretches: list[Window]) -> dict[str, Any]:
+    """The parameters of a question's statement.
+
+    Args:
+        question: what is asked.
+        stretches: those of its unit, or its window alone. A row's `number` counts them from 0.
+    """
     taken = [pieces(cut(stretch, question.window)) for stretch in stretches]
-    parameters: dict[str, Any] = {
+    given: dict[str, Any] = {
         **_spans("month", [piece.months for piece in taken]),
         **_spans("day", [piece.days for piece in taken]),
         **_spans("edge", [[(edge.start, edge.end) for edge in piece.edges] for piece in taken]),
@@ -173,10 +179,10 @@ def _parameters(question: UsageQuestion, stretches: list[Window]) -> dict[str, A
         "cut_days": days_of_edges([edge for piece in taken for edge in piece.edges]),
     }
     for dimension, values in question.filters.items():
-        parameters[f"of_{dimension}"] = [value for value in values if value is not None]
+        given[f"of_{dimension}"] = [value for value in values if value is not None]
     if question.ingested_before is not None:
-        parameters["ingested_before"] = question.ingested_before
-    return parameters
+        given["ingested_before"] = question.ingested_before
+    return given
 
 
 def _spans(name: str, of_stretches: list[Any]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 // The cards below the tiles: which question each asks, and how it shows the answer.
 
+import { againParts } from "./again.js";
 import { Breakdown } from "./breakdown.js";
 import { TimeChart } from "./charts.js";
 import { html } from "./dom.js";
@@ -73,7 +74,7 @@ export function makeCards() {
     card("operation", "By operation", operation.parts),
     card("model", "By model", [model.parts, html("p", { class: "faint unpriced", id: "unpriced" })]),
     card("failures", "Failures over time", time.failures.parts),
-    card("errors", "Why they failed", errors.parts),
+    card("errors", "Why they failed", [errors.parts, againParts()]),
     card("latency", "How long they take", time.latency.parts),
     card("tenant", "By tenant", tenant.parts),
   ];

@@ -1,9 +1,10 @@
 // The page: who looks (a key), at what (the state in the address), and what the API answers.
 
+import { againSaid } from "./again.js";
 import { makeCards } from "./cards.js";
 import { byId, html } from "./dom.js";
 import * as format from "./format.js";
-import { ask, holder, keepCSV, mayBeKey, parameters, Refused } from "./query.js";
+import { ask, askFailures, holder, keepCSV, mayBeKey, parameters, Refused } from "./query.js";
 import { readState, writeState } from "./state.js";
 import { emptyTiles, tiles } from "./tiles.js";
 import { dateField, windowOf, zones } from "./time.js";
@@ -130,6 +131,7 @@ function showTheme() {
 }
 
 byId("cards").addEventListener("click", async (event) => {
+  if (event.target.id === "count-again" && window_ && key) return countAgain(event.target, asking.signal);
   const id = event.target.closest("[data-csv]")?.dataset.csv;
   if (!id || !window_ || !key) return;
   const by = cards.dimensions[id] === "time" ? window_.unit : cards.dimensions[id];
@@ -142,6 +144,18 @@ byId("cards").addEventListener("click", async (event) => {
   }
 });
 
+async function countAgain(button, signal) {
+  button.disabled = true;
+  try {
+    const { total } = await askFailures(key, parameters(state, window_), signal);
+    if (!signal.aborted) byId("counted-again").textContent = againSaid(total);
+  } catch (error) {
+    trouble(error);
+  } finally {
+    button.disabled = false;
+  }
+}
+
 // Answers
 
 /** Ask everything anew. An answer to an older question is dropped. */
@@ -151,6 +165,7 @@ async function refresh() {
   asking = new AbortController();
   const { signal } = asking;
   byId("trouble").hidden = true;
+  byId("counted-again").textContent = "";
   busy(true);
   const done = await Promise.allSettled([knowHolder(signal).then(() => askAll(signal))]);
   const failed = [...done, ...(done[0].value ?? [])].find((one) => one.status === "rejected");
@@ -233,7 +248,7 @@ function showFreshness(answer, total) {
 
 function clear() {
   byId("tiles").replaceChildren(...emptyTiles());
-  byId("unpriced").textContent = "";
+  for (const id of ["unpriced", "counted-again"]) byId(id).replaceChildren();
   byId("trouble").hidden = true;
   byId("empty").hidden = true;
   byId("cards").hidden = false;

@@ -1,6 +1,7 @@
 // Asks the API. The key travels in a header, never in an address.
 
 const QUERY = "v1/usage/query";
+const FAILURES = "v1/usage/failures";
 const PAGE = 10_000;
 
 /** The API said no; `message` is its sentence for a person. */
@@ -34,6 +35,12 @@ async function fetched(path, key, parameters, signal) {
 
 /** Whose key it is: {tenant_id, superuser}. */
 export const holder = async (key, signal) => (await fetched("v1/key", key, [], signal)).json();
+
+/** What failed, was tried again and was done again, of the window and tenant of these parameters. */
+export async function askFailures(key, parameters, signal) {
+  const named = parameters.filter(([name]) => ["from", "to", "tenant"].includes(name));
+  return (await fetched(FAILURES, key, named, signal)).json();
+}
 
 /** A whole answer, its pages put together. */
 export async function ask(key, parameters, signal) {

@@ -221,7 +221,10 @@ async def truncated(stage: Stage) -> None:
     await stage.settled()
     consumer, rows = stage.members["consumer"], await _ids(stage)
     assert await stage.stop(consumer) == 0
-    await fetch(stage.database, "TRUNCATE llm_calls, usage_marks, usage_daily, usage_monthly")
+    await fetch(
+        stage.database,
+        "TRUNCATE llm_calls, usage_marks, usage_daily, usage_monthly, usage_daily_totals, usage_monthly_totals",
+    )
     await _begin_anew(stage)
     await consumer.start()
     await rows_again(stage, "all rows back", len(rows) - 1, time())

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.postgres.usage.sketches import ACCURACY, Sketch, pack
+from adapters.postgres.usage import sketches as sketches_module
+from adapters.postgres.usage.sketches import ACCURACY, pack, spreads
 from tests.usage_model import percentile_cont
 
 BASE = math.log((1 + ACCURACY) / (1 - ACCURACY))
@@ -29,6 +30,12 @@ def sketch_of(values: list[float]) -> bytes:
     return b"".join(record(value) for value in values)
 
 
+def percentile(packed: bytes, percent: float, least: float, greatest: float) -> float:
+    found = spreads([(0, packed)], [(least, greatest)], [percent])
+    assert found.together == found.each[0]
+    return found.together[0]
+
+
 def contents(packed: bytes | None) -> Counter[int]:
     """How many items lie in each bucket."""
     found: Counter[int] = Counter()
@@ -43,7 +50,7 @@ def contents(packed: bytes | None) -> Counter[int]:
 def test_a_percentile_is_within_one_percent_and_between_least_and_greatest(values, percent):
     least, greatest = float(min(values)), float(max(values))
 
-    found = Sketch.read(sketch_of(values)).percentile(percent, least, greatest)
+    found = percentile(sketch_of(values), percent, least, greatest)
 
     assert found == pytest.approx(percentile_cont(sorted(values), percent), rel=ACCURACY * (1 + 1e-6), abs=1e-9)
     assert least <= found <= greatest
@@ -56,9 +63,9 @@ def test_two_sketches_one_behind_the_other_are_the_sketch_of_all(one, other, per
     reach = float(min(every)), float(max(every))
     [packed_one, packed_other, packed_every] = pack([sketch_of(one), sketch_of(other), sketch_of(every)])
 
-    together = Sketch.read((packed_other or b"") + (packed_one or b""))
+    together = percentile((packed_other or b"") + (packed_one or b""), percent, *reach)
 
-    assert together.percentile(percent, *reach) == Sketch.read(sketch_of(every)).percentile(percent, *reach)
+    assert together == percentile(sketch_of(every), percent, *reach)
     assert pack([(packed_other or b"") + (packed_one or b"")]) == [packed_every]
 
 
@@ -94,9 +101,9 @@ def test_a_count_larger_than_a_record_holds_is_kept(count):
     assert contents(packed) == {contents(record(250)).popitem()[0]: count}
     assert (first, last) == (record(1), record(2))
     # A hundred smaller ones below them, and as many above: the median is theirs.
-    mixed = Sketch.read((packed or b"") + record(1, 100) + record(10**6, 100))
-    assert mixed.percentile(50, 1, 10**6) == pytest.approx(250, rel=ACCURACY)
-    assert mixed.percentile(100, 1, 10**6) == pytest.approx(10**6, rel=ACCURACY)
+    mixed = (packed or b"") + record(1, 100) + record(10**6, 100)
+    assert percentile(mixed, 50, 1, 10**6) == pytest.approx(250, rel=ACCURACY)
+    assert percentile(mixed, 100, 1, 10**6) == pytest.approx(10**6, rel=ACCURACY)
 
 
 def test_nothing_packed_is_nothing():
@@ -105,7 +112,34 @@ def test_nothing_packed_is_nothing():
 
 
 def test_what_is_not_above_zero_is_zero():
-    sketch = Sketch.read(record(0) + record(0) + record(0) + record(700))
+    sketch = record(0) + record(0) + record(0) + record(700)
 
-    assert [sketch.percentile(percent, 0, 700) for percent in (0, 50)] == [0, 0]
-    assert sketch.percentile(100, 0, 700) == pytest.approx(700, rel=ACCURACY)
+    assert [percentile(sketch, percent, 0, 700) for percent in (0, 50)] == [0, 0]
+    assert percentile(sketch, 100, 0, 700) == pytest.approx(700, rel=ACCURACY)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(st.lists(counted, min_size=1, max_size=20), min_size=1, max_size=8),
+    st.lists(percents, min_size=1, max_size=4),
+    st.sampled_from([1, 500, 10**6]),
+)
+def test_many_at_once_are_each_as_alone(monkeypatch_cells, kinds, asked, cells):
+    """In whatever order their sketches come, and however many are worked on at a time."""
+    monkeypatch_cells(cells)
+    reach = [(float(min(values)), float(max(values))) for values in kinds]
+    written = [(number, record(value)) for number, values in enumerate(kinds) for value in values]
+    every = [value for values in kinds for value in values]
+
+    found = spreads(written[::-1], reach, asked)
+
+    for values, limits, told in zip(kinds, reach, found.each, strict=True):
+        assert told == [percentile(sketch_of(values), percent, *limits) for percent in asked]
+    alone = [percentile(sketch_of(every), percent, float(min(every)), float(max(every))) for percent in asked]
+    assert found.together == alone
+
+
+@pytest.fixture(scope="module")
+def monkeypatch_cells():
+    with pytest.MonkeyPatch.context() as patch:
+        yield lambda cells: patch.setattr(sketches_module, "_CELLS", cells)
