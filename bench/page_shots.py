@@ -98,7 +98,7 @@ async def fill(engine: AsyncEngine) -> None:
     for first in range(0, len(given), AT_ONCE):
         await sink.write(given[first : first + AT_ONCE])
     roller = PostgresUsageRoller(engine)
-    while (rolled := await roller.roll()) is not None and (rolled.days or rolled.months):
+    while (rolled := await roller.roll()) is not None and (rolled.days or rolled.weeks or rolled.months):
         pass
 
 

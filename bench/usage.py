@@ -30,6 +30,7 @@ from adapters.postgres.engine import DatabaseSettings, create_engine
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import migrate
+from adapters.postgres.tables import ROLLUPS
 from adapters.postgres.usage.exact import PostgresUsageReader
 from adapters.postgres.usage.reader import PostgresUsageAnswers
 from adapters.postgres.usage.roller import PostgresUsageRoller
@@ -83,11 +84,7 @@ async def write(engine: AsyncEngine, events: int, rounds: int, figures: Figures)
         for name, way in ways.items():
             figures.written.setdefault(name, []).append(await way(engine, events))
     async with engine.begin() as connection:
-        await connection.execute(
-            text(
-                "TRUNCATE llm_calls, usage_marks, usage_daily, usage_monthly, usage_daily_totals, usage_monthly_totals"
-            )
-        )
+        await connection.execute(text(f"TRUNCATE llm_calls, usage_marks, {', '.join(table.name for table in ROLLUPS)}"))
 
 
 async def roll(engine: AsyncEngine, progress: Progress) -> float:
@@ -98,13 +95,11 @@ async def roll(engine: AsyncEngine, progress: Progress) -> float:
             await connection.execute(text("SELECT count(DISTINCT (tenant_id, first_day)) FROM usage_marks"))
         ).scalar_one()
     task = progress.add_task("rolling up days", total=marked)
-    while (done := await roller.roll()) is not None and (done.days or done.months):
+    while (done := await roller.roll()) is not None and (done.days or done.weeks or done.months):
         progress.advance(task, done.days)
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await connection.execute(
-            text("VACUUM ANALYZE usage_daily, usage_monthly, usage_daily_totals, usage_monthly_totals, usage_marks")
-        )
+        await connection.execute(text(f"VACUUM ANALYZE {', '.join(table.name for table in ROLLUPS)}, usage_marks"))
     return time.perf_counter() - began
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.engine import DatabaseSettings, create_engine
 from adapters.postgres.migrate import migrate
+from adapters.postgres.tables import ROLLUPS
 from domain.errors import SinkUnavailableError
 from domain.keys import KeyMaterial, StoredKey, check_tenant, new_key
 from domain.ports import BatchOutcome
@@ -121,11 +122,7 @@ async def migrated_database(server_url: str) -> AsyncIterator[tuple[DatabaseSett
 async def forget_calls(engine: AsyncEngine) -> None:
     """Empty `llm_calls` and all that is derived from it: truncating asks no trigger to mark anything."""
     async with engine.begin() as connection:
-        await connection.execute(
-            text(
-                "TRUNCATE llm_calls, usage_marks, usage_daily, usage_monthly, usage_daily_totals, usage_monthly_totals"
-            )
-        )
+        await connection.execute(text(f"TRUNCATE llm_calls, usage_marks, {', '.join(table.name for table in ROLLUPS)}"))
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.reading import answering
+from adapters.postgres.tables import ROLLUPS
 from domain.errors import UserError
 
 Rights = Mapping[str, tuple[str, ...]]
@@ -24,7 +25,7 @@ STORING_CALLS: Rights = {
 STORING_CODINGS: Rights = {"codings": ("SELECT (result_id)", "INSERT"), "corrections": ("SELECT (event_id)", "INSERT")}
 """The consumer's, too. It reads ids: what is there already is not stored again."""
 
-_ROLLUPS = ("usage_daily", "usage_monthly", "usage_daily_totals", "usage_monthly_totals")
+_ROLLUPS = tuple(table.name for table in ROLLUPS)
 
 READING_USAGE: Rights = {
     **dict.fromkeys(("llm_calls", *_ROLLUPS, "usage_marks", "consumer_positions", "usage_retention"), ("SELECT",)),

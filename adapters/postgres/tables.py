@@ -95,10 +95,10 @@ usage_marks = Table(
     Column("unit", Text, nullable=False),
     Column("first_day", Date, nullable=False),
     Column("marked_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
-    CheckConstraint("unit IN ('day', 'month')", name="unit"),
+    CheckConstraint("unit IN ('day', 'week', 'month')", name="unit"),
     Index(None, "unit", "first_day", "tenant_id"),
 )
-"""A tenant's day or month, in UTC, whose rollup does not hold: rows were written since. Deleted by the roller."""
+"""A tenant's day, week or month, in UTC, whose rollup does not hold: rows were written since. Deleted by the roller."""
 
 
 def _rollup(name: str, unit: str, dimensions: Sequence[str] = DIMENSION_NAMES) -> Table:
@@ -125,18 +125,27 @@ def _rollup(name: str, unit: str, dimensions: Sequence[str] = DIMENSION_NAMES) -
     )
 
 
-usage_daily, usage_monthly = _rollup("usage_daily", "day"), _rollup("usage_monthly", "month")
-"""What a tenant's calls, and invocations, of a whole day or month of UTC add up to. Written by the roller.
+usage_daily = _rollup("usage_daily", "day")
+usage_weekly = _rollup("usage_weekly", "week")
+usage_monthly = _rollup("usage_monthly", "month")
+"""What a tenant's calls, and invocations, of a whole day, week (from Monday) or month of UTC add up to. Written by the
+roller.
 
-`last_stored` is the latest `created_at` of all that the tenant has in that day or month.
+`last_stored` is the latest `created_at` of all that the tenant has in that day, week or month.
 """
 
 usage_daily_totals = _rollup("usage_daily_totals", "day", TOTAL_NAMES)
+usage_weekly_totals = _rollup("usage_weekly_totals", "week", TOTAL_NAMES)
 usage_monthly_totals = _rollup("usage_monthly_totals", "month", TOTAL_NAMES)
 """The same, added up: for questions that ask for nothing but tenants there is a tenth of the rows, or less, to read.
 
 `model` is told of LLM calls without a known cost only, and null for all others. Written with the ones above.
 """
+
+ROLLUPS = (
+    *(usage_daily, usage_weekly, usage_monthly),
+    *(usage_daily_totals, usage_weekly_totals, usage_monthly_totals),
+)
 
 usage_retention = Table(
     "usage_retention",

@@ -117,15 +117,17 @@ def _turn(before: datetime, after: datetime, zone: ZoneInfo) -> datetime:
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """A window taken to pieces: whole months and days of UTC, and what is left at its edges; each half-open.
+    """A window taken to pieces: whole months, weeks and days of UTC, and what is left at its edges; each half-open.
 
     Attributes:
         months: from the first day of a month to the first day of another one.
-        days: before and behind those months.
+        weeks: before and behind those months, from a Monday to another one.
+        days: what there is besides.
         edges: parts of days.
     """
 
     months: tuple[tuple[date, date], ...] = ()
+    weeks: tuple[tuple[date, date], ...] = ()
     days: tuple[tuple[date, date], ...] = ()
     edges: tuple[Window, ...] = ()
 
@@ -143,11 +145,26 @@ def pieces(window: Window) -> Pieces:
     days: tuple[tuple[date, date], ...] = ((first, last),)
     if first_month is not None and first_month < last_month:
         months, days = ((first_month, last_month),), ((first, first_month), (last_month, last))
+    weeks, days = _weeks_of(days)
     return Pieces(
         months=months,
+        weeks=weeks,
         days=tuple(span for span in days if span[0] < span[1]),
         edges=tuple(edge for edge in edges if edge.start < edge.end),
     )
+
+
+def _weeks_of(spans: tuple[tuple[date, date], ...]) -> tuple[tuple[tuple[date, date], ...], ...]:
+    """The whole weeks of some spans of days, and the days that are left; of these some may be none."""
+    weeks, days = [], []
+    for first, last in spans:
+        monday, last_monday = -first.weekday() % 7, (last - first).days - last.weekday()
+        if monday >= last_monday:
+            days.append((first, last))
+            continue
+        weeks.append((first + monday * _DAY, first + last_monday * _DAY))
+        days += [(first, weeks[-1][0]), (weeks[-1][1], last)]
+    return tuple(weeks), tuple(days)
 
 
 def days_of(spans: tuple[tuple[date, date], ...]) -> Iterator[date]:

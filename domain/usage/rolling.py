@@ -27,11 +27,12 @@ class Rolled:
     """What one round did.
 
     Attributes:
-        days, months: how many of tenants' days and months were counted anew.
+        days, weeks, months: how many of tenants' were counted anew.
         more: whether it took as much as one round takes: there may be more.
     """
 
     days: int = 0
+    weeks: int = 0
     months: int = 0
     more: bool = False
 
@@ -50,7 +51,7 @@ class Marked:
 
 
 class UsageRoller(Protocol):
-    """Keeps rollups of whole days and months. Any number may run: one at a time does something."""
+    """Keeps rollups of whole days, weeks and months. Any number may run: one at a time does something."""
 
     async def roll(self) -> Rolled | None:
         """Count some of what changed anew, what changed first before the rest; None where another roller is at it.
@@ -74,13 +75,14 @@ class RollTally:
     """What a roller did so far; may be read from another thread.
 
     Attributes:
-        days, months: counted anew.
+        days, weeks, months: counted anew.
         failures: rounds that the database did not let it end.
         leads: whether it did the latest round, and no other roller.
         marked_days: what was left to do when it last looked.
     """
 
     days: int = 0
+    weeks: int = 0
     months: int = 0
     failures: int = 0
     leads: bool = False
@@ -98,6 +100,7 @@ class RollTally:
         self.leads = rolled is not None
         if rolled is not None:
             self.days += rolled.days
+            self.weeks += rolled.weeks
             self.months += rolled.months
 
     def saw(self, marked: Marked) -> None:
@@ -137,7 +140,7 @@ async def keep_rolled(
             pause = FIRST_PAUSE
             rest = min(REST * (time.monotonic() - began), LONGEST_REST)
             await _rest(stop, max(pause_seconds, rest))
-    logger.info("rolled %d days and %d months of tenants", tally.days, tally.months)
+    logger.info("rolled %d days, %d weeks and %d months of tenants", tally.days, tally.weeks, tally.months)
     return tally
 
 

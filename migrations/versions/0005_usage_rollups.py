@@ -1,4 +1,4 @@
-"""LLM calls by months, marks of what changed, and rollups of whole days and months
+"""LLM calls by months, marks of what changed, and rollups of whole days, weeks and months
 
 `llm_calls` becomes a table of monthly partitions. Its rows are copied, which takes a few minutes for ten million; the
 consumer waits meanwhile, as it does in any outage of the database. Each partition has its own index of ids, as one over
@@ -124,7 +124,8 @@ _TRIGGERS = (
 _DIMENSIONS = ("tenant_id", "operation", "model", "provider", "status", "error_class", "prompt_version")
 _OF_TOTALS = ("tenant_id", "model", "status")
 _ALWAYS_TOLD = ("tenant_id", "operation", "status")
-_ROLLUPS = ("usage_daily", "usage_monthly", "usage_daily_totals", "usage_monthly_totals")
+_UNITS = {"usage_daily": "day", "usage_weekly": "week", "usage_monthly": "month"}
+_ROLLUPS = (*_UNITS, *(f"{table}_totals" for table in _UNITS))
 
 # What is granted is what `adapters.postgres.rights` asks for, as it was in this release.
 _ROLLER_GRANTS = (
@@ -234,11 +235,12 @@ def _create_rollups() -> None:
         sa.Column("first_day", sa.Date, nullable=False),
         sa.Column("marked_at", MOMENT, nullable=False, server_default=sa.func.now()),
         sa.PrimaryKeyConstraint("id", name="pk_usage_marks"),
-        sa.CheckConstraint("unit IN ('day', 'month')", name=op.f("ck_usage_marks_unit")),
+        sa.CheckConstraint("unit IN ('day', 'week', 'month')", name=op.f("ck_usage_marks_unit")),
     )
     op.create_index("ix_usage_marks_unit_first_day_tenant_id", "usage_marks", ["unit", "first_day", "tenant_id"])
     for end, dimensions in (("", _DIMENSIONS), ("_totals", _OF_TOTALS)):
-        for table, unit in ((f"usage_daily{end}", "day"), (f"usage_monthly{end}", "month")):
+        for rollup, unit in _UNITS.items():
+            table = f"{rollup}{end}"
             op.create_table(table, sa.Column(unit, sa.Date, nullable=False), *_counted(dimensions))
             op.create_index(f"ix_{table}_{unit}_tenant_id", table, [unit, "tenant_id"])
     op.execute(_MARK)

@@ -21,7 +21,7 @@ depends_on: str | None = None
 logger = logging.getLogger("migrations")  # Alembic names this module after its file
 
 ROLE = "feedback_api"
-ROLLUPS = ("usage_daily", "usage_monthly", "usage_daily_totals", "usage_monthly_totals")
+ROLLUPS = tuple(f"usage_{unit}{totals}" for totals in ("", "_totals") for unit in ("daily", "weekly", "monthly"))
 TABLES = ("llm_calls", *ROLLUPS, "usage_marks", "codings", "corrections")
 
 # Each is asked once for a statement, not for each row. A setting that was made in an earlier transaction is empty, and

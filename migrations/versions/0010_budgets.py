@@ -21,7 +21,7 @@ depends_on: str | None = None
 logger = logging.getLogger("migrations")  # Alembic names this module after its file
 
 ROLE = "feedback_budgets"
-ROLLUPS = "usage_daily, usage_monthly, usage_daily_totals, usage_monthly_totals"
+ROLLUPS = ", ".join(f"usage_{unit}{totals}" for totals in ("", "_totals") for unit in ("daily", "weekly", "monthly"))
 READ = f"alembic_version, llm_calls, {ROLLUPS}, usage_marks, usage_retention, consumer_positions"
 
 # What is granted is what `adapters.postgres.rights` asks for, as it was in this release.

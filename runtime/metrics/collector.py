@@ -126,6 +126,7 @@ def _of_consumer(figures: ConsumerFigures) -> Iterator[Metric]:
 
 def _of_roller(rolled: RollTally) -> Iterator[Metric]:
     yield _counter("usage_days_rolled", "Tenants' days that were counted anew.", rolled.days)
+    yield _counter("usage_weeks_rolled", "Tenants' weeks that were counted anew.", rolled.weeks)
     yield _counter("usage_months_rolled", "Tenants' months that were counted anew.", rolled.months)
     yield _counter("usage_roll_failures", "Rounds that the database did not let end.", rolled.failures)
     yield _gauge("usage_roller_leads", "1 for the one roller of several that is at work.", float(rolled.leads))

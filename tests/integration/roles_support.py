@@ -23,6 +23,7 @@ from adapters.postgres.rights import (
     STORING_CODINGS,
     WATCHING_BUDGETS,
 )
+from adapters.postgres.tables import ROLLUPS
 from tests.integration.tls_front import with_netloc
 
 GIVEN = (
@@ -49,11 +50,12 @@ WRITES = {
         "UPDATE usage_marks SET tenant_id = 't'",
         "UPDATE usage_daily SET total = 0",
         "UPDATE usage_monthly SET total = 0",
+        "UPDATE usage_weekly SET total = 0",
         "UPDATE usage_daily_totals SET total = 0",
         "DELETE FROM usage_marks",
         "DELETE FROM usage_daily",
         "DELETE FROM usage_monthly",
-        "TRUNCATE usage_marks, usage_daily, usage_monthly, usage_daily_totals, usage_monthly_totals",
+        f"TRUNCATE usage_marks, {', '.join(table.name for table in ROLLUPS)}",
         "SELECT ensure_llm_calls_month('2031-01-01')",
         "SELECT * FROM llm_calls_other",
         "DROP TABLE usage_daily",

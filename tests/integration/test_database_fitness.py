@@ -59,8 +59,8 @@ async def test_a_user_without_rights_is_told_the_statement_that_grants_them(stra
     assert statement == (
         f'GRANT INSERT ON llm_calls TO "{name}"; GRANT SELECT, INSERT, UPDATE ON consumer_positions TO "{name}";'
     )
-    lacking = "usage_daily, usage_monthly, usage_daily_totals, usage_monthly_totals, "
-    lacking += "usage_marks, consumer_positions, usage_retention, api_keys"
+    rollups = [f"usage_{unit}{totals}" for totals in ("", "_totals") for unit in ("daily", "weekly", "monthly")]
+    lacking = ", ".join([*rollups, "usage_marks", "consumer_positions", "usage_retention", "api_keys"])
     assert (await told(READING_USAGE))[1] == f'GRANT SELECT ON {lacking} TO "{name}";'
     assert (await told(KEEPING_KEYS))[1] == f'GRANT SELECT, INSERT, UPDATE (revoked_at) ON api_keys TO "{name}";'
 

@@ -114,7 +114,9 @@ class Stored:
             await connection.execute(change, {"at": at, "ids": list(rows)})
 
     async def roll(self) -> None:
-        while (rolled := await PostgresUsageRoller(self.engine).roll()) and (rolled.days or rolled.months):
+        while (rolled := await PostgresUsageRoller(self.engine).roll()) and (
+            rolled.days or rolled.weeks or rolled.months
+        ):
             pass
 
 

@@ -32,7 +32,7 @@ from tests.integration.roles_support import login
 from tests.integration.test_retention import EVER, month
 from tests.usage_support import llm_call, many_calls, migrated_database
 
-ROLLUPS = ("usage_daily", "usage_monthly", "usage_daily_totals", "usage_monthly_totals")
+ROLLUPS = tuple(f"usage_{unit}{totals}" for totals in ("", "_totals") for unit in ("daily", "weekly", "monthly"))
 TABLES = ("llm_calls", *ROLLUPS, "usage_marks", "codings", "corrections")
 WINDOW = {"from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z"}
 SLOW = 4711

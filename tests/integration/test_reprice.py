@@ -93,7 +93,7 @@ async def reprice(engine, prices=LISTED, scope: Scope | None = None) -> int:
 
 async def rolled(engine) -> None:
     roller = PostgresUsageRoller(engine)
-    while (done := await roller.roll()) is not None and (done.days or done.months):
+    while (done := await roller.roll()) is not None and (done.days or done.weeks or done.months):
         pass
 
 

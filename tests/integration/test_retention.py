@@ -102,7 +102,13 @@ async def roll_all(engine: AsyncEngine) -> None:
     roller = PostgresUsageRoller(engine)
     for _ in range(20):
         rolled = await roller.roll()
-        if rolled is not None and not rolled.days and not rolled.months and not (await roller.marked()).days:
+        if (
+            rolled is not None
+            and not rolled.days
+            and not rolled.weeks
+            and not rolled.months
+            and not (await roller.marked()).days
+        ):
             return
     raise AssertionError("there is no end to rolling")
 

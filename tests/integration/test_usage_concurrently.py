@@ -226,7 +226,7 @@ async def test_a_roller_that_cannot_make_a_month_yet_rolls_and_makes_it_later(en
     far = datetime(2990, 1, 1, tzinfo=UTC)
     async with writing(engine, llm_call(timestamp=far, invocation_started_at=far)) as writer:
         async with asyncio.timeout(30):
-            assert await PostgresUsageRoller(engine).roll() == Rolled(days=1, months=1)
+            assert await PostgresUsageRoller(engine).roll() == Rolled(days=1, weeks=1, months=1)
         async with engine.connect() as connection:
             assert not (await connection.execute(there, {"month": month})).scalar_one()
         await writer.commit()

@@ -77,7 +77,7 @@ async def world(postgres, tmp_path_factory) -> AsyncIterator[World]:
         sink, roller = PostgresLLMCallSink(engine), PostgresUsageRoller(engine)
         stored = calls()
         await sink.write(stored[:90])
-        while (rolled := await roller.roll()) and (rolled.days or rolled.months):
+        while (rolled := await roller.roll()) and (rolled.days or rolled.weeks or rolled.months):
             pass
         await sink.write(stored[90:])  # these are read from raw rows
         keys, port = PostgresKeyStore(engine), ports.choose(set())

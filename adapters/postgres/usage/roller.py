@@ -1,4 +1,4 @@
-"""Keeps the rollups: counts the marked days of tenants anew from raw rows, and their months from those days.
+"""Keeps the rollups: counts the marked days of tenants anew from raw rows, and weeks and months from those days.
 
 The order of the steps is what makes it safe beside writers. First the marks are locked, but for those that a writer
 relies on, which stay. Then, in a later statement and so in a later snapshot, the rows are counted: all rows of the
@@ -25,7 +25,7 @@ from domain.errors import SinkUnavailableError
 from domain.usage.rolling import Marked, Rolled
 
 DAYS_AT_ONCE = 100
-MONTHS_AT_ONCE = 100
+LONGER_AT_ONCE = 100
 LOCK = 0x726F_6C6C_7570
 """The advisory lock of whoever rolls: the word "rollup"."""
 
@@ -43,27 +43,29 @@ _TAKE_DAYS = text("""
     ORDER BY id LIMIT :most
     FOR UPDATE SKIP LOCKED
 """)
-# A month that is not over changes with every day: it is read by its days.
-_TAKE_MONTHS = text("""
-    SELECT id, tenant_id, first_day FROM usage_marks AS month
-    WHERE unit = 'month' AND first_day + interval '1 month' <= now() AT TIME ZONE 'UTC'
+# A month, or a week, that is not over changes with every day: it is read by its days.
+_TAKE_LONGER = """
+    SELECT id, tenant_id, first_day FROM usage_marks AS longer
+    WHERE unit = '{unit}' AND first_day + interval '1 {unit}' <= now() AT TIME ZONE 'UTC'
       AND NOT EXISTS (
-        SELECT FROM usage_marks AS day WHERE day.unit = 'day' AND day.tenant_id = month.tenant_id
-           AND day.first_day >= month.first_day AND day.first_day < month.first_day + interval '1 month'
+        SELECT FROM usage_marks AS day WHERE day.unit = 'day' AND day.tenant_id = longer.tenant_id
+           AND day.first_day >= longer.first_day AND day.first_day < longer.first_day + interval '1 {unit}'
       )
     ORDER BY first_day, tenant_id LIMIT :most
     FOR UPDATE SKIP LOCKED
-""")
+"""
+_TAKE_WEEKS, _TAKE_MONTHS = (text(_TAKE_LONGER.format(unit=unit)) for unit in ("week", "month"))
 # Of an earlier day the rows were dropped: its rollup stays as it is, and its marks are only forgotten.
 _KEPT = text("SELECT raw_from FROM usage_retention")
 _FORGET = text("DELETE FROM usage_marks WHERE id = ANY(:ids)")
-_MARK_MONTHS = text("""
+_MARK_LONGER = text("""
     INSERT INTO usage_marks (tenant_id, unit, first_day)
-    SELECT DISTINCT tenant_id, 'month', date_trunc('month', first_day)::date
+    SELECT DISTINCT tenant_id, unit, date_trunc(unit, first_day)::date
     FROM unnest(CAST(:tenants AS text[]), CAST(:days AS date[])) AS rolled(tenant_id, first_day)
+    CROSS JOIN (VALUES ('week'), ('month')) AS longer(unit)
     WHERE NOT EXISTS (
-        SELECT FROM usage_marks AS mark WHERE mark.unit = 'month' AND mark.tenant_id = rolled.tenant_id
-           AND mark.first_day = date_trunc('month', rolled.first_day)::date
+        SELECT FROM usage_marks AS mark WHERE mark.unit = longer.unit AND mark.tenant_id = rolled.tenant_id
+           AND mark.first_day = date_trunc(longer.unit, rolled.first_day)::date
     )
 """)
 _MONTHS_TO_COME = text(
@@ -102,7 +104,7 @@ def _add_up(table: str, behind: str, dimensions: Sequence[str]) -> TextClause:
     return text(added_up(source, ["first", "view", *dimensions], also=("max(last_stored) AS last_stored",)))
 
 
-_NEXT_DAY, _NEXT_MONTH = "key.first + 1", "(key.first + interval '1 month')::date"
+_NEXT_DAY, _NEXT_WEEK, _NEXT_MONTH = "key.first + 1", "key.first + 7", "(key.first + interval '1 month')::date"
 _TOTALS = ("tenant_id", f"{UNPRICED_MODEL} AS model", "status")
 
 
@@ -120,6 +122,10 @@ _ROLLUPS = {
     "day": (
         _Rollup("usage_daily", DIMENSION_NAMES, text(" UNION ALL ".join(_count_days(view) for view in VIEWS))),
         _Rollup("usage_daily_totals", TOTAL_NAMES, _add_up("usage_daily", _NEXT_DAY, _TOTALS)),
+    ),
+    "week": (
+        _Rollup("usage_weekly", DIMENSION_NAMES, _add_up("usage_daily", _NEXT_WEEK, DIMENSION_NAMES)),
+        _Rollup("usage_weekly_totals", TOTAL_NAMES, _add_up("usage_daily_totals", _NEXT_WEEK, TOTAL_NAMES)),
     ),
     "month": (
         _Rollup("usage_monthly", DIMENSION_NAMES, _add_up("usage_daily", _NEXT_MONTH, DIMENSION_NAMES)),
@@ -151,14 +157,16 @@ class PostgresUsageRoller:
                         return None
                 await self._make_months()
                 days = await self._round(_TAKE_DAYS, at_once, "day")
-                months = await self._round(_TAKE_MONTHS, MONTHS_AT_ONCE, "month")
+                weeks = await self._round(_TAKE_WEEKS, LONGER_AT_ONCE, "week")
+                months = await self._round(_TAKE_MONTHS, LONGER_AT_ONCE, "month")
         except SinkUnavailableError:
             self._days_at_once = max(1, at_once // 2)
             raise
         self._days_at_once = min(self._most, 2 * at_once)
-        if days is None or months is None:
+        if days is None or weeks is None or months is None:
             return None
-        return Rolled(len(days.keys), len(months.keys), more=days.full or months.full)
+        more = days.full or weeks.full or months.full
+        return Rolled(len(days.keys), len(weeks.keys), len(months.keys), more=more)
 
     async def _make_months(self) -> None:
         """The partitions of this month and the next two; another time, where rows of other months are being used."""
@@ -188,7 +196,8 @@ class PostgresUsageRoller:
             marks = (await connection.execute(take, {"most": most})).all()
             if not marks:
                 return _Round((), full=False)
-            # A month is counted from its days, which are kept. In a statement behind the marks': see `retention`.
+            # What is longer is counted from its days, which are kept. Behind the statement with the marks: see
+            # `retention`.
             kept = (await connection.execute(_KEPT)).scalar_one_or_none() if unit == "day" else None
             keys = sorted({(tenant, first) for _, tenant, first in marks if kept is None or first >= kept})
             if keys:
@@ -196,14 +205,14 @@ class PostgresUsageRoller:
                 for rollup in _ROLLUPS[unit]:
                     await _replace(connection, rollup, unit, named)
                 if unit == "day":
-                    await connection.execute(_MARK_MONTHS, named)
+                    await connection.execute(_MARK_LONGER, named)
             await connection.execute(_FORGET, {"ids": [mark for mark, _, _ in marks]})
             return _Round(keys, full=len(marks) == most)
 
 
 @dataclass(frozen=True, slots=True)
 class _Round:
-    """Tenants' days or months that were counted anew, and whether as many marks were taken as may be."""
+    """Tenants' days, weeks or months that were counted anew, and whether as many marks were taken as may be."""
 
     keys: Sequence[tuple[str, date]]
     full: bool
@@ -221,7 +230,7 @@ def _telling() -> Iterator[None]:
 
 
 async def _replace(connection: AsyncConnection, rollup: _Rollup, unit: str, keys: dict[str, Any]) -> None:
-    """Count these days or months, and put what was counted in the place of what was there."""
+    """Count these days, weeks or months, and put what was counted in the place of what was there."""
     rows = (await connection.execute(rollup.count, keys)).mappings().all()
     table = rollup.table
     await connection.execute(

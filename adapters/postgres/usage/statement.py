@@ -1,8 +1,9 @@
 """The one statement that answers a question: rollups where they hold, raw rows where they do not.
 
 A whole month of a tenant comes from `usage_monthly` unless something is marked in it; then its whole days come from
-`usage_daily`, but for the marked ones. Those, and the parts of days at the window's edges, are counted from raw rows.
-Where nothing but tenants is asked for, both have the totals beside them, which are fewer.
+`usage_daily`, but for the marked ones; so with the whole weeks before and behind these months. Marked days, and the
+parts of days at the window's edges, are counted from raw rows. Where nothing but tenants is asked for, all rollups have
+their totals beside them, which are fewer.
 Marks and rows are of one snapshot, so nothing is counted twice and nothing is left out, whatever is written meanwhile.
 Of months whose calls were dropped rollups are all there is: no mark of their days counts, and no row.
 """
@@ -33,21 +34,27 @@ _SPANS = """
 # no use to it either.
 _MARKED = """
     month_spans AS MATERIALIZED ({months}),
+    week_spans AS MATERIALIZED ({weeks}),
     day_spans AS MATERIALIZED ({days}),
     edge_spans AS MATERIALIZED (
         SELECT number, greatest(first, (SELECT day FROM kept)::timestamp AT TIME ZONE 'UTC') AS first, behind
         FROM ({edges}) AS edge
     ),
-    spans AS (SELECT * FROM month_spans UNION ALL SELECT * FROM day_spans),
+    spans AS (
+        SELECT * FROM month_spans UNION ALL SELECT * FROM week_spans UNION ALL SELECT * FROM day_spans
+    ),
     marked AS MATERIALIZED (
         SELECT tenant_id, unit, first_day FROM usage_marks
         WHERE first_day >= CAST(:first AS date) AND first_day < CAST(:behind AS date) {own}
-          AND (unit = 'month' OR first_day >= (SELECT day FROM kept))
+          AND (unit <> 'day' OR first_day >= (SELECT day FROM kept))
         {too_late}
     ),
     stale_days AS MATERIALIZED (SELECT DISTINCT tenant_id, first_day AS day FROM marked WHERE unit = 'day'),
+    stale_weeks AS MATERIALIZED (
+        SELECT DISTINCT tenant_id, date_trunc('week', first_day)::date AS week FROM marked WHERE unit <> 'month'
+    ),
     stale_months AS MATERIALIZED (
-        SELECT DISTINCT tenant_id, date_trunc('month', first_day)::date AS month FROM marked
+        SELECT DISTINCT tenant_id, date_trunc('month', first_day)::date AS month FROM marked WHERE unit <> 'week'
     )
 """
 _TOO_LATE = """
@@ -57,33 +64,33 @@ _TOO_LATE = """
 """
 
 # OFFSET 0 keeps each span, and each day, a scan of its own: by an index, whatever the planner takes their number for.
-_ROLLED = f"""
-    SELECT number, rollup.view, {{keys}}, {_COUNTED}, last_stored FROM month_spans AS span
+_WHOLE = """
+    SELECT number, rollup.view, {{keys}}, {counted}, last_stored FROM {unit}_spans AS span
     CROSS JOIN LATERAL (
-        SELECT * FROM {{monthly}} WHERE month >= span.first AND month < span.behind {{own}} OFFSET 0
+        SELECT * FROM {table}{{totals}} WHERE {unit} >= span.first AND {unit} < span.behind {{own}} OFFSET 0
     ) AS rollup
     WHERE NOT EXISTS (
-        SELECT FROM stale_months AS stale WHERE stale.tenant_id = rollup.tenant_id AND stale.month = rollup.month
+        SELECT FROM stale_{unit}s AS stale WHERE stale.tenant_id = rollup.tenant_id AND stale.{unit} = rollup.{unit}
     ) {{filters}}
-    UNION ALL
-    SELECT number, rollup.view, {{keys}}, {_COUNTED}, last_stored FROM day_spans AS span
+"""
+_BY_DAYS = """
+    SELECT number, rollup.view, {{keys}}, {counted}, last_stored FROM {unit}_spans AS span
+    JOIN stale_{unit}s AS longer ON longer.{unit} >= span.first AND longer.{unit} < span.behind
     CROSS JOIN LATERAL (
-        SELECT * FROM {{daily}} WHERE day >= span.first AND day < span.behind {{own}} OFFSET 0
-    ) AS rollup
-    WHERE NOT EXISTS (
-        SELECT FROM stale_days AS stale WHERE stale.tenant_id = rollup.tenant_id AND stale.day = rollup.day
-    ) {{filters}}
-    UNION ALL
-    SELECT number, rollup.view, {{keys}}, {_COUNTED}, last_stored FROM month_spans AS span
-    JOIN stale_months AS month ON month.month >= span.first AND month.month < span.behind
-    CROSS JOIN LATERAL (
-        SELECT * FROM {{daily}} WHERE tenant_id = month.tenant_id
-           AND day >= month.month AND day < (month.month + interval '1 month')::date OFFSET 0
+        SELECT * FROM usage_daily{{totals}} WHERE tenant_id = longer.tenant_id
+           AND day >= longer.{unit} AND day < (longer.{unit} + interval '1 {unit}')::date OFFSET 0
     ) AS rollup
     WHERE NOT EXISTS (
         SELECT FROM stale_days AS stale WHERE stale.tenant_id = rollup.tenant_id AND stale.day = rollup.day
     ) {{filters}}
 """
+_TABLES = {"month": "usage_monthly", "week": "usage_weekly", "day": "usage_daily"}
+_ROLLED = " UNION ALL ".join(
+    [
+        *(_WHOLE.format(unit=unit, table=table, counted=_COUNTED) for unit, table in _TABLES.items()),
+        *(_BY_DAYS.format(unit=unit, counted=_COUNTED) for unit in ("month", "week")),
+    ]
+)
 
 _RAW = """
     SELECT span.number, item.* FROM edge_spans AS span
@@ -118,6 +125,7 @@ def statement(question: UsageQuestion, asked: Mapping[str, Any], *, marked: bool
     keys = [DIMENSION_COLUMNS[dimension] for dimension in question.group_by]
     having = _MARKED.format(
         months=_SPANS.format(name="month", kind="date"),
+        weeks=_SPANS.format(name="week", kind="date"),
         days=_SPANS.format(name="day", kind="date"),
         edges=_SPANS.format(name="edge", kind="timestamptz"),
         own=own,
@@ -134,8 +142,7 @@ def _rolled(question: UsageQuestion, keys: list[str], own: str, filters: str) ->
     names = ", ".join(f"rollup.{key}" for key in dict.fromkeys([*keys, "status", "model"]))
     totals = "_totals" if {*question.group_by, *question.filters} <= {"tenant"} else ""
     source = _ROLLED.format(
-        daily=f"usage_daily{totals}",
-        monthly=f"usage_monthly{totals}",
+        totals=totals,
         keys=names,
         own=own,
         filters=filters.replace("item.", "rollup."),
@@ -173,6 +180,7 @@ def parameters(question: UsageQuestion, stretches: list[Window]) -> dict[str, An
     taken = [pieces(cut(stretch, question.window)) for stretch in stretches]
     given: dict[str, Any] = {
         **_spans("month", [piece.months for piece in taken]),
+        **_spans("week", [piece.weeks for piece in taken]),
         **_spans("day", [piece.days for piece in taken]),
         **_spans("edge", [[(edge.start, edge.end) for edge in piece.edges] for piece in taken]),
         **_reach(taken),
@@ -196,7 +204,7 @@ def _spans(name: str, of_stretches: list[Any]) -> dict[str, Any]:
 
 def _reach(taken: list[Pieces]) -> dict[str, date]:
     """From the first whole day to behind the last one."""
-    spans = [span for piece in taken for span in chain(piece.months, piece.days)]
+    spans = [span for piece in taken for span in chain(piece.months, piece.weeks, piece.days)]
     if not spans:
         return {"first": date.max, "behind": date.max}
     return {"first": min(first for first, _ in spans), "behind": max(behind for _, behind in spans)}

@@ -8,6 +8,7 @@ from time import time
 import asyncpg
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
+from adapters.postgres.tables import ROLLUPS
 from schemas.topics import LLM_CALLS
 from tests.chaos.catalogue import case
 from tests.chaos.foreign import (
@@ -223,7 +224,7 @@ async def truncated(stage: Stage) -> None:
     assert await stage.stop(consumer) == 0
     await fetch(
         stage.database,
-        "TRUNCATE llm_calls, usage_marks, usage_daily, usage_monthly, usage_daily_totals, usage_monthly_totals",
+        f"TRUNCATE llm_calls, usage_marks, {', '.join(table.name for table in ROLLUPS)}",
     )
     await _begin_anew(stage)
     await consumer.start()

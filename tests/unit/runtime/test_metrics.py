@@ -232,11 +232,12 @@ async def test_a_roller_tells_what_it_did_and_what_is_left_and_for_how_long():
     figures = RollerFigures()
     page = Page(figures)
     assert (page["feedback_usage_roller_leads"], page["feedback_usage_oldest_mark_seconds"]) == (0, 0)
-    figures.rolled.rolled(Rolled(5, 2))
+    figures.rolled.rolled(Rolled(5, 3, 2))
     figures.rolled.saw(Marked(3, 100.0))
     figures.rolled.failures += 1
 
     assert page["feedback_usage_days_rolled_total"] == 5
+    assert page["feedback_usage_weeks_rolled_total"] == 3
     assert page["feedback_usage_months_rolled_total"] == 2
     assert page["feedback_usage_roll_failures_total"] == 1
     assert page["feedback_usage_roller_leads"] == 1

@@ -182,19 +182,20 @@ def test_pieces_are_the_window_and_nothing_twice(one, other):
 
     found = pieces(Window(start, end))
 
-    whole = [(_in_utc(first), _in_utc(behind)) for first, behind in (*found.months, *found.days)]
+    whole = [(_in_utc(first), _in_utc(behind)) for first, behind in (*found.months, *found.weeks, *found.days)]
     parts = sorted([*whole, *((edge.start, edge.end) for edge in found.edges)])
     assert all(first < behind for first, behind in parts)
     assert all(behind == following for (_, behind), (following, _) in pairwise(parts))
     assert (parts[0][0], parts[-1][1]) == (start, end) if parts else start == end
     assert all(day.day == 1 for span in found.months for day in span)
-    # As much as can be in whole months, and of the rest in whole days.
+    assert all(day.weekday() == 0 for span in found.weeks for day in span)
+    # As much as can be in whole months, of the rest in whole weeks, and of that in whole days.
     assert all(edge.end - edge.start < 2 * DAY for edge in found.edges)
     for edge in found.edges:
         assert not any(edge.start <= _in_utc(day) and _in_utc(day) + DAY <= edge.end for day in _days(edge))
     for first, behind in found.days:
         assert not (first.day == 1 and behind > first and _month_ends_by(first, behind))
-        assert (behind - first).days < 62
+        assert -first.weekday() % 7 + 7 > (behind - first).days  # no whole week
 
 
 def _in_utc(day: date) -> datetime:
@@ -215,7 +216,8 @@ def test_a_window_in_another_zone_is_taken_to_pieces_by_utc():
     found = pieces(Window(datetime(2026, 1, 1, tzinfo=nepal), datetime(2026, 4, 1, tzinfo=nepal)))
 
     assert found.months == ((date(2026, 1, 1), date(2026, 3, 1)),)
-    assert found.days == ((date(2026, 3, 1), date(2026, 3, 31)),)
+    assert found.weeks == ((date(2026, 3, 2), date(2026, 3, 30)),)
+    assert found.days == ((date(2026, 3, 1), date(2026, 3, 2)), (date(2026, 3, 30), date(2026, 3, 31)))
     assert [(edge.end - edge.start) for edge in found.edges] == [timedelta(hours=5, minutes=45), timedelta(hours=18.25)]
 
 
