@@ -39,7 +39,7 @@ test: $(VENV)/.dev ## All tests, on a real Kafka and a real PostgreSQL
 chaos: $(VENV)/.dev ## Break the running system in every way, and check what came of it (CASES=a,b FROM=a SEED=n REPORT=file TABLE=file)
 	$(BIN)/python -m tests.chaos $(if $(CASES),--cases "$(CASES)") $(if $(FROM),--from "$(FROM)") $(if $(SEED),--seed "$(SEED)") $(if $(REPORT),--report "$(REPORT)") $(if $(TABLE),--markdown "$(TABLE)")
 
-chaos-quick: $(VENV)/.dev ## The quick part of it, as `make test` runs it (SEED=n)
+chaos-quick: $(VENV)/.dev ## The quick part of it, three minutes (SEED=n)
 	$(BIN)/python -m tests.chaos --quick $(if $(SEED),--seed "$(SEED)")
 
 lint: $(VENV)/.dev ## Formatting, lint, types, import layers
