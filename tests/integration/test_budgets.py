@@ -13,8 +13,6 @@ from aiokafka import AIOKafkaConsumer
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.kafka.admin import ensure_topics
-from adapters.kafka.connection import KafkaConnection
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.webhook import signature
 from schemas.budgets import BudgetThresholdCrossed
@@ -103,17 +101,18 @@ async def remembered(engine: AsyncEngine, where: str = "true") -> int:
         return int((await connection.execute(asked)).scalar_one())
 
 
-async def test_thresholds_are_told_once_in_effect_whoever_dies_and_the_webhook_gets_them_all(kafka, postgres, tmp_path):
+async def test_thresholds_are_told_once_in_effect_whoever_dies_and_the_webhook_gets_them_all(
+    system_kafka, postgres, tmp_path
+):
     (tmp_path / "budgets.toml").write_text(BUDGETS)
-    await ensure_topics(KafkaConnection(kafka.bootstrap_servers), 2, 1)
     async with (
         migrated_database(postgres.url) as (database, engine),
         login(engine, database.url, "feedback_budgets") as member,
         receiving() as (receiver, url),
-        alerts(kafka.bootstrap_servers) as consumer,
+        alerts(system_kafka) as consumer,
     ):
         settings = {
-            "KAFKA_BOOTSTRAP_SERVERS": kafka.bootstrap_servers,
+            "KAFKA_BOOTSTRAP_SERVERS": system_kafka,
             "DATABASE_URL": member.url,
             "BUDGETS_FILE": "budgets.toml",
             "BUDGET_SECONDS": 0.2,

@@ -46,7 +46,7 @@ async def test_it_gives_up_where_nothing_comes_any_more(tmp_path, servers):
     lines = [{"id": "same", "content": f"Report {number}: the bridge is closed."} for number in (1, 2)]
     lines.append({"id": "waits", "content": "The well is dry.", "framework_id": "never-sent"})
     out = tmp_path / "out"
-    arguments = ("run", "--records", a_file(tmp_path / "records.jsonl", *lines), "--out", out, "--give-up-after", 12)
+    arguments = ("run", "--records", a_file(tmp_path / "records.jsonl", *lines), "--out", out, "--give-up-after", 25)
     async with feedback(*arguments, cwd=tmp_path, **{**servers, "FRAMEWORK_WAIT_SECONDS": "600"}) as run:
         assert await run.ends(seconds=90) == 1, run.out + run.errors
 
@@ -55,7 +55,7 @@ async def test_it_gives_up_where_nothing_comes_any_more(tmp_path, servers):
     }  # fmt: skip
     repeated, gave_up = run.errors.splitlines()
     assert repeated.startswith("feedback: 1 record id stands on more than one line: same (lines 1, 2).")
-    assert gave_up.startswith("feedback: Gave up: for 12 seconds no new outcome came, so 1 of 3 records have none.")
+    assert gave_up.startswith("feedback: Gave up: for 25 seconds no new outcome came, so 1 of 3 records have none.")
     assert "--give-up-after" in gave_up
     ids = [summary["record_id"] for summary in json_lines(out / "summaries.jsonl")]
     assert sorted(ids) == ["same", "same", "waits"]

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import product
 from typing import Any
 
 from sqlalchemy import Row, RowMapping
@@ -137,23 +138,29 @@ def _named(percentile: float) -> str:
     return f"{percentile:g}"
 
 
-def _tell_percentiles(added: Sequence[tuple[_Sum, RowMapping]], total: _Sum, percentiles: tuple[float, ...]) -> None:
-    """Tell each sum, and the total, the percentiles of what was added to it."""
-    for name in MEASURES:
-        numbers: dict[int, int] = {}
-        kinds: list[_Sum] = []
-        sketches = []
-        for one, row in added:
-            if row[f"{name}_items"]:
-                if (number := numbers.setdefault(id(one), len(kinds))) == len(kinds):
-                    kinds.append(one)
-                sketches.append((number, row[f"{name}_sketch"]))
-        if not sketches:
-            continue
-        reach = [(float(one.least[name]), float(one.greatest[name])) for one in kinds]
-        found = spreads(sketches, reach, percentiles)
-        for one, values in zip([*kinds, total], [*found.each, found.together], strict=True):
-            one.percentiles[name] = values
+def _tell_percentiles(
+    parts: Mapping[str, Sequence[tuple[_Sum, RowMapping]]], total: Mapping[str, _Sum], percentiles: tuple[float, ...]
+) -> None:
+    """Tell each sum, and the totals, the percentiles of what was added to them."""
+    numbers: dict[tuple[int, str], int] = {}
+    kinds: list[tuple[_Sum, str]] = []
+    totals: list[tuple[_Sum, str]] = []
+    sections, sketches = [], []
+    for view, name in product(VIEWS, MEASURES):
+        told = [(one, row[f"{name}_sketch"]) for one, row in parts[view] if row[f"{name}_items"]]
+        for one, sketch in told:
+            if (number := numbers.setdefault((id(one), name), len(kinds))) == len(kinds):
+                kinds.append((one, name))
+                sections.append(len(totals))
+            sketches.append((number, sketch))
+        if told:
+            totals.append((total[view], name))
+    if not sketches:
+        return
+    reach = [(float(one.least[name]), float(one.greatest[name])) for one, name in kinds]
+    found = spreads(sketches, reach, sections, percentiles)
+    for (one, name), values in zip([*kinds, *totals], [*found.each, *found.together], strict=True):
+        one.percentiles[name] = values
 
 
 class _Answering:
@@ -177,8 +184,7 @@ class _Answering:
             parts[row["view"]].append((mine, row))
             if row["unpriced_model"] is not None:
                 unpriced.setdefault(row["unpriced_model"], Counter())[row["failed"]] += int(row["unpriced"])
-        for view, added in parts.items():
-            _tell_percentiles(added, total[view], self._question.percentiles)
+        _tell_percentiles(parts, total, self._question.percentiles)
         places = self._places({keys for _, keys in found})
         groups = tuple(self._group(number, keys, found.get((number, keys), {})) for number, keys in places)
         fresh = freshness(

@@ -34,19 +34,22 @@ def record_sql(value: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Spreads:
-    """Percentiles of several kinds of items, and of all of them together.
+    """Percentiles of several kinds of items, and of all kinds of a section together.
 
     Attributes:
         each: a row for each kind, a column for each percentile.
-        together: one for each percentile.
+        together: a row for each section.
     """
 
     each: list[list[float]]
-    together: list[float]
+    together: list[list[float]]
 
 
 def spreads(
-    sketches: Sequence[tuple[int, bytes]], reach: Sequence[tuple[float, float]], percents: Sequence[float]
+    sketches: Sequence[tuple[int, bytes]],
+    reach: Sequence[tuple[float, float]],
+    sections: Sequence[int],
+    percents: Sequence[float],
 ) -> Spreads:
     """The values below which these shares of the items lie, between neighbours linearly, as percentile_cont has it.
 
@@ -55,6 +58,7 @@ def spreads(
     Args:
         sketches: the kind that each is of, from 0, and what was written; none of nothing. A kind has one at least.
         reach: the exact least and greatest value of each kind; the answers lie between them.
+        sections: the section of each kind, from 0, in order; none is empty.
         percents: from 0 to 100.
     """
     sketches = sorted(sketches, key=itemgetter(0))
@@ -62,16 +66,19 @@ def spreads(
     ends = np.cumsum([len(packed) // _RECORD.itemsize for _, packed in sketches])
     kinds = np.array([kind for kind, _ in sketches])
     shares, limits = np.array(percents, dtype=np.float64) / 100, np.array(reach, dtype=np.float64)
-    together, found = np.zeros(written.width), []
+    begins = np.flatnonzero(np.diff(sections, prepend=-1))
+    together, found = np.zeros((len(begins), written.width)), []
     at_once = max(1, _CELLS // written.width)
     for first in range(0, len(reach), at_once):
         mine = slice(*np.searchsorted(kinds, [first, first + at_once]))
         items = written.items(ends[mine], kinds[mine])
-        together += items.sum(axis=0)
+        inside = np.clip(begins - first, 0, len(items))
+        for section, part in enumerate(np.split(items, inside[1:])):
+            together[section] += part.sum(axis=0)
         found.append(_percentiles(items, written.least, shares, limits[first : first + at_once]))
-    whole = np.array([[limits[:, 0].min(), limits[:, 1].max()]])
-    of_all = _percentiles(together[None], written.least, shares, whole)
-    return Spreads(np.concatenate(found).tolist(), of_all[0].tolist())
+    whole = np.stack([np.minimum.reduceat(limits[:, 0], begins), np.maximum.reduceat(limits[:, 1], begins)], axis=1)
+    of_sections = _percentiles(together, written.least, shares, whole)
+    return Spreads(np.concatenate(found).tolist(), of_sections.tolist())
 
 
 class _Records:

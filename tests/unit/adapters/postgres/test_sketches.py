@@ -31,9 +31,9 @@ def sketch_of(values: list[float]) -> bytes:
 
 
 def percentile(packed: bytes, percent: float, least: float, greatest: float) -> float:
-    found = spreads([(0, packed)], [(least, greatest)], [percent])
-    assert found.together == found.each[0]
-    return found.together[0]
+    found = spreads([(0, packed)], [(least, greatest)], [0], [percent])
+    assert found.together == found.each
+    return found.together[0][0]
 
 
 def contents(packed: bytes | None) -> Counter[int]:
@@ -118,25 +118,32 @@ def test_what_is_not_above_zero_is_zero():
     assert percentile(sketch, 100, 0, 700) == pytest.approx(700, rel=ACCURACY)
 
 
+kinds = st.lists(st.lists(counted, min_size=1, max_size=20), min_size=1, max_size=4)
+
+
 @settings(max_examples=200, deadline=None)
 @given(
-    st.lists(st.lists(counted, min_size=1, max_size=20), min_size=1, max_size=8),
+    st.lists(kinds, min_size=1, max_size=4),
     st.lists(percents, min_size=1, max_size=4),
     st.sampled_from([1, 500, 10**6]),
 )
-def test_many_at_once_are_each_as_alone(monkeypatch_cells, kinds, asked, cells):
+def test_many_at_once_are_each_as_alone(monkeypatch_cells, sections, asked, cells):
     """In whatever order their sketches come, and however many are worked on at a time."""
     monkeypatch_cells(cells)
-    reach = [(float(min(values)), float(max(values))) for values in kinds]
-    written = [(number, record(value)) for number, values in enumerate(kinds) for value in values]
-    every = [value for values in kinds for value in values]
+    flat = [(section, values) for section, group in enumerate(sections) for values in group]
+    reach = [(float(min(values)), float(max(values))) for _, values in flat]
+    written = [(number, record(value)) for number, (_, values) in enumerate(flat) for value in values]
 
-    found = spreads(written[::-1], reach, asked)
+    found = spreads(written[::-1], reach, [section for section, _ in flat], asked)
 
-    for values, limits, told in zip(kinds, reach, found.each, strict=True):
-        assert told == [percentile(sketch_of(values), percent, *limits) for percent in asked]
-    alone = [percentile(sketch_of(every), percent, float(min(every)), float(max(every))) for percent in asked]
-    assert found.together == alone
+    for (_, values), told in zip(flat, found.each, strict=True):
+        assert told == alone(values, asked)
+    for group, told in zip(sections, found.together, strict=True):
+        assert told == alone([value for values in group for value in values], asked)
+
+
+def alone(values: list[int], asked: list[float]) -> list[float]:
+    return [percentile(sketch_of(values), percent, float(min(values)), float(max(values))) for percent in asked]
 
 
 @pytest.fixture(scope="module")
