@@ -55,7 +55,8 @@ async def migrate(
     """Run the steps that are missing up to `revision`, one process at a time; the others wait and find it done.
 
     Raises:
-        UserError: the database cannot be used, a newer release has been at it, or its user may not do it.
+        UserError: the database cannot be used, a newer release has been at it, its user may not do it, or what somebody
+            made in it is in the way.
     """
     await check(settings, tokens)
     engine = create_engine(replace(settings, command_timeout_seconds=None), tokens, poolclass=NullPool)

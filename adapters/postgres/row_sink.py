@@ -133,7 +133,7 @@ async def _insert(driver: Any, rows: Rows[R], batch: Sequence[R]) -> BatchOutcom
     while waiting:
         start, stop = waiting.pop()
         try:
-            status: str = await driver.execute(rows.insert, *zip(*map(rows.values, batch[start:stop]), strict=True))
+            status = await _inserted(driver, rows, batch[start:stop])
         except Exception as error:
             if not is_rows_fault(error):
                 raise
@@ -145,3 +145,17 @@ async def _insert(driver: Any, rows: Rows[R], batch: Sequence[R]) -> BatchOutcom
         else:
             inserted += int(status.rpartition(" ")[2])
     return BatchOutcome(inserted, tuple(refused), {place: why for place, why in refused.items() if why is not None})
+
+
+async def _inserted(driver: Any, rows: Rows[R], batch: Sequence[R]) -> str:
+    """Insert a batch wholly or not at all; what PostgreSQL says of it: "INSERT 0 5"."""
+    values = list(zip(*map(rows.values, batch), strict=True))
+    try:
+        status: str = await driver.execute(rows.insert, *values)
+    except asyncpg.CheckViolationError as error:
+        if error.constraint_name:
+            raise
+        # No constraint of a table, but a partition's bounds: the one that the rows belonged in was made while we waited
+        # for the default one. Whoever asks again finds it.
+        status = await driver.execute(rows.insert, *values)
+    return status

@@ -29,12 +29,14 @@ class Rolled:
     Attributes:
         days, weeks, months: how many of tenants' were counted anew.
         more: whether it took as much as one round takes: there may be more.
+        partition_failures: whether months were to get their partitions, and the database did not let that end: 0 or 1.
     """
 
     days: int = 0
     weeks: int = 0
     months: int = 0
     more: bool = False
+    partition_failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ class RollTally:
     Attributes:
         days, weeks, months: counted anew.
         failures: rounds that the database did not let it end.
+        partition_failures: times that the database did not let it make the partitions of months.
         leads: whether it did the latest round, and no other roller.
         marked_days: what was left to do when it last looked.
     """
@@ -85,6 +88,7 @@ class RollTally:
     weeks: int = 0
     months: int = 0
     failures: int = 0
+    partition_failures: int = 0
     leads: bool = False
     marked_days: int = 0
     _oldest_since: float | None = None
@@ -102,6 +106,7 @@ class RollTally:
             self.days += rolled.days
             self.weeks += rolled.weeks
             self.months += rolled.months
+            self.partition_failures += rolled.partition_failures
 
     def saw(self, marked: Marked) -> None:
         """So much is left to do."""

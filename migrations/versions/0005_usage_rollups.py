@@ -1,8 +1,12 @@
 """LLM calls by months, marks of what changed, and rollups of whole days, weeks and months
 
-`llm_calls` becomes a table of monthly partitions. Its rows are copied, which takes a few minutes for ten million; the
-consumer waits meanwhile, as it does in any outage of the database. Each partition has its own index of ids, as one over
-all of them is not to be had: an id counts once in a month, and a repeated event names the same moment.
+`llm_calls` becomes a table of monthly partitions. Its rows are copied in one transaction, which takes a few minutes for
+ten million. Meanwhile nobody writes them and nobody reads them: the consumer waits, as it does in any outage of the
+database, and the API has no answers about usage. Both copies are on the disk until it ends. Each partition has its own
+index of ids, as one over all is not to be had: an id counts once in a month, and a repeated event has the same moment.
+
+What was granted on the table is granted on the new one. Views on it are to be dropped before, which is said at once.
+Indexes, triggers, policies and publications that somebody made on it by hand go with it.
 
 A trigger marks the days that a statement touched, whoever wrote it. A mark that is there already, and that no roller is
 at work on, is used again; our lock on it makes the roller pass over it until our end, so that the mark stays.
@@ -18,6 +22,9 @@ from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
+
+from migrations import roles
+from migrations.replacing import carry_grants, check_dependents
 
 revision: str = "0005"
 down_revision: str | None = "0004"
@@ -84,6 +91,23 @@ BEGIN
     RETURN true;
 END $$"""
 
+# As `_ENSURE_MONTH` does it, for the months that are copied, and their indexes behind that.
+_CREATE_MONTHS = """
+DO $$ DECLARE first date; BEGIN
+    FOR first IN SELECT DISTINCT date_trunc('month', "timestamp" AT TIME ZONE 'UTC')::date FROM llm_calls_before LOOP
+        EXECUTE format(
+            'CREATE TABLE llm_calls_%s PARTITION OF llm_calls FOR VALUES FROM (%L) TO (%L)', to_char(first, 'YYYYMM'),
+            first::timestamp AT TIME ZONE 'UTC', (first + interval '1 month')::timestamp AT TIME ZONE 'UTC');
+    END LOOP;
+END $$"""
+_INDEX_IDS = """
+DO $$ DECLARE name text; BEGIN
+    FOR name IN SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid
+                WHERE inhparent = 'llm_calls'::regclass LOOP
+        EXECUTE format('CREATE UNIQUE INDEX %I ON %I (call_id)', 'uq_' || name || '_call_id', name);
+    END LOOP;
+END $$"""
+
 _MARK = """
 CREATE FUNCTION mark_llm_calls_usage() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER AS $$
@@ -102,6 +126,14 @@ BEGIN
     RETURN NULL;
 END $$"""
 
+# As the triggers would, if they were told of each row that is copied.
+_MARK_ALL = """
+INSERT INTO usage_marks (tenant_id, unit, first_day)
+SELECT tenant_id, 'day', ("timestamp" AT TIME ZONE 'UTC')::date AS day FROM llm_calls
+UNION
+SELECT tenant_id, 'day', (invocation_started_at AT TIME ZONE 'UTC')::date FROM llm_calls
+ORDER BY day, tenant_id"""
+
 # The functions have the owner's rights: they find our tables, not temporary ones of the same name that have triggers,
 # and nobody else hangs them on other tables.
 _CONFINE = """
@@ -110,16 +142,16 @@ DO $$ BEGIN
     REVOKE ALL ON FUNCTION {function} FROM PUBLIC;
 END $$"""
 
-_TRIGGERS = (
-    "CREATE TRIGGER mark_inserted AFTER INSERT ON llm_calls REFERENCING NEW TABLE AS changed "
-    "FOR EACH STATEMENT EXECUTE FUNCTION mark_llm_calls_usage()",
-    "CREATE TRIGGER mark_deleted AFTER DELETE ON llm_calls REFERENCING OLD TABLE AS changed "
-    "FOR EACH STATEMENT EXECUTE FUNCTION mark_llm_calls_usage()",
-    "CREATE TRIGGER mark_before_update AFTER UPDATE ON llm_calls REFERENCING OLD TABLE AS changed "
-    "FOR EACH STATEMENT EXECUTE FUNCTION mark_llm_calls_usage()",
-    "CREATE TRIGGER mark_after_update AFTER UPDATE ON llm_calls REFERENCING NEW TABLE AS changed "
-    "FOR EACH STATEMENT EXECUTE FUNCTION mark_llm_calls_usage()",
-)
+_TRIGGERS = [
+    f"CREATE TRIGGER mark_{name} AFTER {event} ON llm_calls REFERENCING {which} TABLE AS changed "
+    "FOR EACH STATEMENT EXECUTE FUNCTION mark_llm_calls_usage()"
+    for name, event, which in (
+        ("inserted", "INSERT", "NEW"),
+        ("deleted", "DELETE", "OLD"),
+        ("before_update", "UPDATE", "OLD"),
+        ("after_update", "UPDATE", "NEW"),
+    )
+]
 
 _DIMENSIONS = ("tenant_id", "operation", "model", "provider", "status", "error_class", "prompt_version")
 _OF_TOTALS = ("tenant_id", "model", "status")
@@ -140,48 +172,22 @@ _GRANTS = {
     "feedback_api": (f"SELECT ON llm_calls, usage_marks, {', '.join(_ROLLUPS)}",),
     "feedback_roller": _ROLLER_GRANTS,
 }
-_CREATE_ROLE = """
-DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'feedback_roller') THEN
-        CREATE ROLE feedback_roller NOLOGIN;
-    END IF;
-EXCEPTION WHEN duplicate_object OR unique_violation OR insufficient_privilege THEN NULL;
-END $$"""
-_ENTER = """
-DO $$ BEGIN
-    IF NOT has_schema_privilege('feedback_roller', current_schema(), 'USAGE') THEN
-        EXECUTE 'GRANT USAGE ON SCHEMA ' || quote_ident(current_schema()) || ' TO feedback_roller';
-    END IF;
-EXCEPTION WHEN insufficient_privilege THEN
-    RAISE WARNING USING MESSAGE = 'the owner of this schema must grant USAGE on it to feedback_roller';
-END $$"""
-_LEAVE = """
-DO $$ BEGIN
-    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'feedback_roller') THEN
-        RETURN;
-    END IF;
-    REVOKE ALL ON alembic_version FROM feedback_roller;
-    BEGIN
-        EXECUTE 'REVOKE ALL ON SCHEMA ' || quote_ident(current_schema()) || ' FROM feedback_roller';
-        IF NOT EXISTS (SELECT FROM pg_auth_members WHERE roleid = 'feedback_roller'::regrole AND NOT admin_option) THEN
-            DROP ROLE feedback_roller;
-        END IF;
-    EXCEPTION WHEN dependent_objects_still_exist OR insufficient_privilege THEN NULL;
-    END;
-END $$"""
 
 
 def upgrade() -> None:
+    check_dependents("llm_calls")
     op.execute("ALTER TABLE llm_calls RENAME TO llm_calls_before")
     _create_partitioned()
-    _create_rollups()
     op.execute(f"INSERT INTO llm_calls ({_NAMES}) OVERRIDING SYSTEM VALUE SELECT {_NAMES} FROM llm_calls_before")
     op.execute("SELECT setval(pg_get_serial_sequence('llm_calls', 'id'), max(id)) FROM llm_calls HAVING count(*) > 0")
+    carry_grants("llm_calls_before", "llm_calls")
     op.drop_table("llm_calls_before")
+    # After the copy: an index that is made at once is made quicker, and so are marks.
+    op.execute(_INDEX_IDS)
     _create_indexes()
-    op.execute("CREATE UNIQUE INDEX uq_llm_calls_other_call_id ON llm_calls_other (call_id)")
-    for month in ("now() - interval '1 month'", "now()", "now() + interval '1 month'"):
-        op.execute(f"SELECT ensure_llm_calls_month(({month})::date)")
+    _create_rollups()
+    op.execute(_MARK_ALL)
+    op.execute("SELECT ensure_llm_calls_month((now() + n * interval '1 month')::date) FROM generate_series(-1, 1) AS n")
     _grant()
 
 
@@ -195,13 +201,10 @@ def _create_partitioned() -> None:
     op.execute("CREATE TABLE llm_calls_other PARTITION OF llm_calls DEFAULT")
     op.execute(_ENSURE_MONTH)
     op.execute(_CONFINE.format(function="ensure_llm_calls_month"))
-    month = "date_trunc('month', \"timestamp\" AT TIME ZONE 'UTC')::date"
-    months = f"SELECT DISTINCT {month} AS month FROM llm_calls_before ORDER BY month"
-    op.execute(f"SELECT ensure_llm_calls_month(month) FROM ({months}) AS months")
+    op.execute(_CREATE_MONTHS)
 
 
 def _create_indexes() -> None:
-    """After the copy: an index that is made at once is made quicker."""
     op.create_index("ix_llm_calls_tenant_id_timestamp", "llm_calls", ["tenant_id", "timestamp"])
     op.create_index("ix_llm_calls_tenant_id_invocation_started_at", "llm_calls", ["tenant_id", "invocation_started_at"])
     op.create_index("ix_llm_calls_times", "llm_calls", ["timestamp", "invocation_started_at"], postgresql_using="brin")
@@ -250,13 +253,15 @@ def _create_rollups() -> None:
 
 
 def _grant() -> None:
-    op.execute(_CREATE_ROLE)
-    there = _roles_that_are_there()
+    roles.create("feedback_roller")
+    there = roles.that_are_there(_GRANTS)
     if "feedback_roller" in there:
-        op.execute(_ENTER)
+        roles.enter("feedback_roller")
     for role in there:
         for rights in _GRANTS[role]:
             op.execute(f"GRANT {rights} TO {role}")
+    if "feedback_consumer" in there:  # no ON CONFLICT (call_id) reads it any more
+        op.execute("REVOKE SELECT (call_id) ON llm_calls FROM feedback_consumer")
     missing = [role for role in _GRANTS if role not in there]
     if missing:  # 0002 said how the others are made
         made = ["CREATE ROLE feedback_roller NOLOGIN"] * ("feedback_roller" in missing)
@@ -268,14 +273,8 @@ def _grant() -> None:
         )
 
 
-def _roles_that_are_there() -> list[str]:
-    if op.get_context().as_sql:  # a script for somebody who may create them
-        return list(_GRANTS)
-    asked = sa.text("SELECT rolname FROM pg_roles WHERE rolname = ANY(:roles) ORDER BY rolname")
-    return list(op.get_bind().scalars(asked, {"roles": list(_GRANTS)}))
-
-
 def downgrade() -> None:
+    check_dependents("llm_calls")
     op.execute("ALTER TABLE llm_calls RENAME TO llm_calls_partitioned")
     for index in ("tenant_id_timestamp", "tenant_id_invocation_started_at", "times"):
         op.execute(f"DROP INDEX ix_llm_calls_{index}")
@@ -289,14 +288,13 @@ def downgrade() -> None:
     rows = f"SELECT DISTINCT ON (call_id) {_NAMES} FROM llm_calls_partitioned ORDER BY call_id, id"
     op.execute(f"INSERT INTO llm_calls ({_NAMES}) OVERRIDING SYSTEM VALUE {rows}")
     op.execute("SELECT setval(pg_get_serial_sequence('llm_calls', 'id'), max(id)) FROM llm_calls HAVING count(*) > 0")
+    carry_grants("llm_calls_partitioned", "llm_calls")
     op.drop_table("llm_calls_partitioned")
     op.create_unique_constraint("uq_llm_calls_call_id", "llm_calls", ["call_id"])
     _create_indexes()
     op.execute("DROP FUNCTION mark_llm_calls_usage, ensure_llm_calls_month")
     for table in ("usage_marks", *_ROLLUPS):
         op.drop_table(table)
-    for role, rights in (("feedback_consumer", "INSERT, SELECT (call_id)"), ("feedback_api", "SELECT")):
-        op.execute(
-            f"DO $$ BEGIN GRANT {rights} ON llm_calls TO {role}; EXCEPTION WHEN undefined_object THEN NULL; END $$"
-        )
-    op.execute(_LEAVE)
+    granted = "GRANT SELECT (call_id) ON llm_calls TO feedback_consumer"
+    op.execute(f"DO $$ BEGIN {granted}; EXCEPTION WHEN undefined_object THEN NULL; END $$")
+    roles.leave("feedback_roller", "alembic_version, llm_calls")

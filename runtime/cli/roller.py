@@ -8,7 +8,7 @@ from runtime.process import run_until_signal
 
 @click.command(short_help="Roller: the rollups that usage is answered from.")
 def command() -> None:
-    """Roller: counts days and months whose LLM calls have changed anew, so that questions about usage are quick.
+    """Roller: counts days, weeks and months whose LLM calls have changed anew, so that questions about usage are quick.
 
     Without it they are answered as exactly, from every single row. Any number may run: one at a time is at work.
     """

@@ -129,6 +129,11 @@ def _of_roller(rolled: RollTally) -> Iterator[Metric]:
     yield _counter("usage_weeks_rolled", "Tenants' weeks that were counted anew.", rolled.weeks)
     yield _counter("usage_months_rolled", "Tenants' months that were counted anew.", rolled.months)
     yield _counter("usage_roll_failures", "Rounds that the database did not let end.", rolled.failures)
+    yield _counter(
+        "usage_partition_failures",
+        "Times that the database did not let the partitions of months be made.",
+        rolled.partition_failures,
+    )
     yield _gauge("usage_roller_leads", "1 for the one roller of several that is at work.", float(rolled.leads))
     yield _gauge("usage_marked_days", "Tenants' days whose rollups do not hold.", rolled.marked_days)
     yield _gauge(

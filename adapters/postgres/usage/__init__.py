@@ -1,1 +1,1 @@
-"""Reads what was used: exactly from raw rows, or quickly from rollups of whole days and months."""
+"""Reads what was used: exactly from raw rows, or quickly from rollups of whole days, weeks and months."""

@@ -8,18 +8,18 @@ makes new ones, which stay. A reader sees all of it at once, or nothing.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import RowMapping, TextClause, insert, text
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.failures import is_databases_fault, sqlstate, summary
+from adapters.postgres.failures import is_databases_fault, summary
 from adapters.postgres.tables import metadata
 from adapters.postgres.usage.columns import COUNTED, DIMENSION_NAMES, MEASURES, TOTAL_NAMES
 from adapters.postgres.usage.items import UNPRICED_MODEL, VIEWS, added_up, grouped, items
+from adapters.postgres.usage.months import Months
 from adapters.postgres.usage.sketches import pack
 from domain.errors import SinkUnavailableError
 from domain.usage.rolling import Marked, Rolled
@@ -68,14 +68,6 @@ _MARK_LONGER = text("""
            AND mark.first_day = date_trunc(longer.unit, rolled.first_day)::date
     )
 """)
-_MONTHS_TO_COME = text(
-    "SELECT ensure_llm_calls_month((now() AT TIME ZONE 'UTC' + number * interval '1 month')::date) "
-    "FROM generate_series(0, 2) AS number"
-)
-
-# Whoever waits for a lock keeps those out who come after: months are made long before they begin, so that can wait.
-_PATIENCE = text("SELECT set_config('lock_timeout', '200', true)")
-_LOCK_NOT_AVAILABLE = "55P03"
 
 _MARKED = text("""
     SELECT count(DISTINCT (tenant_id, first_day)) AS days,
@@ -140,11 +132,13 @@ class PostgresUsageRoller:
     def __init__(self, engine: AsyncEngine, days_at_once: int = DAYS_AT_ONCE) -> None:
         self._engine = engine
         self._most = self._days_at_once = days_at_once
+        self._partitions = Months(engine)
 
     async def roll(self) -> Rolled | None:
         """Count some of what changed anew, what changed first before the rest; None where another roller is at it.
 
-        What the database does not manage, in time say, is tried with fewer days.
+        What the database does not manage, in time say, is tried with fewer days. The partitions of months come last,
+        and hold up nothing.
 
         Raises:
             SinkUnavailableError: the database cannot do it now; what was begun did not happen.
@@ -152,31 +146,23 @@ class PostgresUsageRoller:
         at_once = self._days_at_once
         try:
             with _telling():
-                async with self._engine.begin() as connection:
-                    if not (await connection.execute(_LEAD, {"lock": LOCK})).scalar_one():
-                        return None
-                await self._make_months()
-                days = await self._round(_TAKE_DAYS, at_once, "day")
-                weeks = await self._round(_TAKE_WEEKS, LONGER_AT_ONCE, "week")
-                months = await self._round(_TAKE_MONTHS, LONGER_AT_ONCE, "month")
+                rolled = await self._rounds(at_once)
         except SinkUnavailableError:
             self._days_at_once = max(1, at_once // 2)
             raise
         self._days_at_once = min(self._most, 2 * at_once)
+        if rolled is None or await self._partitions.make():
+            return rolled
+        return replace(rolled, partition_failures=1)
+
+    async def _rounds(self, at_once: int) -> Rolled | None:
+        days = await self._round(_TAKE_DAYS, at_once, "day")
+        weeks = await self._round(_TAKE_WEEKS, LONGER_AT_ONCE, "week") if days else None
+        months = await self._round(_TAKE_MONTHS, LONGER_AT_ONCE, "month") if weeks else None
         if days is None or weeks is None or months is None:
             return None
         more = days.full or weeks.full or months.full
         return Rolled(len(days.keys), len(weeks.keys), len(months.keys), more=more)
-
-    async def _make_months(self) -> None:
-        """The partitions of this month and the next two; another time, where rows of other months are being used."""
-        try:
-            async with self._engine.begin() as connection:
-                await connection.execute(_PATIENCE)
-                await connection.execute(_MONTHS_TO_COME)
-        except DBAPIError as error:
-            if sqlstate(error) != _LOCK_NOT_AVAILABLE:
-                raise
 
     async def marked(self) -> Marked:
         """What there is to do now, whoever does it.

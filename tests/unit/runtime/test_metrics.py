@@ -232,7 +232,7 @@ async def test_a_roller_tells_what_it_did_and_what_is_left_and_for_how_long():
     figures = RollerFigures()
     page = Page(figures)
     assert (page["feedback_usage_roller_leads"], page["feedback_usage_oldest_mark_seconds"]) == (0, 0)
-    figures.rolled.rolled(Rolled(5, 3, 2))
+    figures.rolled.rolled(Rolled(5, 3, 2, partition_failures=1))
     figures.rolled.saw(Marked(3, 100.0))
     figures.rolled.failures += 1
 
@@ -240,6 +240,7 @@ async def test_a_roller_tells_what_it_did_and_what_is_left_and_for_how_long():
     assert page["feedback_usage_weeks_rolled_total"] == 3
     assert page["feedback_usage_months_rolled_total"] == 2
     assert page["feedback_usage_roll_failures_total"] == 1
+    assert page["feedback_usage_partition_failures_total"] == 1
     assert page["feedback_usage_roller_leads"] == 1
     assert page["feedback_usage_marked_days"] == 3
     before = page["feedback_usage_oldest_mark_seconds"]
