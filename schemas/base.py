@@ -53,12 +53,16 @@ def _written_as_a_time(value: object) -> object:
     return value
 
 
-def _written_as_a_number(value: object) -> object:
+def _written_as(wanted: str) -> BeforeValidator:
     """Refuse what pydantic would take for a number: text, and true for 1."""
-    kind = {str: "text", bool: "true or false"}.get(type(value))
-    if kind is not None:
-        raise ValueError(f"is {kind}, and not a whole number")
-    return value
+
+    def check(value: object) -> object:
+        kind = {str: "text", bool: "true or false"}.get(type(value))
+        if kind is not None:
+            raise ValueError(f"is {kind}, and not a {wanted}")
+        return value
+
+    return BeforeValidator(check)
 
 
 def _in_plausible_year(moment: datetime) -> datetime:
@@ -78,11 +82,11 @@ Timestamp = Annotated[AwareDatetime, BeforeValidator(_written_as_a_time)]
 Moment = Annotated[Timestamp, AfterValidator(_in_plausible_year)]
 """A moment of the years 2000 to 2999, as it is written; any other is refused."""
 
-WholeNumber = Annotated[int, BeforeValidator(_written_as_a_number)]
+WholeNumber = Annotated[int, _written_as("whole number")]
 """An integer as JSON Schema has it: a number, of which 1.0 is one; no text, and neither true nor false."""
 
-Confidence = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False)]
-"""How sure the model says it is, from 0 to 1."""
+Confidence = Annotated[float, Field(ge=0.0, le=1.0, allow_inf_nan=False), _written_as("number")]
+"""How sure the model says it is, from 0 to 1: a number; no text, and neither true nor false."""
 
 
 class Frozen(BaseModel):

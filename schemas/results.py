@@ -66,6 +66,9 @@ class CodesAssigned(Result):
     framework_id: Identifier = Field(description="The framework that the codes belong to.")
     framework_version: Identifier = Field(description="The version of the framework that was used.")
     codes: tuple[AssignedCode, ...] = Field(description="The assigned codes, most confident first.")
+    codes_left_out: int = Field(
+        default=0, ge=0, description="Further codes, less sure, that are left out, as a message would not hold them."
+    )
     abstained_because: str | None = Field(default=None, description="Why no code was assigned, where none was.")
     narrowed: Narrowed | None = Field(
         default=None, description="How much of the framework the model saw, where it did not see all of it."
@@ -162,8 +165,8 @@ class SensitivityDetected(Result):
     findings_dropped: int = Field(
         default=0,
         ge=0,
-        description="Further findings that were left out, as the model gave them types that do not exist, even when "
-        "asked again.",
+        description="Further findings that were left out: the model gave them types that do not exist, or said of a "
+        "type again what cannot be read, even when asked again.",
     )
 
 

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
-from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
@@ -31,6 +30,7 @@ InputEvent = FeedbackRecordSubmitted | AnalysisRequested | SummaryRequested
 _INSTRUCTION = "instruction"
 _LIKENESS = 0.9
 """One letter too many or too few, two that changed places; not `construction`, nor `instruction_id`."""
+_OTHER_NAMES = frozenset({"instruct", "question", "query", "prompt", "ask"})
 _MOST_NAMES = 100
 """So many names that we do not know are held against ours: each takes its time."""
 
@@ -75,17 +75,19 @@ def _told_by_its_fields(payload: dict[str, Any]) -> type[AnalysisRequested | Sum
 
     Raises:
         UnknownVersionError, WrongSchemaError: as `validate`.
-        WrongSchemaError: a field's name is nearly that of the one that tells: a question is not answered with themes.
+        WrongSchemaError: a field's name is nearly that of the one that tells, or another word for it: a question is not
+            answered with themes.
     """
     if _INSTRUCTION in payload:
         return AnalysisRequested
     known = SummaryRequested.model_fields
-    unknown = islice((name for name in payload if name not in known), _MOST_NAMES)
-    if get_close_matches(_INSTRUCTION, [name.strip().casefold() for name in unknown], 1, _LIKENESS):
+    unknown = [name.strip().casefold() for name in payload if name not in known]
+    is_meant = not _OTHER_NAMES.isdisjoint(unknown)
+    if is_meant or get_close_matches(_INSTRUCTION, unknown[:_MOST_NAMES], 1, _LIKENESS):
         _check_version(payload)
         raise WrongSchemaError(
-            f"The request has no `{_INSTRUCTION}`, but a field whose name is nearly that and was probably meant to be "
-            f"it: name it `{_INSTRUCTION}`, or say what is asked for in the header ce_type."
+            f"The request has no `{_INSTRUCTION}`, but a field that was probably meant to be it: "
+            f"name it `{_INSTRUCTION}`, or say what is asked for in the header ce_type."
         )
     return SummaryRequested
 
@@ -140,7 +142,7 @@ def validate(payload: dict[str, Any], model: type[E]) -> E:
 
 def _check_version(payload: dict[str, Any]) -> None:
     version = payload.get("schema_version", SUPPORTED_SCHEMA_VERSION)
-    if type(version) is not int:
+    if isinstance(version, bool) or not isinstance(version, int | float) or version != version // 1:
         raise WrongSchemaError("schema_version is not an integer.")
     if version != SUPPORTED_SCHEMA_VERSION:
         raise UnknownVersionError(f"The schema_version is not {SUPPORTED_SCHEMA_VERSION}, the one this release knows.")

@@ -1,5 +1,6 @@
 """Results as inputs: which of them are judged, and what they were made from."""
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 
@@ -18,6 +19,7 @@ from domain.ports import Anonymiser, PastMessages
 from domain.privacy.anonymised import Anonymised, untouched
 from schemas.operations import Operation
 from schemas.records import FeedbackRecordSubmitted
+from schemas.requests import MAX_PARTS
 from schemas.results import (
     AnalysisCompleted,
     CodesAssigned,
@@ -37,6 +39,10 @@ _INPUTS = (RECORDS.name, REQUESTS.name)
 
 _Told = tuple[str, str | None]
 """A record's content, and the language that was stated for it."""
+
+
+class _TooLongError(Exception):
+    """A result and its records are more than one question may hold."""
 
 
 class Results:
@@ -82,13 +88,14 @@ class Results:
         return (Assignment(Operation.JUDGE, partial(self._judging, job.event)),)
 
     async def _judging(self, result: Result) -> Work | None:
-        records = await self._records(result)
+        said = retold(result)
+        try:
+            records = await self._records(result, self._settings.max_characters - len(said))
+        except _TooLongError:
+            self._tally.too_long += 1
+            return None
         if records is None:
             self._tally.without_records += 1
-            return None
-        said, contents = retold(result), [content for content, _ in records]
-        if sum(map(len, contents)) + len(said) > self._settings.max_characters:
-            self._tally.too_long += 1
             return None
         hidden = await self._hidden(said, records)
         prompt = judge.prompt(kind_of(result), hidden.hide(hidden.texts[0]), hidden.texts[1:])
@@ -102,18 +109,29 @@ class Results:
             stated.append(language)
         return untouched(texts) if self._anonymiser is None else await self._anonymiser.anonymise(texts, stated)
 
-    async def _records(self, result: Result) -> list[_Told] | None:
-        """The records behind a result; None where they are gone."""
+    async def _records(self, result: Result, room: int) -> list[_Told] | None:
+        """The records behind a result; None where they are gone.
+
+        Raises:
+            _TooLongError: they have more characters than there is room for, or stand in more messages than any request.
+        """
+        sources = dict.fromkeys(result.inputs)
         # Anybody who may write results may name any topic: one that we may not read, or a name that Kafka refuses.
-        if any(source.topic not in _INPUTS for source in result.inputs):
+        if any(source.topic not in _INPUTS for source in sources):
             return None
+        if len(sources) > MAX_PARTS:
+            raise _TooLongError
         records: list[_Told] = []
-        for source in result.inputs:
+        for source in sources:
             message = await self._past.at(source)
             found = _records_in(message, result) if message is not None else None
             if found is None:
                 return None
             records += found
+            room -= sum(len(content) for content, _ in found)
+            if room < 0:  # at once: what else there is may be as much as memory holds
+                raise _TooLongError
+            await asyncio.sleep(0)  # a message may take long to decode, and others wait
         return records or None
 
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 from domain.corrections import Lessons
@@ -13,6 +14,7 @@ from domain.operations.answers import Made, confidence, json_object, plain_text
 from domain.operations.corrected_examples import Example
 from domain.operations.outline import CodePath, Outline
 from domain.prompts.envelope import feedback_record, options
+from domain.sizes import bytes_in_json
 from schemas.operations import Operation
 from schemas.records import FeedbackRecordSubmitted
 from schemas.results import AssignedCode, CodesAssigned, PathStep
@@ -20,6 +22,8 @@ from schemas.results import AssignedCode, CodesAssigned, PathStep
 MAX_OUTPUT_TOKENS = 4096
 MAX_ENTRIES = 250
 MAX_REASON_CHARACTERS = 500
+MAX_CODES_BYTES = 800_000
+"""What the codes of one result may take of a message: a path repeats the ids and names of all its levels."""
 _HARMLESS_ID = re.compile(r"[0-9.]{1,20}")
 
 
@@ -137,6 +141,7 @@ def _coded(entry: Any, outline: Outline) -> Coded:
 def result(record: FeedbackRecordSubmitted, outline: Outline, coding: Coding, made: Made) -> CodesAssigned:
     """The event: codes from the record's threshold up, best first, at most as many as it asked for."""
     kept = [coded for coded in coding.codes if coded.confidence >= record.confidence_threshold][: record.max_codes]
+    codes = _that_fit([_assigned(coded, made) for coded in kept])
     because = coding.abstained_because
     if coding.codes and not kept:
         because = f"No code reached the confidence threshold of {record.confidence_threshold:g}."
@@ -146,9 +151,18 @@ def result(record: FeedbackRecordSubmitted, outline: Outline, coding: Coding, ma
         record_id=record.record_id,
         framework_id=outline.framework.framework_id,
         framework_version=outline.framework.version,
-        codes=tuple(_assigned(coded, made) for coded in kept),
+        codes=codes,
+        codes_left_out=len(kept) - len(codes),
         abstained_because=because and made.restore(because),
         narrowed=outline.narrowed,
+    )
+
+
+def _that_fit(codes: Sequence[AssignedCode]) -> tuple[AssignedCode, ...]:
+    """The best ones, and the first in any case: a framework is a message, too, and no path is longer than that."""
+    sizes = accumulate(bytes_in_json(code) for code in codes)
+    return tuple(
+        code for code, so_far in zip(codes, sizes, strict=True) if so_far <= MAX_CODES_BYTES or code is codes[0]
     )
 
 

@@ -44,7 +44,7 @@ class Screening:
 
     Attributes:
         findings: each type at most once, most certain first; none for a harmless record.
-        dropped: findings of types that do not exist, left out.
+        dropped: entries that could not be used, left out.
     """
 
     findings: tuple[Finding, ...]
@@ -76,43 +76,60 @@ def parse(text: str) -> Screening:
         InvalidOutputError: no JSON object, an unknown type, a confidence that is not a number from 0 to 1, a finding
             without a reason, or far more findings than there are types.
     """
-    screening = parse_at_last(text)
-    if screening.dropped:
-        raise InvalidOutputError(_UNKNOWN_TYPE)
-    return screening
+    entries = _entries(text)
+    findings = [_finding(entry) for entry in entries]
+    return _screening(findings, len(entries))
 
 
 def parse_at_last(text: str) -> Screening:
-    """The same where nobody asks again: findings of unknown types are left out and counted, the others stay.
+    """The same where nobody asks again: what cannot be used is left out and counted, the others stay.
 
     Raises:
-        InvalidOutputError: as `parse`; of an unknown type only where every finding is of one: something was found, and
-            an empty screening would say that the record is harmless.
+        InvalidOutputError: as `parse`, where nothing would stay: something was found, and an empty screening would say
+            that the record is harmless. And where a type would go unsaid: what is wrong with the one finding of a type
+            is no reason to keep silent about it.
     """
+    entries = _entries(text)
+    findings: list[Finding] = []
+    unusable: list[tuple[Any, InvalidOutputError]] = []
+    for entry in entries:
+        try:
+            findings.append(_finding(entry))
+        except InvalidOutputError as error:
+            unusable.append((entry, error))
+    types = {found.type for found in findings}
+    for entry, complaint in unusable:
+        named = _type(entry.get("type") if isinstance(entry, dict) else entry)
+        if not findings or (named is not None and named not in types):
+            raise complaint
+    return _screening(findings, len(entries))
+
+
+def _entries(text: str) -> list[Any]:
     entries = json_object(text).get("findings")
     if not isinstance(entries, list):
         raise InvalidOutputError('"findings" is not a list.')
     if len(entries) > MAX_ENTRIES:
         raise InvalidOutputError(f'"findings" has more than {MAX_ENTRIES} entries.')
-    known_types = [found for found in map(_finding, entries) if found is not None]
-    if entries and not known_types:
-        raise InvalidOutputError(_UNKNOWN_TYPE)
+    return entries
+
+
+def _screening(findings: list[Finding], entries: int) -> Screening:
     best: dict[SensitiveType, Finding] = {}
-    for found in known_types:
+    for found in findings:
         known = best.get(found.type)
         if known is None or found.confidence > known.confidence:
             best[found.type] = found
     ordered = sorted(best.values(), key=lambda found: -found.confidence)
-    return Screening(tuple(ordered), dropped=len(entries) - len(known_types))
+    return Screening(tuple(ordered), dropped=entries - len(findings))
 
 
-def _finding(entry: Any) -> Finding | None:
-    """What one entry says; None for an unknown type."""
+def _finding(entry: Any) -> Finding:
     if not isinstance(entry, dict):
         raise InvalidOutputError(_SHAPE)
     kind = _type(entry.get("type"))
     if kind is None:
-        return None
+        raise InvalidOutputError(_UNKNOWN_TYPE)
     sure = confidence(entry.get("confidence"))
     if sure is None:
         raise InvalidOutputError(f'The "confidence" of {kind} is not a number from 0 to 1.')

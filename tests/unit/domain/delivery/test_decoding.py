@@ -191,7 +191,19 @@ def test_requests_are_told_apart():
 
 
 @pytest.mark.parametrize(
-    "name", ["instructions", "instuction", "Instruction", "INSTRUCTIONS", "intsruction", " instruction"]
+    "name",
+    [
+        "instructions",
+        "instuction",
+        "Instruction",
+        "INSTRUCTIONS",
+        "intsruction",
+        " instruction",
+        "question",
+        "Query",
+        "prompt",
+        "instruct",
+    ],
 )
 def test_a_name_that_is_nearly_instruction_is_not_passed_over(name):
     payload = json.loads(a_summary_request().to_bytes()) | {name: SECRET}

@@ -34,8 +34,10 @@ class PastMessages:
 
     def __init__(self, *messages):
         self._messages = {(m.topic, m.partition, m.offset): m for m in messages}
+        self.asked = 0
 
     async def at(self, source):
+        self.asked += 1
         if source.topic not in ("feedback.records", "feedback.requests"):
             raise BrokerUnavailableError("Kafka does not show that topic to everyone, or has no such names.")
         return self._messages.get((source.topic, source.partition, source.offset))
@@ -57,9 +59,9 @@ class Setup:
     def __init__(self, *past, says=GOOD, anonymiser=None, **settings):
         clock, self.publisher, self.tally = FakeClock(), FakePublisher(), JudgingTally()
         self.model = ScriptedModel(lambda prompt, attempt: says() if callable(says) else says)
-        chosen_settings = delivery_settings()
+        chosen_settings, self.past = delivery_settings(), PastMessages(*past)
         self.delivery = Delivery(
-            Results(PastMessages(*past), JudgingSettings(**settings), self.tally, anonymiser),
+            Results(self.past, JudgingSettings(**settings), self.tally, anonymiser),
             Routing.of_one(self.model, CircuitBreaker(BreakerPolicy(), clock=clock, call_later=clock.call_later)),
             self.publisher,
             chosen_settings,
@@ -149,10 +151,7 @@ async def test_the_same_result_read_twice_has_one_judgement_by_its_id():
 async def test_an_analysis_is_judged_beside_the_records_of_all_its_parts():
     parts = [a_message(an_analysis_request(), topic="feedback.requests") for _ in range(2)]
     setup = Setup(*parts)
-    common = a_summary(*parts).model_dump(exclude={"record_id", "title", "bullets"})
-    extra = {"answer": "Dry.", "confidence": 0.5, "disclaimer": "x", "records_given": 4, "records_used": 4}
-    analysis = AnalysisCompleted(**common, request_id="request-1", **extra)
-    await setup.judge(analysis, topic="feedback.analyses")
+    await setup.judge(an_analysis(*parts), topic="feedback.analyses")
     [(prompt, _)] = setup.model.asked
     assert prompt.user.count("<feedback_record number=") == 4
     assert '<result kind="analysis">' in prompt.user
@@ -187,6 +186,27 @@ async def test_what_no_source_says_or_is_too_long_or_is_no_result_is_passed_over
     await setup.delivery.handle(a_message(b'{"not": "a result"}', topic="feedback.analyses"))
     assert (setup.tally.without_records, setup.tally.too_long) == (1, 1)
     assert not setup.publisher.acknowledged
+
+
+def an_analysis(*sources):
+    common = a_summary(*sources).model_dump(exclude={"record_id", "title", "bullets"})
+    extra = {"answer": "Dry.", "confidence": 0.5, "disclaimer": "x", "records_given": 4, "records_used": 4}
+    return AnalysisCompleted(**common, request_id="request-1", **extra)
+
+
+async def test_no_more_is_read_than_one_question_holds_however_many_sources_a_result_names():
+    records = [{"record_id": "a", "content": "x" * 60}]
+    parts = [a_message(an_analysis_request(records=records), topic="feedback.requests") for _ in range(257)]
+    setup = Setup(*parts, max_characters=1000)
+
+    await setup.judge(an_analysis(*parts[:256]), topic="feedback.analyses")
+    assert (setup.tally.too_long, setup.past.asked) == (1, 17)
+
+    await setup.judge(an_analysis(*parts), topic="feedback.analyses")  # no request has so many parts
+    assert (setup.tally.too_long, setup.past.asked) == (2, 17)
+
+    await setup.judge(an_analysis(*[parts[0]] * 300), topic="feedback.analyses")
+    assert (len(setup.judgements), setup.past.asked) == (1, 18)
 
 
 @pytest.mark.parametrize("says", ['{"faithfulness": 2}', "not JSON", '{"faithfulness": 0.1, "coverage": 0.2}'])

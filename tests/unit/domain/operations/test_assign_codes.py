@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 
 from domain.errors import InvalidOutputError
+from domain.operations import assign_codes
 from domain.operations.answers import Made
 from domain.operations.assign_codes import parse, prompt, result
 from domain.operations.outline import outline_of
@@ -118,3 +119,27 @@ def test_what_does_not_fit_is_refused_with_a_complaint(text, complaint):
     with pytest.raises(InvalidOutputError) as refused:
         parse(text, OUTLINE)
     assert complaint in refused.value.message
+
+
+def test_codes_that_no_message_holds_are_left_out_and_counted_the_surest_stay():
+    ancestors = [{"id": f"{'階' * 1000}{level}", "name": "層" * 900} for level in range(15)]
+    tree = [{"id": f"{'葉' * 1000}{leaf}", "name": "葉"} for leaf in range(50)]
+    for ancestor in reversed(ancestors):
+        tree = [{**ancestor, "children": tree}]
+    outline = outline_of(a_framework(root_codes=tree))
+    said = [code(f"{'1.' * 15}{leaf}", [1 - leaf / 100] * 16) for leaf in range(1, 51)]
+
+    event = result(a_record(max_codes=50), outline, parse(answer(*said), outline), MADE)
+
+    assert len(event.to_bytes()) < 1_000_000
+    assert 0 < len(event.codes) == 50 - event.codes_left_out < 50
+    assert [assigned.confidence for assigned in event.codes] == [
+        1 - leaf / 100 for leaf in range(1, len(event.codes) + 1)
+    ]
+
+
+def test_what_fits_is_all_there_and_one_code_always_is(monkeypatch):
+    assert coded(code()).codes_left_out == 0
+    monkeypatch.setattr(assign_codes, "MAX_CODES_BYTES", 10)
+    event = coded(code(), code("1.1.2"))
+    assert (len(event.codes), event.codes_left_out) == (1, 1)

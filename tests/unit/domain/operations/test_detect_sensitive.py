@@ -146,7 +146,26 @@ async def test_findings_of_unknown_types_alone_are_no_clean_bill_of_health(secon
     assert (events, letter.reason, letter.operation, len(asked)) == ([], "invalid_output", "detect_sensitive", 2)
 
 
-async def test_a_finding_of_a_known_type_is_never_dropped_for_what_else_is_wrong_with_it():
-    said = answer(finding("theft"), finding("child_abuse", confidence=7), finding("piracy"))
+@pytest.mark.parametrize(
+    "broken", [finding("child_abuse", confidence=7), finding("child_abuse", reason=""), "child abuse"]
+)
+async def test_no_type_goes_unsaid_for_what_else_is_wrong_with_its_finding(broken):
+    said = answer(finding("theft"), broken, finding("piracy"))
     events, [letter], _ = await screened_by(said, said)
+    assert (events, letter.reason) == ([], "invalid_output")
+
+
+@pytest.mark.parametrize(
+    "broken", [finding("theft", confidence=95), finding("theft", reason=""), "no finding", 7, None]
+)
+async def test_what_cannot_be_read_and_names_nothing_new_is_left_out(broken):
+    said = answer(broken, finding("theft"))
+    [event], letters, asked = await screened_by(said, said)
+    assert ([found["type"] for found in event["findings"]], letters) == (["theft"], [])
+    assert (event["findings_dropped"], len(asked)) == (1, 2)
+
+
+@pytest.mark.parametrize("broken", ["no finding", 7, finding("piracy", confidence="high")])
+async def test_where_nothing_can_be_read_nothing_is_said_to_be_harmless(broken):
+    events, [letter], _ = await screened_by(answer(broken), answer(broken))
     assert (events, letter.reason) == ([], "invalid_output")
