@@ -1,7 +1,8 @@
 """Where the next page of an answer begins, as a word that belongs to one question.
 
 A cursor carries the window and the moment of the first page, so that all pages are of that moment, and the last group
-that was shown, by a hash of its place. It holds no secret and gives no right: whose usage it is, the key says.
+that was shown, by a hash of its place. It holds no secret and gives no right: whose usage it is, the key says. Anybody
+can write one, so what it says is held to the limits of what may be asked.
 """
 
 import base64
@@ -13,11 +14,15 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
+from pydantic import AwareDatetime, PositiveInt, TypeAdapter
+
 from api.errors import APIError
+from api.usage_parameters import EARLIEST, LATEST, check_window
 from domain.usage.answers import Group
 from domain.usage.report import Window
 
 _LONGEST = 512
+_SHAPE = TypeAdapter(tuple[AwareDatetime, AwareDatetime, AwareDatetime, PositiveInt, str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +71,15 @@ def read(given: str, question: Sequence[Any]) -> Cursor:
         raise refusal()
     try:
         plain = base64.b64decode(given + "=" * (-len(given) % 4), b"-_", validate=True)
-        *says, seal = json.loads(plain)
-    except (binascii.Error, ValueError, TypeError) as error:
+        start, end, as_of, number, place, seal = _SHAPE.validate_json(plain, strict=True)
+        *says, _ = json.loads(plain)
+        found = Cursor(Window(start, end), as_of, number, place)
+        check_window(found.window)
+    except (binascii.Error, ValueError, APIError) as error:
         raise refusal() from error
-    if seal != _hash([*says, *question]):
+    if seal != _hash([*says, *question]) or not EARLIEST <= as_of <= LATEST:
         raise refusal()
-    # We wrote it.
-    start, end, as_of = map(datetime.fromisoformat, says[:3])
-    return Cursor(Window(start, end), as_of, *says[3:])
+    return found
 
 
 def refusal() -> APIError:

@@ -51,6 +51,16 @@ def given_window(start: str | None, end: str | None) -> Window | None:
         said = f"`{missing}` is missing: give `from` and `to`, or neither for the last 30 days."
         raise APIError(422, "missing_parameter", said)
     window = Window(moment("from", start), moment("to", end))
+    check_window(window)
+    return window
+
+
+def check_window(window: Window) -> None:
+    """See that a window can be asked about.
+
+    Raises:
+        APIError: 422 `reversed_window`, `window_too_long`, `window_out_of_range`.
+    """
     if window.start >= window.end:
         raise APIError(422, "reversed_window", "`from` must be before `to`: the window is [from, to).")
     if window.end - window.start > timedelta(days=366 * MAX_YEARS):
@@ -58,7 +68,6 @@ def given_window(start: str | None, end: str | None) -> Window | None:
     if window.start < EARLIEST or window.end > LATEST:
         said = f"The window must lie between the years {EARLIEST.year} and {LATEST.year}."
         raise APIError(422, "window_out_of_range", said)
-    return window
 
 
 def grouping(given: str | None) -> tuple[tuple[Dimension, ...], Unit | None]:

@@ -5,7 +5,6 @@ hours, an hour that comes twice is two, and so is one in which the clocks are se
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Literal, get_args
@@ -165,13 +164,6 @@ def _weeks_of(spans: tuple[tuple[date, date], ...]) -> tuple[tuple[tuple[date, d
         weeks.append((first + monday * _DAY, first + last_monday * _DAY))
         days += [(first, weeks[-1][0]), (weeks[-1][1], last)]
     return tuple(weeks), tuple(days)
-
-
-def days_of(spans: tuple[tuple[date, date], ...]) -> Iterator[date]:
-    """Every day of some half-open spans."""
-    for first, last in spans:
-        for number in range((last - first).days):
-            yield first + timedelta(days=number)
 
 
 def _in_utc(day: date) -> datetime:

@@ -4,6 +4,7 @@ Calls are written, delivered again, come late, are changed and deleted, and in b
 not: whatever happened, an answer is what the definition says of the rows that are there.
 """
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from uuid import uuid4
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from adapters.postgres.tables import llm_calls, usage_daily, usage_monthly
+from adapters.postgres.usage import reader as usage_reader
+from adapters.postgres.usage import statement as usage_statement
 from adapters.postgres.usage.reader import PostgresUsageAnswers
 from domain.errors import TooManyGroupsError, UsageUnavailableError
 from domain.usage.calendar import UNITS
@@ -146,3 +149,19 @@ async def test_what_nobody_could_read_and_what_takes_too_long_is_refused(rig):
         with pytest.raises(UsageUnavailableError):
             await PostgresUsageAnswers(rig.engine, statement_seconds=0.05).answer(OF_THE_DAY)
     await rig.ask(OF_THE_DAY)
+
+
+async def test_no_more_rows_are_taken_from_the_database_than_an_answer_can_have(rig, monkeypatch):
+    """Whoever produces calls names their operations: as many as they like."""
+    taken = []
+    for module in (usage_reader, usage_statement):
+        monkeypatch.setattr(module, "MAX_ROWS", 30)
+    monkeypatch.setattr(usage_reader, "_Answering", lambda *_: pytest.fail("they were put together"))
+    statement = usage_reader.statement
+    monkeypatch.setattr(usage_reader, "statement", lambda *a, **k: taken.append(statement(*a, **k)) or taken[-1])
+    await rig.write([llm_call(operation=f"operation {number}") for number in range(40)], timedelta())
+
+    with pytest.raises(TooManyGroupsError, match="100,000 groups"):
+        await rig.answers.answer(replace(OF_THE_DAY, group_by=("operation",)))
+
+    assert str(taken[0]).endswith("LIMIT 31")

@@ -17,7 +17,7 @@ from adapters.postgres.usage.freshness import beginning
 from adapters.postgres.usage.items import VIEWS
 from adapters.postgres.usage.kept import check_kept
 from adapters.postgres.usage.sketches import spreads
-from adapters.postgres.usage.statement import parameters, statement
+from adapters.postgres.usage.statement import MAX_ROWS, parameters, statement
 from domain.errors import TooManyGroupsError
 from domain.keys import NOBODY, Asker
 from domain.usage.answers import MAX_UNPRICED_MODELS, Group, Measures, Spread, UnpricedModel, UsageAnswer
@@ -53,6 +53,8 @@ class PostgresUsageAnswers:
             check_kept(question, begun)
             sql = statement(question, asked, marked=begun.marked_days > 0)
             rows = (await connection.execute(sql, asked)).mappings().all()
+        if len(rows) > MAX_ROWS:
+            raise _too_many_groups()
         return _Answering(question, times).answer(rows, begun)
 
 
@@ -163,6 +165,12 @@ def _tell_percentiles(
         one.percentiles[name] = values
 
 
+def _too_many_groups() -> TooManyGroupsError:
+    return TooManyGroupsError(
+        f"The answer has more than {MAX_GROUPS:,} groups; ask for a shorter window, a longer unit, or less."
+    )
+
+
 class _Answering:
     """Puts the rows of one statement together."""
 
@@ -207,9 +215,7 @@ class _Answering:
         """Every group in every stretch: by time, then by the keys' values, those without a value last."""
         every = found or ({()} if not self._columns else set())
         if len(every) * len(self._times) > MAX_GROUPS:
-            raise TooManyGroupsError(
-                f"The answer has more than {MAX_GROUPS:,} groups; ask for a shorter window, a longer unit, or less."
-            )
+            raise _too_many_groups()
         ordered = sorted(every, key=lambda keys: [(value is None, value or "") for value in keys])
         return [(number, keys) for number in range(len(self._times)) for keys in ordered]
 

@@ -19,8 +19,11 @@ from adapters.postgres.usage.columns import COUNTED, DIMENSION_COLUMNS
 from adapters.postgres.usage.items import UNPRICED_MODEL, VIEWS, added_up, grouped, items
 from adapters.postgres.usage.kept import KEPT, days_of_edges
 from domain.usage.calendar import Pieces, cut, pieces
-from domain.usage.questions import UsageQuestion
+from domain.usage.questions import MAX_GROUPS, UsageQuestion
 from domain.usage.report import Window
+
+MAX_ROWS = 4 * MAX_GROUPS
+"""A group has a row for what failed and one for what did not, in each view; and more for models without a price."""
 
 _COUNTED = ", ".join(COUNTED)
 
@@ -112,7 +115,8 @@ def statement(question: UsageQuestion, asked: Mapping[str, Any], *, marked: bool
 
     A row: number of the stretch, view, the keys, `failed`, `unpriced_model`, the columns of `COUNTED`, and
     `last_stored`, the latest moment at which something was stored (of a rollup: in its day or month). What has no
-    known cost has a row for each model, so that the answer can name the models; all else has one row.
+    known cost has a row for each model, so that the answer can name the models; all else has one row. More than
+    MAX_ROWS rows are too many: producers name what is grouped, and nobody holds them to a few names.
 
     Args:
         question: what is asked.
@@ -135,7 +139,7 @@ def statement(question: UsageQuestion, asked: Mapping[str, Any], *, marked: bool
     sources = [_rolled(question, keys, own, filters)]
     if marked or asked["edge_numbers"]:
         sources += [_raw(view, keys, f"{own} {early}", filters) for view in VIEWS]
-    return text(f"WITH {KEPT}, {having} {' UNION ALL '.join(sources)}")
+    return text(f"WITH {KEPT}, {having} {' UNION ALL '.join(sources)} LIMIT {MAX_ROWS + 1}")
 
 
 def _rolled(question: UsageQuestion, keys: list[str], own: str, filters: str) -> str:

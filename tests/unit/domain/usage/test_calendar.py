@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.usage.calendar import UNITS, by_clock, cut, days_of, pieces, stretches
+from domain.usage.calendar import UNITS, by_clock, cut, pieces, stretches
 from domain.usage.report import Window
 
 FIRST, LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -219,16 +219,3 @@ def test_a_window_in_another_zone_is_taken_to_pieces_by_utc():
     assert found.weeks == ((date(2026, 3, 2), date(2026, 3, 30)),)
     assert found.days == ((date(2026, 3, 1), date(2026, 3, 2)), (date(2026, 3, 30), date(2026, 3, 31)))
     assert [(edge.end - edge.start) for edge in found.edges] == [timedelta(hours=5, minutes=45), timedelta(hours=18.25)]
-
-
-def test_the_days_of_spans_are_each_of_them():
-    spans = ((date(2026, 2, 27), date(2026, 3, 2)), (date(2028, 2, 28), date(2028, 3, 1)))
-
-    assert [day.isoformat() for day in days_of(spans)] == [
-        "2026-02-27",
-        "2026-02-28",
-        "2026-03-01",
-        "2028-02-28",
-        "2028-02-29",
-    ]
-    assert list(days_of(())) == []
