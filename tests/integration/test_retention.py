@@ -253,6 +253,19 @@ async def test_what_is_stored_between_the_counting_and_the_dropping_is_not_lost(
     assert answer.total.llm_calls.total == 1
 
 
+async def test_a_month_that_gets_its_partition_meanwhile_goes_too(database):
+    _, engine = database
+    retention = PostgresRetention(engine)
+    await PostgresLLMCallSink(engine).write([call(month(30))])
+    plan = await retention.plan(2)
+    async for _ in retention.roll(plan):
+        pass
+    async with engine.begin() as connection:
+        await connection.execute(text("SELECT ensure_llm_calls_month(:day)"), {"day": month(30).date()})
+    assert await retention.drop(plan) is True
+    assert await scalar(engine, 'SELECT min("timestamp") FROM llm_calls') >= KEPT_FROM
+
+
 async def test_it_waits_for_writers_and_readers_who_are_at_it(database):
     _, engine = database
     retention = PostgresRetention(engine)

@@ -1,7 +1,8 @@
 """The items that usage is counted in, LLM calls and invocations, as SQL over raw rows, and how they are added up.
 
 The one definition of both for whoever writes rollups and whoever answers from them; `domain.usage.report` says it in
-words, and tests hold the two that read raw rows alone, `exact` and `failures`, to the same. An item has the columns of `DIMENSION_NAMES`, those of `COUNTED` in the singular, and `failed`.
+words, and tests hold the two that read raw rows alone, `exact` and `failures`, to the same. An item has the columns of
+`DIMENSION_NAMES`, those of `COUNTED` in the singular, and `failed`.
 """
 
 from collections.abc import Iterable, Sequence

@@ -145,10 +145,9 @@ class PostgresRetention:
             now = (await connection.execute(_NOW)).one()
             raw_from = max(_months_before(now.this_month, keep_months), now.kept_from or date.min)
             found = (await connection.execute(_MONTHS)).mappings().all()
-            names = (await connection.execute(_PARTITIONS)).scalars().all()
+            partitions = await _partitions_before(connection, raw_from)
             marked = (await connection.execute(_MARKED, {"day": raw_from})).scalar_one()
         months = [Month(**row, is_dropped=row["first"] < raw_from) for row in found]
-        partitions = [name for name in names if _month_of(name) < raw_from]
         return RetentionPlan(raw_from, now.kept_from, months, partitions, marked)
 
     async def check_owner(self) -> None:
@@ -230,6 +229,11 @@ class PostgresRetention:
         )
 
 
+async def _partitions_before(connection: AsyncConnection, raw_from: date) -> list[str]:
+    names = (await connection.execute(_PARTITIONS)).scalars().all()
+    return [name for name in names if _month_of(name) < raw_from]
+
+
 async def _drop(connection: AsyncConnection, plan: RetentionPlan) -> bool | None:
     """None: a roller is at work."""
     await connection.execute(_PATIENCE)
@@ -240,7 +244,8 @@ async def _drop(connection: AsyncConnection, plan: RetentionPlan) -> bool | None
         return False
     behind = _beginning(plan.raw_from)
     await connection.execute(_REMEMBER, {"day": plan.raw_from})
-    for name in plan.partitions:
+    # Those of now: a roller may have given a month of the plan its partition meanwhile.
+    for name in await _partitions_before(connection, plan.raw_from):
         await connection.execute(text(f"ALTER TABLE llm_calls DETACH PARTITION {name}"))
         await connection.execute(text(f"DROP TABLE {name}"))
     await connection.execute(_FORGET_OTHER, {"behind": behind})
