@@ -15,8 +15,10 @@ PLAUSIBLE_YEARS = range(2000, 3000)
 
 OFFSETS = "an offset has hours 00 to 23 and minutes 00 to 59"
 
-_DATE_AND_TIME = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d", re.ASCII)
-_LIKE_AN_OFFSET = re.compile(r"[+-]\d\d:?\d\d\Z", re.ASCII)
+_RFC_3339 = re.compile(
+    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:?\d\d)",  # the colon may be left out: %z does
+    re.ASCII,
+)
 _OFFSET = re.compile(r"(?:[Zz]|[+-](?:[01]\d|2[0-3])(?::?[0-5]\d)?)\Z", re.ASCII)
 
 
@@ -43,12 +45,13 @@ def ends_in_an_offset(written: str) -> bool:
 
 
 def _written_as_a_time(value: object) -> object:
-    """Refuse what pydantic would take for seconds, or milliseconds, since 1970: nobody can tell which was meant."""
+    """Refuse what else pydantic would take: seconds, or milliseconds, since 1970 (nobody can tell which was meant), no
+    seconds in a time, a comma before their fraction, a minus that is not ASCII's."""
     if isinstance(value, datetime):
         return value
-    if not isinstance(value, str) or (written := _DATE_AND_TIME.match(value)) is None:
+    if not isinstance(value, str) or _RFC_3339.fullmatch(value) is None:
         raise ValueError("must be a time as RFC 3339 writes it, with an offset")
-    if _LIKE_AN_OFFSET.search(value, written.end()) and not ends_in_an_offset(value):
+    if not ends_in_an_offset(value):
         raise ValueError(f"is no time: {OFFSETS}")
     return value
 
@@ -77,7 +80,7 @@ Identifier = Annotated[
 """A name given by a producer: 1 to 255 characters of any kind but NUL, opaque to us."""
 
 Timestamp = Annotated[AwareDatetime, BeforeValidator(_written_as_a_time)]
-"""A moment with an offset (RFC 3339); a time without one is refused, and so is a number."""
+"""A moment as RFC 3339 writes it: with seconds and an offset, of which the colon may be missing; no number."""
 
 Moment = Annotated[Timestamp, AfterValidator(_in_plausible_year)]
 """A moment of the years 2000 to 2999, as it is written; any other is refused."""

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from schemas.base import Event, Frozen, Identifier, Moment
+from schemas.base import Event, Frozen, Identifier, Moment, WholeNumber
 from schemas.sources import Source
 
 _MAX_INT32 = 2**31 - 1
@@ -42,7 +42,7 @@ class DeadLetter(Event):
     reason: str = Field(description="Why, as a stable code: see the README's list.")
     error_class: str = Field(description="The kind of error behind the reason.")
     message: str = Field(description="One sentence for a person; of the input at most an id, never its text.")
-    attempts: int = Field(ge=0, le=_MAX_INT32, description="How many LLM calls were tried.")
+    attempts: WholeNumber = Field(ge=0, le=_MAX_INT32, description="How many LLM calls were tried.")
     source: Source = Field(description="Where the input was read.")
     key_base64: str | None = Field(default=None, description="The original key's bytes.")
     value_base64: str | None = Field(default=None, description="The original value's bytes; null where it was null.")

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from schemas.base import Event, Identifier, Timestamp
+from schemas.base import Event, Identifier, Timestamp, WholeNumber
 
 
 class Progressed(Event):
@@ -15,10 +15,10 @@ class Progressed(Event):
     stage: Literal["map", "reduce"] = Field(
         description="map: the records are read, chunk by chunk; reduce: what was found is put together."
     )
-    done: int = Field(ge=0, description="How many steps of this stage are done, failed ones included.")
-    total: int = Field(ge=1, description="How many steps this stage has, as far as is known now.")
-    records_read: int = Field(ge=0, description="How many records were read so far.")
-    records_given: int = Field(ge=1, description="How many records the request holds.")
+    done: WholeNumber = Field(ge=0, description="How many steps of this stage are done, failed ones included.")
+    total: WholeNumber = Field(ge=1, description="How many steps this stage has, as far as is known now.")
+    records_read: WholeNumber = Field(ge=0, description="How many records were read so far.")
+    records_given: WholeNumber = Field(ge=1, description="How many records the request holds.")
     at: Timestamp = Field(description="When this was so.")
 
 

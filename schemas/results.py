@@ -5,7 +5,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from schemas.base import Confidence, Event, Frozen, Identifier, Timestamp
+from schemas.base import Confidence, Event, Frozen, Identifier, Timestamp, WholeNumber
 from schemas.frameworks import CodeId
 from schemas.privacy import Privacy
 from schemas.requests import Period
@@ -53,8 +53,8 @@ class AssignedCode(Frozen):
 class Narrowed(Frozen):
     """A framework too large for the model's prompt: only the codes nearest to the record were shown."""
 
-    codes_shown: int = Field(ge=1, description="How many codes the model saw, those above others included.")
-    codes_total: int = Field(ge=1, description="How many codes the framework has.")
+    codes_shown: WholeNumber = Field(ge=1, description="How many codes the model saw, those above others included.")
+    codes_total: WholeNumber = Field(ge=1, description="How many codes the framework has.")
 
 
 class CodesAssigned(Result):
@@ -66,7 +66,7 @@ class CodesAssigned(Result):
     framework_id: Identifier = Field(description="The framework that the codes belong to.")
     framework_version: Identifier = Field(description="The version of the framework that was used.")
     codes: tuple[AssignedCode, ...] = Field(description="The assigned codes, most confident first.")
-    codes_left_out: int = Field(
+    codes_left_out: WholeNumber = Field(
         default=0, ge=0, description="Further codes, less sure, that are left out, as a message would not hold them."
     )
     abstained_because: str | None = Field(default=None, description="Why no code was assigned, where none was.")
@@ -88,8 +88,8 @@ class RecordSummarized(Result):
 class ExcludedChunk(Frozen):
     """Records that the answer leaves out, as nobody could read them; they do not lower its score."""
 
-    number: int = Field(ge=1, description="Which chunk, from 1.")
-    records: int = Field(ge=1, description="How many records it holds.")
+    number: WholeNumber = Field(ge=1, description="Which chunk, from 1.")
+    records: WholeNumber = Field(ge=1, description="How many records it holds.")
     record_ids: tuple[Identifier, ...] = Field(
         default=(), description="Which they are; empty where there are too many to name."
     )
@@ -103,13 +103,13 @@ class OverMany(Result):
     mode: Literal["single_pass", "hierarchical"] | None = Field(
         default=None, description="How the records were read: all in one prompt, or in chunks."
     )
-    chunks: int | None = Field(default=None, ge=1, description="Into how many chunks the records were cut.")
+    chunks: WholeNumber | None = Field(default=None, ge=1, description="Into how many chunks the records were cut.")
     excluded: tuple[ExcludedChunk, ...] = Field(default=(), description="Chunks that nobody could read.")
-    excluded_left_out: int = Field(
+    excluded_left_out: WholeNumber = Field(
         default=0, ge=0, description="How many further such chunks are not listed, as the list would be too long."
     )
-    coverage: float | None = Field(
-        default=None, ge=0.0, le=1.0, description="The share of the given records that the answer rests on."
+    coverage: Confidence | None = Field(
+        default=None, description="The share of the given records that the answer rests on."
     )
 
 
@@ -122,7 +122,7 @@ class Theme(Frozen):
         description="The records behind the theme, so that a reader can check. Where the ids of all themes together "
         "would not fit on the topic, each record is listed under the most frequent of its themes alone."
     )
-    count: int | None = Field(
+    count: WholeNumber | None = Field(
         default=None,
         ge=1,
         description="How many records are behind the theme, those listed under a more frequent one included.",
@@ -139,8 +139,8 @@ class RecordsSummarized(OverMany):
     other_record_ids: tuple[Identifier, ...] = Field(
         default=(), description="Records that were read and stand behind none of the themes."
     )
-    records_given: int | None = Field(default=None, ge=0, description="How many records the request held.")
-    records_used: int | None = Field(default=None, ge=0, description="How many of them the model read.")
+    records_given: WholeNumber | None = Field(default=None, ge=0, description="How many records the request held.")
+    records_used: WholeNumber | None = Field(default=None, ge=0, description="How many of them the model read.")
 
 
 class SensitiveFinding(Frozen):
@@ -162,7 +162,7 @@ class SensitivityDetected(Result):
     record_id: Identifier = Field(description="The screened record.")
     sensitive: bool = Field(description="Whether anything sensitive was found.")
     findings: tuple[SensitiveFinding, ...] = Field(description="What was found, each type once, most confident first.")
-    findings_dropped: int = Field(
+    findings_dropped: WholeNumber = Field(
         default=0,
         ge=0,
         description="Further findings that were left out: the model gave them types that do not exist, or said of a "
@@ -178,8 +178,8 @@ class AnalysisCompleted(OverMany):
     answer: str = Field(description="The answer, as plain text.")
     confidence: Confidence = Field(description="How sure the model is of its answer.")
     disclaimer: str = Field(description="What a reader must know before relying on the answer.")
-    records_given: int = Field(ge=0, description="How many records the request held.")
-    records_used: int = Field(ge=0, description="How many of them the model read.")
+    records_given: WholeNumber = Field(ge=0, description="How many records the request held.")
+    records_used: WholeNumber = Field(ge=0, description="How many of them the model read.")
     period: Period | None = Field(default=None, description="The period of the request.")
     trend: Trend | None = Field(default=None, description="The codes over time; null where no record has a code.")
     own_codings: OwnCodings | None = Field(

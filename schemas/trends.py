@@ -5,7 +5,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from schemas.base import Frozen
+from schemas.base import Frozen, WholeNumber
 from schemas.frameworks import CodeId
 
 OwnCodings = Literal["read", "not_needed", "unavailable", "not_configured"]
@@ -21,7 +21,7 @@ class TrendCount(Frozen):
     """How many records of a day, week, month, quarter or year have a code."""
 
     start: date = Field(description="The first day of the stretch, in UTC; weeks begin on Monday (ISO 8601).")
-    records: int = Field(ge=1, description="How many records; a stretch without any is left out.")
+    records: WholeNumber = Field(ge=1, description="How many records; a stretch without any is left out.")
 
 
 class CodeTrend(Frozen):
@@ -29,9 +29,9 @@ class CodeTrend(Frozen):
 
     code_id: CodeId = Field(description="The code's id.")
     name: str | None = Field(default=None, description="The code's name, where it is known.")
-    records: int = Field(ge=1, description="How many records have the code, dated or not.")
-    undated: int = Field(default=0, ge=0, description="How many of them have no date.")
-    outside_period: int = Field(default=0, ge=0, description="How many of them are dated outside the period.")
+    records: WholeNumber = Field(ge=1, description="How many records have the code, dated or not.")
+    undated: WholeNumber = Field(default=0, ge=0, description="How many of them have no date.")
+    outside_period: WholeNumber = Field(default=0, ge=0, description="How many of them are dated outside the period.")
     counts: tuple[TrendCount, ...] = Field(description="The dated ones inside the period, earliest first.")
 
 
@@ -43,11 +43,11 @@ class Trend(Frozen):
         "where the counts would not fit on the topic."
     )
     codes: tuple[CodeTrend, ...] = Field(description="The codes, most frequent first.")
-    codes_left_out: int = Field(
+    codes_left_out: WholeNumber = Field(
         default=0,
         ge=0,
         description="How many rarer codes are not listed: those beyond 200, and those that do not fit on the topic.",
     )
-    from_metadata: int = Field(ge=0, description="How many records have their codes from their metadata.")
-    from_assignments: int = Field(ge=0, description="How many others have them from our own codings.")
-    uncoded: int = Field(ge=0, description="How many records have no known code.")
+    from_metadata: WholeNumber = Field(ge=0, description="How many records have their codes from their metadata.")
+    from_assignments: WholeNumber = Field(ge=0, description="How many others have them from our own codings.")
+    uncoded: WholeNumber = Field(ge=0, description="How many records have no known code.")

@@ -115,7 +115,9 @@ class Results:
         Raises:
             _TooLongError: they have more characters than there is room for, or stand in more messages than any request.
         """
-        sources = dict.fromkeys(result.inputs)
+        if room < 0:
+            raise _TooLongError
+        sources = {(source.topic, source.partition, source.offset): source for source in result.inputs}.values()
         # Anybody who may write results may name any topic: one that we may not read, or a name that Kafka refuses.
         if any(source.topic not in _INPUTS for source in sources):
             return None

@@ -12,14 +12,27 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 import schemas.examples
+from schemas.dead_letters import DeadLetter
 from schemas.frameworks import CodingFramework
 from schemas.llm_calls import LLMCall
+from schemas.progress import AnalysisProgressed
 from schemas.records import FeedbackRecordSubmitted
 from schemas.requests import Part
+from schemas.results import AnalysisCompleted, CodesAssigned, SensitivityDetected
+from schemas.sources import Source
+from schemas.trends import CodeTrend
 
 EXAMPLES = Path(schemas.examples.__path__[0])
-CALL = json.loads((EXAMPLES / "LLMCall.json").read_text())
-RECORD = json.loads((EXAMPLES / "FeedbackRecordSubmitted.json").read_text())
+
+
+def example(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((EXAMPLES / f"{name}.json").read_text())
+    return found
+
+
+CALL, RECORD, LETTER = example("LLMCall"), example("FeedbackRecordSubmitted"), example("DeadLetter")
+CODING, SCREENING = example("CodesAssigned"), example("SensitivityDetected")
+ANALYSIS, PROGRESS = example("AnalysisCompleted"), example("AnalysisProgressed")
 
 
 @pytest.mark.parametrize("name", ["tenant_id", "record_id", "framework_id"])
@@ -58,7 +71,12 @@ def test_a_time_is_rfc_3339(written: str, utc: datetime):
 
 
 @pytest.mark.parametrize(
-    "value", [1_700_000_000, 1_700_000_000_000, 1.5, "1700000000", True, "2026-11-20", "2026-11-20T09:30:00", "soon"]
+    "value",
+    [
+        *(1_700_000_000, 1_700_000_000_000, 1.5, "1700000000", True, "2026-11-20", "2026-11-20T09:30:00", "soon"),
+        *("2026-11-20T09:30Z", "2026-11-20T09:30:00,5Z", "2026-11-20T09:30:00\u221203:00", "2026-11-20T09:30:00+03"),
+        *("2026-11-20T09:30:00.Z", "2026-11-20T09:30:00Z\n", "2026-11-20T09:30:60Z", "２０26-11-20T09:30:00Z"),
+    ],
 )
 def test_what_is_no_time_with_an_offset_is_refused(value: Any):
     whole = {**RECORD, "created_at": value}
@@ -87,6 +105,15 @@ def test_the_widest_offset_is_taken():
         (LLMCall, CALL, "schema_version"),
         (Part, {"number": 1, "of": 1}, "number"),
         (Part, {"number": 1, "of": 1}, "of"),
+        (Source, {"topic": "t", "partition": 1, "offset": 1}, "partition"),
+        (Source, {"topic": "t", "partition": 1, "offset": 1}, "offset"),
+        (CodesAssigned, CODING, "codes_left_out"),
+        (SensitivityDetected, SCREENING, "findings_dropped"),
+        (AnalysisCompleted, ANALYSIS, "records_given"),
+        (AnalysisCompleted, ANALYSIS, "records_used"),
+        (DeadLetter, LETTER, "attempts"),
+        (AnalysisProgressed, PROGRESS, "done"),
+        (CodeTrend, {"code_id": "1", "records": 1, "counts": []}, "undated"),
     ],
 )
 def test_a_whole_number_is_a_number(model: type[BaseModel], payload: dict[str, Any], name: str):

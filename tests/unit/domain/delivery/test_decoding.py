@@ -215,6 +215,12 @@ def test_a_name_that_is_nearly_instruction_is_not_passed_over(name):
     assert refused(payload | {"schema_version": 2}, topic="feedback.requests").reason == "unknown_version"
 
 
+@pytest.mark.parametrize("others", [[f"column_{n}" for n in range(500)], [f"x{n}" for n in range(20_000)]])
+def test_many_other_names_hide_no_name_that_is_nearly_instruction(others):
+    payload = json.loads(a_summary_request().to_bytes()) | dict.fromkeys(others, 1) | {"instructions": "x"}
+    assert refused(payload, topic="feedback.requests").reason == "wrong_schema"
+
+
 def test_beside_an_instruction_and_under_a_declared_type_a_name_like_it_is_one_of_those_that_are_not_known():
     topic, like_it = "feedback.requests", {"instructions": "x"}
     summary = json.loads(a_summary_request().to_bytes()) | like_it

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID, uuid4, uuid5
 
 import pytest
@@ -207,6 +208,23 @@ async def test_no_more_is_read_than_one_question_holds_however_many_sources_a_re
 
     await setup.judge(an_analysis(*[parts[0]] * 300), topic="feedback.analyses")
     assert (len(setup.judgements), setup.past.asked) == (1, 18)
+
+
+async def test_a_place_that_is_named_at_several_times_is_one_place():
+    part = a_message(an_analysis_request(), topic="feedback.requests")
+    setup = Setup(part)
+    places = [part.source.model_copy(update={"timestamp": NOON + timedelta(seconds=n)}) for n in range(300)]
+    result = an_analysis(part).model_copy(update={"inputs": tuple(places)})
+    await setup.judge(result, topic="feedback.analyses")
+    [(prompt, _)] = setup.model.asked
+    assert (prompt.user.count("<feedback_record number="), setup.past.asked) == (2, 1)
+
+
+async def test_for_a_result_that_is_too_long_by_itself_nothing_is_read():
+    record = a_message(a_record())
+    setup = Setup(record, max_characters=1000)
+    await setup.judge(a_summary(record, bullets=["x" * 1001]))
+    assert (setup.tally.too_long, setup.past.asked) == (1, 0)
 
 
 @pytest.mark.parametrize("says", ['{"faithfulness": 2}', "not JSON", '{"faithfulness": 0.1, "coverage": 0.2}'])
