@@ -8,6 +8,7 @@ FeedbackError
 │   ├── NotStorableError
 │   ├── UnknownFrameworkError
 │   ├── IncompleteRequestError, FailedWithAnotherPartError
+│   ├── BudgetExhaustedError
 │   └── DeadlineExceededError
 ├── LLMError                one attempt against a provider failed
 │   ├── RetryableLLMError   another attempt may succeed
@@ -120,6 +121,20 @@ class FailedWithAnotherPartError(InputError):
     def __init__(self, error: FeedbackError) -> None:
         super().__init__(error.message)
         self.reason = error.reason  # type: ignore[misc]  # the one error whose reason is another's
+
+
+class BudgetExhaustedError(InputError):
+    """The tenant has spent its budget, and the operation is paused: nobody is at fault, and it is done later."""
+
+    reason = "budget_exhausted"
+
+    def __init__(self, operation: str) -> None:
+        """Of one operation of an input; `message` says who does it, and when."""
+        super().__init__(
+            f"The tenant's budget is spent, and its {operation} paused. When the period is over or the limit is "
+            "raised, `feedback budgets` sends the input again; "
+            f"`feedback dead-letters replay --reason {self.reason}` does by hand."
+        )
 
 
 class DeadlineExceededError(InputError):

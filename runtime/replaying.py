@@ -1,7 +1,7 @@
 """Dead letters that were replayed, and sending them to where they came from: what is to be done, then doing it."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
 
@@ -83,16 +83,21 @@ class Replaying:
     in_all: int = 0
     invalid: int = 0
 
-    async def prepare(self, chosen: Filter) -> None:
+    async def prepare(self, chosen: Filter, among: Callable[[Known], bool] | None = None) -> None:
         """Find the dead letters, and which of them may be replayed.
+
+        Args:
+            chosen: which are meant.
+            among: which of them, where not all.
 
         Raises:
             UserError: Kafka does not answer, the topic is not there, or an id is not on it.
             BrokerUnavailableError: Kafka cannot be read.
         """
         found = await find(self.topic, chosen)
-        self.matched, self.in_all, self.invalid = len(found.matched), found.in_all, found.invalid
-        self.plan = Plan.of(found.matched, found.replays, found.topics)
+        matched = found.matched if among is None else list(filter(among, found.matched))
+        self.matched, self.in_all, self.invalid = len(matched), found.in_all, found.invalid
+        self.plan = Plan.of(matched, found.replays, found.topics)
 
     async def carry_out(self, publisher: AbstractAsyncContextManager[EventPublisher]) -> None:
         """Replay what the plan says; each counts once Kafka has it.

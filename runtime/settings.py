@@ -115,6 +115,9 @@ class Settings(BaseSettings):
         default=None, description="A file of tenants' budgets, for `feedback budgets`: docs/budgets.md."
     )
     budget_seconds: PositiveSeconds = Field(default=60, description="How long it rests between its looks.")
+    budget_pause_seconds: PositiveSeconds = Field(
+        default=5, description="How often a worker with a database looks whose LLM work is paused for a budget."
+    )
     budgets_webhook_url: SecretStr | None = Field(
         default=None, description="Where it tells alerts, too: https://..., or http://... to this machine;"
     )

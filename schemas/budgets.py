@@ -45,4 +45,9 @@ class BudgetThresholdCrossed(Event):
     cost_is_lower_bound: bool = Field(
         description="Whether more was spent than spent_usd says: true where there are unpriced calls."
     )
+    hard_stop: bool = Field(
+        default=False,
+        description="Whether all of a budget with a hard stop is spent: workers pause what it is for, until the period "
+        "ends or the limit is raised.",
+    )
     crossed_at: Moment = Field(description="When it was noticed; it may have been up to a look earlier.")

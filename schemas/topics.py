@@ -62,14 +62,15 @@ ANALYSES = Topic("feedback.analyses", (AnalysisCompleted, AnalysisProgressed), "
 JUDGEMENTS = Topic("feedback.judgements", (ResultJudged,), "result id", "streams", "dashboards")
 LLM_CALLS = Topic("llm.calls", (LLMCall,), "invocation id", "streams, or any other service", "consumers")
 USAGE_ALERTS = Topic("usage.alerts", (BudgetThresholdCrossed,), "tenant id", "budgets", "whoever pays")
-# A dead letter carries the original bytes in base64, 4/3 of an input that may be close to Kafka's limit of 1 MiB.
+# A dead letter carries the original bytes in base64, 4/3 of an input that may be close to Kafka's limit of 1 MiB. It is
+# kept for 45 days, whatever the broker keeps else: what a spent budget of a month leaves undone waits there.
 DEAD_LETTERS = Topic(
     "feedback.dead-letters",
     (DeadLetter,),
     "original key",
     "everyone",
     "operators",
-    config=(("max.message.bytes", str(2 * 1024 * 1024)),),
+    config=(("max.message.bytes", str(2 * 1024 * 1024)), ("retention.ms", str(45 * 24 * 3600 * 1000))),
 )
 
 INPUTS: tuple[Topic, ...] = (RECORDS, FRAMEWORKS, REQUESTS, CORRECTIONS, CODE_ASSIGNMENTS, LLM_CALLS)

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from datetime import timedelta
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
@@ -14,6 +15,9 @@ from schemas.topics import TOPICS, Topic
 log = logging.getLogger(__name__)
 
 VISIBLE_SECONDS = 30.0
+
+_MOST_MS = 10**12
+"""Three decades: longer is as long."""
 
 
 async def ensure_topics(connection: KafkaConnection, partitions: int, replication_factor: int) -> tuple[str, ...]:
@@ -106,7 +110,7 @@ async def _warn(client: AIOKafkaAdminClient, topics: list[Topic], partitions: in
         if len(described["partitions"]) < partitions:
             told = (described["topic"], len(described["partitions"]), partitions)
             log.warning("the topic %s has %d partitions, fewer than %d", *told)
-    policies = await _policies(client, names)
+    policies = await _configured(client, names, "cleanup.policy")
     for topic in topics:
         if policies.get(topic.name, _policy(topic)) != _policy(topic):
             log.warning(
@@ -117,11 +121,25 @@ async def _warn(client: AIOKafkaAdminClient, topics: list[Topic], partitions: in
             )
 
 
-async def _policies(client: AIOKafkaAdminClient, names: list[str]) -> dict[str, str]:
-    resources = [ConfigResource(ConfigResourceType.TOPIC, name, {"cleanup.policy": None}) for name in names]
+async def retention_of(connection: KafkaConnection, topic: str) -> timedelta | None:
+    """How long a topic keeps what stands on it; None: for ever, or Kafka does not tell us."""
+    client = AIOKafkaAdminClient(**connection.client_options())
+    try:
+        await client.start()
+        found = (await _configured(client, [topic], "retention.ms")).get(topic, "-1")
+    except KafkaError as error:
+        log.debug("how long %s is kept is not told (%s)", topic, type(error).__name__)
+        return None
+    finally:
+        await client.close()
+    return timedelta(milliseconds=min(int(found), _MOST_MS)) if int(found) >= 0 else None
+
+
+async def _configured(client: AIOKafkaAdminClient, names: list[str], setting: str) -> dict[str, str]:
+    resources = [ConfigResource(ConfigResourceType.TOPIC, name, {setting: None}) for name in names]
     found: dict[str, str] = {}
     for response in await client.describe_configs(resources):
         for code, _, _, name, entries, *_ in response.resources:
             if code == 0:
-                found.update((name, entry[1]) for entry in entries if entry[0] == "cleanup.policy")
+                found.update((name, entry[1]) for entry in entries if entry[0] == setting)
     return found

@@ -12,7 +12,7 @@ from domain.errors import UserError
 Rights = Mapping[str, tuple[str, ...]]
 """PostgreSQL's privileges by table: `SELECT`, or `SELECT (column)` where one column is enough.
 
-Migrations 0002 to 0010 grant these, and no more, to the roles feedback_consumer, feedback_api, feedback_keys,
+Migrations 0002 to 0011 grant these, and no more, to the roles feedback_consumer, feedback_api, feedback_keys,
 feedback_worker, feedback_roller and feedback_budgets.
 """
 
@@ -48,6 +48,11 @@ READING_PAST_CODINGS: Rights = {
 }
 """A worker's."""
 
+READING_PAUSES: Rights = {
+    "budget_pauses": ("SELECT (tenant_id)", "SELECT (operation)", "SELECT (until)", "SELECT (ended_at)")
+}
+"""A worker's, too."""
+
 ROLLING_USAGE: Rights = {
     "llm_calls": ("SELECT",),
     **dict.fromkeys(_ROLLUPS, ("SELECT", "INSERT", "DELETE")),
@@ -59,10 +64,11 @@ ROLLING_USAGE: Rights = {
 WATCHING_BUDGETS: Rights = {
     **dict.fromkeys(("llm_calls", *_ROLLUPS, "usage_marks", "consumer_positions", "usage_retention"), ("SELECT",)),
     "budget_alerts": ("SELECT", "INSERT", "UPDATE (webhook_at)"),
+    "budget_pauses": ("SELECT", "INSERT", "UPDATE (ended_at)", "DELETE"),
 }
 """Of `feedback budgets`."""
 
-SHOWING_BUDGETS: Rights = {**WATCHING_BUDGETS, "budget_alerts": ("SELECT",)}
+SHOWING_BUDGETS: Rights = {**WATCHING_BUDGETS, "budget_alerts": ("SELECT",), "budget_pauses": ("SELECT",)}
 """Of `feedback budgets --once`."""
 
 SURVEYING_PRICES: Rights = {"llm_calls": ("SELECT",)}

@@ -231,6 +231,23 @@ budget_alerts = Table(
 `webhook_at`: when a webhook took it; null: none did. Written by `feedback budgets`.
 """
 
+budget_pauses = Table(
+    "budget_pauses",
+    metadata,
+    Column("pause_id", Uuid, primary_key=True),
+    Column("tenant_id", Text, nullable=False),
+    Column("operation", Text),
+    Column("until", DateTime(timezone=True), nullable=False),
+    Column("limit_usd", Numeric, nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    Column("ended_at", DateTime(timezone=True)),
+)
+"""One row per budget with a hard stop whose limit is spent (`domain.usage.pausing`). Written by `feedback budgets`.
+
+`operation`: what is paused; null: all. `until`: the period's end, from which on a worker heeds it no more. `ended_at`:
+since when it is over; the row goes when what it kept from being answered was sent again.
+"""
+
 api_keys = Table(
     "api_keys",
     metadata,

@@ -24,6 +24,7 @@ class Filter:
     Attributes:
         ids: their ids.
         reason, tenant, operation: as the dead letter has them.
+        tenants: of any of these.
         since, until: when they were given up, from `since` on, before `until`.
     """
 
@@ -33,12 +34,14 @@ class Filter:
     operation: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    tenants: Collection[str] = ()
 
     def concerns(self, letter: DeadLetter) -> bool:
         """Whether a letter may be meant, as far as its repeats have it, too: whose it is, and which operation's."""
         return (
             (not self.ids or letter.dead_letter_id in self.ids)
             and self.tenant in (None, letter.tenant_id)
+            and (not self.tenants or letter.tenant_id in self.tenants)
             and self.operation in (None, letter.operation)
         )
 

@@ -10,7 +10,7 @@ from domain.delivery.decoding import ids_in
 from domain.delivery.messages import InboundMessage
 from domain.delivery.results import result_id
 from domain.delivery.tally import DeadLetterTally
-from domain.errors import EmptyPayloadError, FeedbackError, TooLargeError
+from domain.errors import BudgetExhaustedError, EmptyPayloadError, FeedbackError, TooLargeError
 from domain.ports import EventPublisher, OutboundMessage
 from schemas.cloudevents import InputIdentity, deterministic_id, headers_for, identify
 from schemas.dead_letters import DeadLetter, Header
@@ -96,7 +96,8 @@ class DeadLetters:
             except TooLargeError:
                 await self._publisher.publish(_outbound(_without_original(letter), None, who.trace_id))
         told = (failure.reason, failure.operation or "none", message.where)
-        logger.warning("Dead letter: %s, operation %s, %s", *told)
+        expected = failure.reason == BudgetExhaustedError.reason  # there may be any number, and nothing is amiss
+        logger.log(logging.DEBUG if expected else logging.WARNING, "Dead letter: %s, operation %s, %s", *told)
 
 
 def _letter(

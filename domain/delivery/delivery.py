@@ -19,12 +19,14 @@ from domain.delivery.inputs import Assignment, Inputs
 from domain.delivery.job import Job
 from domain.delivery.messages import InboundMessage
 from domain.delivery.parts import PartsRegister
+from domain.delivery.pauses import NOBODY, Pauses
 from domain.delivery.places import Places
 from domain.delivery.settings import DeliverySettings
 from domain.delivery.steps import Asking, Clock
 from domain.delivery.tally import DeadLetterTally
 from domain.delivery.tasks import acknowledged
 from domain.errors import (
+    BudgetExhaustedError,
     FeedbackError,
     InputError,
     InvalidOutputError,
@@ -58,8 +60,13 @@ class Delivery:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         dead_letters: DeadLetterTally | None = None,
         parts: PartsRegister | None = None,
+        pauses: Pauses = NOBODY,
     ) -> None:
-        """`routing` says which model is asked; `parts`: where the parts of requests wait, if the inputs have any."""
+        """`routing` says which model is asked; `parts`: where the parts of requests wait, if the inputs have any.
+
+        `pauses` says whose work is not to be done now.
+        """
+        self._pauses = pauses
         self._inputs = inputs
         self._parts = parts
         self._places = Places(settings.max_in_flight, routing, parts)
@@ -128,10 +135,17 @@ class Delivery:
 
     async def _carry_out(self, job: Job, assignment: Assignment) -> None:
         async with assignment.around() as ours:
+            if ours:
+                self._refuse_paused(job, assignment.operation)
             work = await assignment.work() if ours else None
             if work is not None:
+                self._refuse_paused(job, assignment.operation)  # once more, as it may have waited for its framework
                 job.place.begin(assignment.operation)
                 await self._answering.answer(job, assignment.operation, work)
+
+    def _refuse_paused(self, job: Job, operation: Operation) -> None:
+        if job.event is not None and self._pauses.is_paused(job.event.tenant_id, operation.value):
+            raise BudgetExhaustedError(operation.value)
 
     async def _outcome(self, job: Job, operation: Operation | None, work: Callable[[], Awaitable[None]]) -> None:
         """Do the work, or leave a dead letter."""

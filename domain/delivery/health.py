@@ -4,6 +4,7 @@ from collections import Counter
 
 from domain.delivery.dead_letter_limit import DeadLetterLimit
 from domain.errors import (
+    BudgetExhaustedError,
     FailedWithAnotherPartError,
     IncompleteRequestError,
     TooManyPartsError,
@@ -13,7 +14,13 @@ from schemas.operations import Operation
 
 BUGS_IN_A_ROW = 3
 _READING = "reading inputs"
-_NO_SIGN = (UnknownFrameworkError, IncompleteRequestError, TooManyPartsError, FailedWithAnotherPartError)
+_NO_SIGN = (
+    BudgetExhaustedError,
+    UnknownFrameworkError,
+    IncompleteRequestError,
+    TooManyPartsError,
+    FailedWithAnotherPartError,
+)
 
 
 class Health:

@@ -13,6 +13,8 @@ REASONS: dict[str, str] = {
     "unknown_framework": "The record's coding framework did not arrive within the time that a record waits for it.",
     "incomplete_request": "Parts of the request did not arrive within the time that the first one waits for them; the "
     "message names them.",
+    "budget_exhausted": "The tenant has spent a budget with a hard stop (docs/budgets.md), so no model was asked; "
+    "`feedback budgets` sends the input again when the pause is over.",
     "invalid_output": "The model answered, twice, with something other than what was asked.",
     "provider_refused": "The provider refused this request: its content, its size or its form.",
     "llm_error": "The provider failed in a way that another try would not mend.",

@@ -1,7 +1,8 @@
 """Tells of budgets' thresholds: each once in effect, as an event and to a webhook, whatever fails meanwhile.
 
 The event is remembered when the broker has acknowledged it. Whoever dies between the two sends it again under the same
-id. The webhook is told of what is remembered, in a loop of its own, so that it holds up nothing.
+id. The webhook is told of what is remembered, in a loop of its own, so that it holds up nothing. Who is paused by a
+hard stop is written down first, whether or not anybody can be told.
 """
 
 import asyncio
@@ -10,7 +11,7 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -24,8 +25,10 @@ from domain.errors import (
     WebhookUnavailableError,
 )
 from domain.ports import EventPublisher, OutboundMessage
+from domain.usage import pausing
 from domain.usage.answers import UsageAnswers
-from domain.usage.budgets import GRACE, RECENT, Budget, spending, spent_of, standings
+from domain.usage.budgets import GRACE, RECENT, Budget, Standing, spending, spent_of, standings
+from domain.usage.pausing import PauseBook, SetAside
 from domain.usage.report import Window
 from schemas.budgets import BudgetThresholdCrossed
 from schemas.cloudevents import headers_for
@@ -117,6 +120,7 @@ class BudgetWatch:
         book: what was told.
         publisher: where it is told.
         clock: tells the time, UTC.
+        pauses: where workers read whose work is paused; None: nobody's is.
     """
 
     budgets: Sequence[Budget]
@@ -124,6 +128,7 @@ class BudgetWatch:
     book: AlertBook
     publisher: EventPublisher
     clock: Callable[[], datetime] = _now
+    pauses: PauseBook | None = None
 
     async def look(self) -> int:
         """One look at all of them; how many thresholds were told of.
@@ -133,8 +138,9 @@ class BudgetWatch:
             TooManyGroupsError: as `domain.usage.budgets.spending`.
         """
         now = self.clock()
-        told = await self.book.told(now - GRACE)
         found = await standings(self.answers, self.budgets, now)
+        await self._pause(found, now)
+        told = await self.book.told(now - GRACE)
         due = [(one, threshold) for one in found for threshold in one.untold(told)]
         if not due:
             return 0
@@ -146,6 +152,14 @@ class BudgetWatch:
             await self.book.remember(alert)
         logger.info("told of %d thresholds of budgets", len(due))
         return len(due)
+
+    async def _pause(self, found: Sequence[Standing], now: datetime) -> None:
+        """First of all: it must not wait for a broker that is away."""
+        if self.pauses is None:
+            return
+        kept = await self.pauses.keep(pausing.pauses_of(found, now), now)
+        if kept.begun or kept.ended:
+            logger.info("budgets: %d pauses began, %d ended", kept.begun, kept.ended)
 
 
 def _message(alert: BudgetThresholdCrossed) -> OutboundMessage:
@@ -190,6 +204,27 @@ async def keep_telling(
                 await book.taken(owed.alert_id)
 
     await _again_and_again(tell, stop, lambda: _rest(pause_seconds, stop, news))
+
+
+async def keep_sending_again(
+    book: PauseBook,
+    inputs: SetAside,
+    stop: asyncio.Event,
+    pause_seconds: float,
+    settled: timedelta,
+    clock: Callable[[], datetime] = _now,
+) -> None:
+    """Send again what pauses had kept from being answered, once they have been over for so long, until `stop` is set.
+
+    Args:
+        pause_seconds: between two looks.
+        settled: after so long no worker leaves an input undone for a pause that is over.
+    """
+
+    async def send() -> None:
+        await pausing.send_again(book, inputs, settled, clock())
+
+    await _again_and_again(send, stop, lambda: _rest(pause_seconds, stop))
 
 
 async def _again_and_again(

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 
 from domain.errors import UserError
 from domain.usage.budgets import THRESHOLDS, Budget, Period
@@ -64,9 +64,12 @@ class _Entry(BaseModel):
     thresholds: Annotated[
         tuple[_Share, ...], Field(min_length=1, max_length=MAX_THRESHOLDS), AfterValidator(_ascending)
     ] = THRESHOLDS
+    hard_stop: StrictBool = False
 
     def budget(self) -> Budget:
-        return Budget(self.tenant, self.operation, self.period, self.zone, self.limit_usd, self.thresholds)
+        return Budget(
+            self.tenant, self.operation, self.period, self.zone, self.limit_usd, self.thresholds, self.hard_stop
+        )
 
 
 class _File(BaseModel):

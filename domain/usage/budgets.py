@@ -47,6 +47,7 @@ class Budget:
         zone: whose calendar, and clocks.
         limit_usd: US dollars, above 0.
         thresholds: the shares of the limit that are told of, ascending, none twice.
+        hard_stop: whether the work that it is for is paused while all of it is spent.
     """
 
     tenant_id: str
@@ -55,12 +56,19 @@ class Budget:
     zone: ZoneInfo
     limit_usd: Decimal
     thresholds: tuple[Decimal, ...] = THRESHOLDS
+    hard_stop: bool = False
 
     def alert_id(self, window: Window, threshold: Decimal) -> UUID:
         """The id of what is told of a threshold in one period. Another limit is another budget."""
+        return deterministic_id("budget-alert", *self._names(window), plain(threshold))
+
+    def pause_id(self, window: Window) -> UUID:
+        """The id of its pause in one period. Another limit is another budget."""
+        return deterministic_id("budget-pause", *self._names(window))
+
+    def _names(self, window: Window) -> tuple[str, ...]:
         start = window.start.astimezone(UTC).isoformat()
-        of = (self.tenant_id, self.operation or "", self.period, self.zone.key, plain(self.limit_usd))
-        return deterministic_id("budget-alert", *of, start, plain(threshold))
+        return self.tenant_id, self.operation or "", self.period, self.zone.key, plain(self.limit_usd), start
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +103,11 @@ class Standing:
         """Those of them that nobody was told of."""
         return tuple(one for one in self.crossed() if self.budget.alert_id(self.window, one) not in told)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether the limit is spent, and more must not be."""
+        return self.budget.hard_stop and self.spent.usd >= self.budget.limit_usd
+
     def forecast(self, recent: Spent, now: datetime) -> Decimal:
         """US dollars at the period's end, if it goes on as in the RECENT time before `now`; at least what is spent."""
         left = max(self.window.end - now, timedelta(0))
@@ -118,6 +131,7 @@ class Standing:
             forecast_usd=_plain(self.forecast(recent, now)),
             unpriced_calls=self.spent.unpriced,
             cost_is_lower_bound=self.spent.unpriced > 0,
+            hard_stop=budget.hard_stop and threshold >= 1,
             crossed_at=now,
         )
 
@@ -195,17 +209,27 @@ class Overview:
         standing: how far it is.
         forecast_usd: what it comes to at the period's end, if it goes on so.
         told: the thresholds that were told of.
+        paused: whether workers are told to pause what it is for.
     """
 
     standing: Standing
     forecast_usd: Decimal
     told: tuple[Decimal, ...]
+    paused: bool = False
 
 
 async def overview(
-    answers: UsageAnswers, budgets: Sequence[Budget], told: AbstractSet[UUID], now: datetime
+    answers: UsageAnswers,
+    budgets: Sequence[Budget],
+    told: AbstractSet[UUID],
+    now: datetime,
+    paused: AbstractSet[UUID] = frozenset(),
 ) -> list[Overview]:
     """How far the budgets are in the periods of now, in their order.
+
+    Args:
+        told: the ids of the alerts that were told of.
+        paused: the ids of the pauses that last.
 
     Raises:
         UsageUnavailableError, TooManyGroupsError: as `spending`.
@@ -217,6 +241,7 @@ async def overview(
             standing=one,
             forecast_usd=one.forecast(spent_of(one.budget, recent), now),
             told=tuple(share for share in one.budget.thresholds if one.budget.alert_id(one.window, share) in told),
+            paused=one.budget.pause_id(one.window) in paused,
         )
         for one in current
     ]

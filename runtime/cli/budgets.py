@@ -27,7 +27,8 @@ def command(once: bool) -> None:
     """Budgets: tells when a share of a tenant's budget is spent, once for each share and period.
 
     BUDGETS_FILE names the file of budgets. Each BUDGET_SECONDS what was spent is looked at; what is told goes to the
-    topic usage.alerts and, where BUDGETS_WEBHOOK_URL is set, to that address.
+    topic usage.alerts and, where BUDGETS_WEBHOOK_URL is set, to that address. While a budget with a hard stop is spent,
+    workers pause what it is for, and keep the inputs; this process sends them again when the pause is over.
     """
     settings = begin(at_terminal=once)
     from runtime.budgets_file import load_budgets
@@ -58,7 +59,8 @@ def table_of(found: "Sequence[Overview]") -> "Table":
         table.add_column(column, no_wrap=True, justify="right")
     table.add_column("share", no_wrap=True)
     table.add_column("forecast USD", no_wrap=True, justify="right")
-    table.add_column("told", no_wrap=True)
+    for column in ("paused", "told"):
+        table.add_column(column, no_wrap=True)
     for one in found:
         budget, window, spent = one.standing.budget, one.standing.window, one.standing.spent
         first = f"{window.start.astimezone(budget.zone):%Y-%m-%d}"
@@ -71,9 +73,17 @@ def table_of(found: "Sequence[Overview]") -> "Table":
             plain(budget.limit_usd),
             bar(spent.usd / budget.limit_usd),
             f"{least}{_cents(one.forecast_usd)}",
+            _paused(one),
             ", ".join(f"{plain(share * 100)} %" for share in one.told) or "-",
         )
     return table
+
+
+def _paused(one: "Overview") -> str:
+    """`-` where the budget has no hard stop."""
+    if one.paused:
+        return "yes"
+    return "no" if one.standing.budget.hard_stop else "-"
 
 
 def bar(share: Decimal) -> str:

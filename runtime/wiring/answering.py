@@ -12,6 +12,7 @@ from adapters.llm.settings import LLMSettings
 from adapters.privacy.factory import PrivacySettings, open_anonymiser
 from domain.corrections import LessonsCatalogue
 from domain.delivery.delivery import Delivery
+from domain.delivery.pauses import NOBODY, Pauses
 from domain.delivery.settings import DeliverySettings
 from domain.delivery.submitted import Submitted
 from domain.delivery.tally import DeadLetterTally
@@ -27,6 +28,7 @@ from runtime.settings import Settings
 from runtime.wiring.corrections import guide
 from runtime.wiring.parts import coding_models, fallback_settings, llm_settings, settings_by_operation
 from runtime.wiring.past_codings import past_codings
+from runtime.wiring.pauses import watched_pauses
 
 
 @asynccontextmanager
@@ -117,19 +119,21 @@ async def narrowing(settings: Settings) -> AsyncIterator[Likeness | None]:
 
 @dataclass(frozen=True, slots=True)
 class Aids:
-    """What helps to make a prompt.
+    """What helps to make a prompt, and what says whether to make one.
 
     Attributes:
         anonymiser: hides what is personal; None: nothing is hidden.
         guide: what analysts corrected; None: nothing is learned from.
         likeness: narrows frameworks that are too large; None: they are shown whole.
         past_codings: our own codings, for trends; None: codes are those of metadata.
+        pauses: whose work is not to be done now.
     """
 
     anonymiser: Anonymiser | None = None
     guide: Guide | None = None
     likeness: Likeness | None = None
     past_codings: PastCodings | None = None
+    pauses: Pauses = NOBODY
 
 
 @asynccontextmanager
@@ -139,21 +143,23 @@ async def aids(
     """All of them, as they are set.
 
     Args:
-        connection: where corrections are read, beside which our own codings may be; None: neither is.
+        connection: where corrections are read, beside which our own codings may be, and who has spent a budget; None:
+            none of it is.
         lessons: what was read elsewhere, instead of the corrections there.
     """
     async with AsyncExitStack() as stack:
         anonymiser = await stack.enter_async_context(anonymising(settings))
         source: AbstractAsyncContextManager[LessonsCatalogue] | None = None
-        codings = None
+        codings, pauses = None, NOBODY
         if lessons is not None:
             source = nullcontext(lessons)
         elif connection is not None:
             source = KafkaLessons(connection)
         if connection is not None:
             codings = await stack.enter_async_context(past_codings(settings))
+            pauses = await stack.enter_async_context(watched_pauses(settings))
         learned = await stack.enter_async_context(guide(settings, source, anonymiser)) if source else None
-        yield Aids(anonymiser, learned, await stack.enter_async_context(narrowing(settings)), codings)
+        yield Aids(anonymiser, learned, await stack.enter_async_context(narrowing(settings)), codings, pauses)
 
 
 def anonymising(settings: Settings) -> AbstractAsyncContextManager[Anonymiser]:
@@ -182,4 +188,4 @@ def answering(
         likeness=aids.likeness,
         past_codings=aids.past_codings,
     )
-    return Delivery(inputs, routing, events, settings, dead_letters=letters, parts=inputs.parts)
+    return Delivery(inputs, routing, events, settings, dead_letters=letters, parts=inputs.parts, pauses=aids.pauses)

@@ -17,6 +17,7 @@ from adapters.postgres.rights import (
     KEEPING_KEYS,
     READING_AGREEMENT,
     READING_PAST_CODINGS,
+    READING_PAUSES,
     READING_USAGE,
     ROLLING_USAGE,
     STORING_CALLS,
@@ -32,7 +33,7 @@ GIVEN = (
     {**STORING_CALLS, **STORING_CODINGS},
     KEEPING_KEYS,
     ROLLING_USAGE,
-    READING_PAST_CODINGS,
+    {**READING_PAST_CODINGS, **READING_PAUSES},
 )
 ROLES = ("feedback_api", "feedback_budgets", "feedback_consumer", "feedback_keys", "feedback_roller", "feedback_worker")
 WRITES = {

@@ -42,6 +42,13 @@ def later(minutes: int) -> dict:
     return {"failed_at": NOON + timedelta(minutes=minutes)}
 
 
+def test_several_tenants_may_be_meant():
+    letters = [a_letter(tenant_id=name) for name in ("a", "b", "c", None)]
+    register = a_register(*letters, tenants={"a", "c", "d"})
+    assert {known.tenant_id for known in register.matching()} == {"a", "c"}
+    assert register.in_all == 4
+
+
 def test_repeats_are_one_with_its_latest_failure():
     one = UUID(int=1)
     letters = [

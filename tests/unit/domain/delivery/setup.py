@@ -3,6 +3,7 @@
 import asyncio
 
 from domain.delivery.delivery import Delivery
+from domain.delivery.pauses import NOBODY
 from domain.delivery.settings import DeliverySettings
 from domain.delivery.submitted import Submitted
 from domain.llm.breaker import BreakerPolicy, CircuitBreaker
@@ -28,7 +29,7 @@ def delivery_settings(**changes):
 class Setup:
     """A delivery whose model says what `saying` has for an operation (or raises it), else the usual answer."""
 
-    def __init__(self, *frameworks, saying=None, anonymiser=None, **settings):
+    def __init__(self, *frameworks, saying=None, anonymiser=None, pauses=NOBODY, **settings):
         self.saying = USUAL_ANSWERS | (saying or {})
         self.clock = FakeClock()
         self.publisher = FakePublisher()
@@ -47,6 +48,7 @@ class Setup:
             random=lambda: 0.5,
             sleep=self.clock.sleep,
             parts=inputs.parts,
+            pauses=pauses,
         )
 
     def _say(self, prompt, attempt):

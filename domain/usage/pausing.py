@@ -1,0 +1,137 @@
+"""Hard stops of budgets: whose LLM work is paused, from the whole limit on, and what becomes of it when that is over.
+
+Workers read who is paused. They leave a dead letter for each operation that they do not carry out, with the input in
+it; when a pause is over for good, these inputs are sent again, each once.
+"""
+
+import logging
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Protocol
+from uuid import UUID
+
+from domain.delivery.pauses import Paused, PausedNow, Pauses
+from domain.usage.budgets import Budget, Period, Standing
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """One budget in one period whose limit is spent.
+
+    Attributes:
+        pause_id: the same for the same budget, limit and period.
+        tenant_id: whose work is paused.
+        operation: which; None: all.
+        until: the period's end.
+        limit_usd: what was spent.
+    """
+
+    pause_id: UUID
+    tenant_id: str
+    operation: str | None
+    until: datetime
+    limit_usd: Decimal
+
+    @property
+    def of(self) -> Paused:
+        """What it pauses."""
+        return self.tenant_id, self.operation
+
+
+def pauses_of(found: Iterable[Standing], now: datetime) -> list[Pause]:
+    """What is paused by these standings: in a period that lasts, a budget with a hard stop whose limit is spent."""
+    return [
+        Pause(
+            pause_id=one.budget.pause_id(one.window),
+            tenant_id=one.budget.tenant_id,
+            operation=one.budget.operation,
+            until=one.window.end,
+            limit_usd=one.budget.limit_usd,
+        )
+        for one in found
+        if one.stopped and one.window.start <= now < one.window.end
+    ]
+
+
+_LONGEST: dict[Period, timedelta] = {"day": timedelta(days=2), "week": timedelta(days=8), "month": timedelta(days=32)}
+
+
+def longest_pause(budgets: Iterable[Budget]) -> timedelta:
+    """How long an input may have to wait for the end of a pause: dead letters must be kept for longer. 0: none may."""
+    return max((_LONGEST[one.period] for one in budgets if one.hard_stop), default=timedelta(0))
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How many pauses began, and how many ended."""
+
+    begun: int = 0
+    ended: int = 0
+
+
+class PauseBook(Protocol):
+    """Where workers read who is paused, and where it stands which pauses are over."""
+
+    async def keep(self, pauses: Sequence[Pause], now: datetime) -> Kept:
+        """These are paused, and nobody else: what is not there begins, and what is there besides has ended `now`.
+
+        Raises:
+            SinkUnavailableError: the store cannot take it now.
+        """
+        ...
+
+    async def lasting(self) -> Sequence[Pause]:
+        """Those that have not ended.
+
+        Raises:
+            UsageUnavailableError: the store cannot tell now.
+        """
+        ...
+
+    async def over(self, ended_before: datetime) -> Sequence[Pause]:
+        """Those that ended earlier, and whose inputs were not sent again.
+
+        Raises:
+            UsageUnavailableError: the store cannot tell now.
+        """
+        ...
+
+    async def forget(self, pauses: Sequence[Pause], ended_before: datetime) -> None:
+        """Their inputs were sent again; one that has begun anew meanwhile stays, also where it has ended anew.
+
+        Raises:
+            SinkUnavailableError: the store cannot take it now.
+        """
+        ...
+
+
+class SetAside(Protocol):
+    """The inputs that were not answered for a budget."""
+
+    async def send_again(self, tenants: Collection[str], paused: Pauses) -> int:
+        """Send those of these tenants again whose operation is not paused (any more), each once; how many there were.
+
+        Raises:
+            BrokerUnavailableError: not all could be sent; those that were are not sent again next time.
+        """
+        ...
+
+
+async def send_again(book: PauseBook, inputs: SetAside, settled: timedelta, now: datetime) -> int:
+    """What pauses that have been over for so long had kept from being answered is sent again; how many inputs.
+
+    Raises:
+        UsageUnavailableError, SinkUnavailableError, BrokerUnavailableError: not all of it; try again.
+    """
+    over = await book.over(now - settled)
+    if not over:
+        return 0
+    still = PausedNow(frozenset(one.of for one in await book.lasting()))
+    sent = await inputs.send_again({one.tenant_id for one in over}, still)
+    await book.forget(over, now - settled)
+    logger.info("%d pauses of budgets are over; %d inputs were sent again", len(over), sent)
+    return sent

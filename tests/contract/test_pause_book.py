@@ -1,0 +1,75 @@
+"""PauseBook: what the watch on budgets relies on, held against the table and against the fake that unit tests use."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import uuid4
+
+import pytest
+
+from adapters.postgres.budget_pauses import PostgresPauseBook, PostgresPauses
+from domain.usage.pausing import Kept, Pause
+from tests.budget_support import MemoryPauseBook
+from tests.usage_support import migrated_database
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+def a_pause(tenant="a", operation=None, until=NOW) -> Pause:
+    return Pause(uuid4(), tenant, operation, until, Decimal("12.500000000001"))
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def book(request, postgres):
+    if request.param == "memory":
+        yield MemoryPauseBook()
+        return
+    async with migrated_database(postgres.url) as (_, engine):
+        yield PostgresPauseBook(engine)
+
+
+def in_order(pauses):
+    return sorted(pauses, key=lambda one: one.pause_id)
+
+
+async def test_what_is_kept_lasts_and_what_is_not_has_ended(book):
+    one, other, third = a_pause(), a_pause(operation="'; DROP TABLE budget_pauses; --"), a_pause("\U0001f6b0")
+    assert await book.keep([], NOW) == Kept()
+    assert await book.keep([one, other], NOW) == Kept(begun=2)
+    assert await book.keep([other, one], NOW) == Kept()
+    assert in_order(await book.lasting()) == in_order([one, other])
+    assert await book.keep([other, third], NOW) == Kept(begun=1, ended=1)
+    assert in_order(await book.lasting()) == in_order([other, third])
+    assert await book.over(NOW) == []
+    assert await book.over(NOW + timedelta(microseconds=1)) == [one]
+    later = NOW + timedelta(minutes=1)
+    assert await book.keep([other, third], later) == Kept()  # it ended once
+    assert await book.over(later) == [one]
+    assert await book.keep([], later) == Kept(ended=2)
+    assert len(await book.over(later + timedelta(minutes=1))) == 3
+
+
+async def test_what_is_forgotten_is_gone_but_not_what_began_anew(book):
+    one, other, third = a_pause(), a_pause(), a_pause()
+    later, latest = NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)
+    await book.keep([one, other, third], NOW)
+    await book.keep([], NOW)
+    over = await book.over(later)
+    assert await book.keep([other, third], later) == Kept(begun=2)
+    await book.keep([third], later)
+    await book.forget(over, later)
+    assert await book.lasting() == [third]
+    assert await book.over(latest) == [other]
+    assert await book.keep([one], latest) == Kept(begun=1, ended=1)
+
+
+async def test_workers_heed_what_lasts_until_its_period_is_over(postgres):
+    async with migrated_database(postgres.url) as (_, engine):
+        book, workers = PostgresPauseBook(engine), PostgresPauses(engine, 30)
+        assert not await workers.paused()
+        ahead = datetime.now(UTC) + timedelta(hours=1)
+        all_of_it, ended = a_pause("a", None, ahead), a_pause("c", None, ahead)
+        past = a_pause("d", None, datetime.now(UTC) - timedelta(seconds=1))
+        await book.keep([all_of_it, a_pause("a", None, ahead), a_pause("b", "x", ahead), ended, past], NOW)
+        assert await workers.paused() == {("a", None), ("b", "x"), ("c", None)}
+        await book.keep([all_of_it], NOW)
+        assert await workers.paused() == {("a", None)}
