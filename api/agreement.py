@@ -6,8 +6,9 @@ from fastapi import APIRouter, Depends, Query, Request
 
 from api.auth import Caller
 from api.errors import APIError, ErrorEnvelope
+from api.query_strings import refuse_unknown
 from api.responses import ERRORS, Responses
-from api.windows import AskedWindow, refuse_repeated
+from api.windows import WINDOW, AskedWindow
 from domain.agreement import Agreement, AgreementQuestion, AgreementReader, agreement
 from schemas.base import Identifier
 
@@ -25,6 +26,9 @@ FrameworkId = Annotated[Identifier, Query(description="The coding framework.")]
 Version = Annotated[
     Identifier | None, Query(description="Only records that were coded with this version of the framework.")
 ]
+
+
+_ALLOWED = (*WINDOW, "tenant_id", "framework_id", "framework_version")
 
 
 def _reader(request: Request) -> AgreementReader:
@@ -55,9 +59,9 @@ def _question(
     """What is asked.
 
     Raises:
-        APIError: as `api.windows.window`.
+        APIError: as `api.query_strings.refuse_unknown`.
     """
-    refuse_repeated(request, "tenant_id", "framework_id", "framework_version")
+    refuse_unknown(request, _ALLOWED)
     return AgreementQuestion(tenant_id, framework_id, window, framework_version)
 
 

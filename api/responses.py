@@ -15,8 +15,8 @@ ERRORS: Responses = {
     408: {"model": ErrorEnvelope, "description": "`request_timeout`: the request did not arrive in time"},
     422: {
         "model": ErrorEnvelope,
-        "description": "`missing_parameter`, `repeated_parameter`, `invalid_timestamp`, `naive_timestamp`, "
-        "`reversed_window`, `calls_dropped`: of that time only whole days of UTC are kept",
+        "description": "`missing_parameter`, `unknown_parameter`, `repeated_parameter`, `invalid_timestamp`, "
+        "`naive_timestamp`, `reversed_window`, `calls_dropped`: of that time only whole days of UTC are kept",
     },
     429: {
         "model": ErrorEnvelope,

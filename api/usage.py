@@ -2,13 +2,14 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
-from api.auth import Caller, superuser
+from api.auth import Caller, caller, superuser
 from api.errors import ErrorEnvelope
+from api.query_strings import refuse_unknown
 from api.responses import ERRORS, FRESHNESS, Responses, freshness_headers
 from api.usage_query import answers
-from api.windows import AskedWindow
+from api.windows import WINDOW, AskedWindow
 from domain.keys import StoredKey
 from domain.usage import presets
 from domain.usage.answers import UsageAnswers
@@ -17,7 +18,22 @@ from domain.usage.report import OperationUsage, TenantUsage
 _FRESH: Responses = {200: {"headers": FRESHNESS}}
 _SUPERUSER_ERRORS: Responses = {403: {"model": ErrorEnvelope, "description": "`superuser_required`"}}
 
-router = APIRouter(prefix="/v1/usage", tags=["usage"], responses={**ERRORS, **_FRESH})
+
+async def _nothing_else(request: Request) -> None:
+    """See that only a window is asked for: a filter that these know nothing of must not be passed over in silence.
+
+    Raises:
+        APIError: 422 `unknown_parameter`, `repeated_parameter`.
+    """
+    refuse_unknown(request, WINDOW)
+
+
+router = APIRouter(
+    prefix="/v1/usage",
+    tags=["usage"],
+    responses={**ERRORS, **_FRESH},
+    dependencies=[Depends(caller), Depends(_nothing_else)],
+)
 
 Answers = Annotated[UsageAnswers, Depends(answers)]
 Superuser = Annotated[StoredKey, Depends(superuser)]

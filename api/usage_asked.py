@@ -10,9 +10,10 @@ from fastapi import Depends, Query, Request
 from api import usage_parameters as parameters
 from api.auth import Caller
 from api.errors import APIError
+from api.query_strings import listed, refuse_unknown
 from api.usage_cursors import Cursor, read
-from api.usage_parameters import DEFAULT_LIMIT, MAX_LIMIT, MAX_YEARS, View, listed
-from api.windows import moment, refuse_repeated
+from api.usage_parameters import DEFAULT_LIMIT, MAX_LIMIT, MAX_YEARS, View
+from api.windows import moment
 from domain.keys import StoredKey
 from domain.usage.calendar import UNITS
 from domain.usage.periods import period_before, up_to
@@ -148,8 +149,8 @@ async def asked(key: Caller, given: Annotated[Parameters, Depends()]) -> Asked:
     """The question of a caller.
 
     Raises:
-        APIError: 403 `superuser_required`; 422 as `api.usage_parameters` says, `unknown_parameter`,
-            `repeated_parameter`, `invalid_cursor`, `pages_are_json`.
+        APIError: 403 `superuser_required`; 422 as `api.usage_parameters` and `api.query_strings` say,
+            `invalid_cursor`, `pages_are_json`.
     """
     refuse_unknown(given.request, _ALLOWED, _ONCE)
     group_by, unit = parameters.grouping(given.group_by)
@@ -182,18 +183,6 @@ async def asked(key: Caller, given: Annotated[Parameters, Depends()]) -> Asked:
     wanted = _format(given)
     limit = parameters.limit(given.limit)
     return Asked(question, before, views, window is None, wanted, limit, cursor, identity)
-
-
-def refuse_unknown(request: Request, allowed: Sequence[str], once: Sequence[str]) -> None:
-    """See that nothing else is asked than what is `allowed`, and what may be given `once` not twice.
-
-    Raises:
-        APIError: 422 `unknown_parameter`, `repeated_parameter`.
-    """
-    if not set(request.query_params) <= set(allowed):
-        said = f"There is a parameter that is not known; known are {listed(allowed)}."
-        raise APIError(422, "unknown_parameter", said)
-    refuse_repeated(request, *once)
 
 
 def within_rights(key: StoredKey, filters: Filters, group_by: Sequence[Dimension] = ()) -> Filters:

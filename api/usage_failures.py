@@ -10,8 +10,9 @@ from pydantic import Field
 from api import usage_parameters as parameters
 from api.auth import Caller
 from api.errors import ErrorEnvelope
+from api.query_strings import refuse_unknown
 from api.responses import ERRORS, FRESHNESS, Responses, freshness_headers
-from api.usage_asked import refuse_unknown, within_rights
+from api.usage_asked import within_rights
 from api.usage_examples import FAILURES
 from domain.usage.failures import FailureAnswers, FailureQuestion, Failures
 from domain.usage.periods import up_to
@@ -26,7 +27,7 @@ _FURTHER: Responses = {
     403: {"model": ErrorEnvelope, "description": "`superuser_required`: another tenant than the key's"},
     422: ERRORS[422]
     | {
-        "description": f"{ERRORS[422]['description']}, `unknown_parameter`, `invalid_filter`, `window_too_long`, "
+        "description": f"{ERRORS[422]['description']}, `invalid_filter`, `window_too_long`, "
         "`window_out_of_range`, `too_many_groups`; the message says what is allowed"
     },
 }
@@ -77,8 +78,7 @@ def _asked(
     """The question of a caller.
 
     Raises:
-        APIError: 403 `superuser_required`; 422 as `api.usage_parameters` says, `unknown_parameter`,
-            `repeated_parameter`.
+        APIError: 403 `superuser_required`; 422 as `api.usage_parameters` and `api.query_strings` say.
     """
     refuse_unknown(request, _ALLOWED, _ONCE)
     filters: Filters = {"tenant": parameters.filter_values("tenant", tenant)} if tenant is not None else {}

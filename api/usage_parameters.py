@@ -6,7 +6,7 @@ Whatever cannot be meant is 422, with what can. Nothing is guessed.
 import math
 import re
 import zoneinfo
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from difflib import get_close_matches
 from functools import cache
@@ -14,6 +14,7 @@ from typing import Literal, get_args
 from zoneinfo import ZoneInfo
 
 from api.errors import APIError
+from api.query_strings import listed
 from api.windows import moment
 from domain.usage.calendar import UNITS, Unit
 from domain.usage.questions import DIMENSIONS, MAX_FILTER_VALUES, MAX_PERCENTILES, PERCENTILES, Dimension
@@ -30,11 +31,6 @@ MAX_VALUE_CHARACTERS = 1024
 # Three decimals at most: an answer names its percentiles by them.
 _PERCENT = re.compile(r"\d{1,3}(?:\.\d{1,3})?", re.ASCII)
 _NUMBER = re.compile(r"\d{1,9}", re.ASCII)
-
-
-def listed(names: Iterable[str]) -> str:
-    """Names in a sentence."""
-    return ", ".join(f"`{name}`" for name in names)
 
 
 def given_window(start: str | None, end: str | None) -> Window | None:

@@ -33,7 +33,7 @@ _FURTHER: Responses = {
     403: {"model": ErrorEnvelope, "description": "`superuser_required`: another tenant than the key's, or by tenant"},
     422: ERRORS[422]
     | {
-        "description": f"{ERRORS[422]['description']}, `unknown_parameter`, `unknown_dimension`, "
+        "description": f"{ERRORS[422]['description']}, `unknown_dimension`, "
         "`repeated_dimension`, `several_units`, `unknown_zone`, `unknown_view`, `unknown_choice`, "
         "`invalid_percentiles`, `invalid_filter`, `invalid_limit`, `invalid_cursor`, `pages_are_json`, "
         "`window_too_long`, `window_out_of_range`, `too_many_groups`, `calls_dropped`; the message says what is allowed"

@@ -4,7 +4,7 @@ import re
 from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query
 
 from api.errors import APIError
 from domain.usage.report import Window
@@ -56,29 +56,19 @@ def _read(written: str) -> datetime | None:
         return None
 
 
-def refuse_repeated(request: Request, *names: str) -> None:
-    """See that each of these parameters is given once at most: which of two is meant is never guessed.
-
-    Raises:
-        APIError: 422 `repeated_parameter`.
-    """
-    for name in names:
-        if len(request.query_params.getlist(name)) > 1:
-            raise APIError(422, "repeated_parameter", f"`{name}` is given more than once; give it once.")
-
-
-async def window(request: Request, start: From, end: To) -> Window:
+async def window(start: From, end: To) -> Window:
     """The window [from, to) that is asked about.
 
     Raises:
-        APIError: 422 as `moment`, `repeated_parameter` where one is given twice, or `reversed_window` where `from` is
-            not before `to`.
+        APIError: 422 as `moment`, or `reversed_window` where `from` is not before `to`.
     """
-    refuse_repeated(request, "from", "to")
     found = Window(moment("from", start), moment("to", end))
     if found.start >= found.end:
         raise APIError(422, "reversed_window", "`from` must be before `to`: the window is [from, to).")
     return found
 
+
+WINDOW = ("from", "to")
+"""Its parameters."""
 
 AskedWindow = Annotated[Window, Depends(window)]

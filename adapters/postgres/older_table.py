@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from adapters.postgres.failures import is_databases_fault, sqlstate, summary
 from domain.errors import UsageUnavailableError, UserError
 from domain.usage.adopting import COLUMNS
+from schemas.base import PLAUSIBLE_YEARS
 
 _NO_RIGHTS = "42501"
 _NUMBERS = ("call_duration_ms", "input_tokens", "output_tokens", "cost_usd")
@@ -159,7 +160,8 @@ async def _check_ids(connection: AsyncConnection, name: str, quoted: str) -> Non
 def _moment(column: str, kind: str) -> str:
     """A moment that can be stored, else null."""
     value = f"\"{column}\" AT TIME ZONE 'UTC'" if kind == _NAIVE else f'"{column}"'
-    within = f"isfinite({value}) AND {value} >= '0001-01-02 00:00Z' AND {value} < '9900-01-01 00:00Z'"
+    first, behind = PLAUSIBLE_YEARS[0], PLAUSIBLE_YEARS[-1] + 1
+    within = f"isfinite({value}) AND {value} >= '{first}-01-01 00:00Z' AND {value} < '{behind}-01-01 00:00Z'"
     return f"(CASE WHEN {within} THEN {value} END)"
 
 

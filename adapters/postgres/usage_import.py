@@ -21,6 +21,7 @@ from domain.usage.adopting import Adopted, NotAdoptableError, Sums, adopt, sums_
 BATCH_ROWS = 2_500
 DROPPED = "of a month whose LLM calls were dropped (feedback retention)"
 ANOTHERS = "another row was imported under this id: give this table another --source-name"
+MOVED = "imported before with another timestamp: set it back, or give another table another --source-name"
 NOT_HELD = "the database refuses one of its values"
 NO_ID = "id is null"
 _FIRST_MONTH = date(2000, 1, 1)
@@ -64,6 +65,8 @@ _READ_BACK = text("""
            CASE WHEN repriced_at IS NULL THEN cost_usd ELSE recorded_cost_usd END AS cost_usd
     FROM llm_calls WHERE call_id = ANY(CAST(:ids AS uuid[])) AND "timestamp" >= :first AND "timestamp" <= :last
 """)
+# In any month, as an id is unique within one only.
+_KNOWN = text('SELECT call_id, "timestamp" FROM llm_calls WHERE call_id = ANY(CAST(:ids AS uuid[]))')
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ class ImportTally:
     source: Sums = field(default_factory=Sums)
     refused: Sums = field(default_factory=Sums)
     disbelieved: Sums = field(default_factory=Sums)
-    rounding: Decimal = Decimal(0)
+    rounding: Sums = field(default_factory=Sums)
     target: Sums = field(default_factory=Sums)
     stored: int = 0
     already_there: int = 0
@@ -102,7 +105,7 @@ class ImportTally:
     def expected(self) -> Sums:
         """What the target must be."""
         left = self.source.minus(self.refused).minus(self.disbelieved)
-        return left.plus(Sums(self.disbelieved.rows, self.rounding))
+        return left.plus(Sums(self.disbelieved.rows)).plus(self.rounding)
 
     @property
     def adds_up(self) -> bool:
@@ -173,8 +176,23 @@ class UsageImport:
                 self._refuse(row["id"], str(error), told)
             else:
                 taken.append(_Taken(row["id"], call, told))
-        if taken:
-            await self._store(taken)
+        if left := await self._not_moved(taken):
+            await self._store(left)
+
+    async def _not_moved(self, taken: Sequence[_Taken]) -> Sequence[_Taken]:
+        """Without what is there under another moment: stored once more, it would count twice."""
+        asked = {"ids": [one.call.call_id for one in taken]}
+        known: dict[UUID, set[datetime]] = {}
+        async with connected(self._target) as connection:
+            for call_id, moment in await connection.execute(_KNOWN, asked):
+                known.setdefault(call_id, set()).add(moment)
+        left = []
+        for one in taken:
+            if known.get(one.call.call_id, set()) <= {one.call.timestamp}:
+                left.append(one)
+            else:
+                self._refuse(one.row_id, MOVED, one.told)
+        return left
 
     async def _store(self, taken: Sequence[_Taken]) -> None:
         """Store what is not there, and count what is there then: by its own figures, as they are in the table."""
@@ -196,7 +214,7 @@ class UsageImport:
             if one.call.disbelieved:
                 kept = Sums(0, Decimal(0), one.call.input_tokens or 0, one.call.output_tokens or 0)
                 tally.disbelieved = tally.disbelieved.plus(one.told).minus(kept)
-            tally.rounding += one.call.rounding
+            tally.rounding = tally.rounding.plus(Sums(0, one.call.rounding))
             if row is not None:
                 in_table += 1
                 tally.target = tally.target.plus(sums_of(row))

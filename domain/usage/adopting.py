@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 from typing import Any
 from uuid import UUID, uuid5
 
+from schemas.base import PLAUSIBLE_YEARS
 from schemas.llm_calls import IMPLAUSIBLE_USAGE, MAX_COST_USD, MAX_DURATION_MS, MAX_TOKENS
 
 COLUMNS = (
@@ -23,8 +24,11 @@ STATUSES = {
 
 COST_SOURCE = "imported"
 UNKNOWN = "unknown"
+_NO_MOMENT = f"timestamp is null, infinite, or not of the years {PLAUSIBLE_YEARS[0]} to {PLAUSIBLE_YEARS[-1]}"
 _NAMESPACE = UUID("6c1f0a52-6f7e-5d0c-9d0f-0c6a7b9a4f10")
 _PLACES = Decimal("1e-12")
+_DIGITS = 200_000
+"""More than a number of PostgreSQL has: no sum is rounded, whatever somebody wrote into the older table."""
 _LENGTHS = {"tenant_id": 255, "operation": 100, "model": 255, "error_class": 255}
 
 
@@ -71,7 +75,7 @@ class Sums:
 
     def plus(self, other: "Sums") -> "Sums":
         """Both together."""
-        with localcontext(prec=100):
+        with localcontext(prec=_DIGITS):
             return Sums(
                 self.rows + other.rows,
                 self.cost_usd + other.cost_usd,
@@ -81,7 +85,7 @@ class Sums:
 
     def minus(self, other: "Sums") -> "Sums":
         """What is left without the others."""
-        with localcontext(prec=100):
+        with localcontext(prec=_DIGITS):
             return Sums(
                 self.rows - other.rows,
                 self.cost_usd - other.cost_usd,
@@ -117,7 +121,7 @@ def adopt(row: Mapping[str, Any], source: str) -> Adopted:
     """
     texts = {name: _text(name, row[name], needed=name in ("tenant_id", "operation")) for name in _LENGTHS}
     if row["timestamp"] is None:
-        raise NotAdoptableError("timestamp is null, infinite or beyond the calendar")
+        raise NotAdoptableError(_NO_MOMENT)
     status = STATUSES.get(str(row["status"] or "").strip().lower())
     if status is None:
         raise NotAdoptableError(f"status {_shown(row['status'])} is not known")
@@ -147,9 +151,14 @@ def adopt(row: Mapping[str, Any], source: str) -> Adopted:
         cost_source=IMPLAUSIBLE_USAGE if disbelieved else COST_SOURCE if kept is not None else None,
         status=status,
         error_class=texts["error_class"],
-        rounding=Decimal(0) if kept is None or cost is None else kept - cost,
+        rounding=Decimal(0) if kept is None or cost is None else _exact_difference(kept, cost),
         disbelieved=disbelieved,
     )
+
+
+def _exact_difference(one: Decimal, other: Decimal) -> Decimal:
+    with localcontext(prec=_DIGITS):
+        return one - other
 
 
 def _text(name: str, value: Any, *, needed: bool) -> str | None:

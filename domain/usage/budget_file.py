@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, ValidationError
 
 from domain.errors import UserError
+from domain.usage.amounts import exact_number, with_places
 from domain.usage.budgets import THRESHOLDS, Budget, Period
 from domain.wording import problems_of
 from schemas.base import Identifier, shown, without_nul
@@ -16,20 +17,6 @@ MAX_BUDGETS = 10_000
 MAX_THRESHOLDS = 20
 _PLACES = 12
 _REMEDY = "See docs/budgets.md for its form, and samples/budgets.toml for one that can be used."
-
-
-def _number(value: object) -> object:
-    """A Decimal from what TOML has for numbers, or from text; a float would bring its own last digits."""
-    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-        raise ValueError("is not a number")  # noqa: TRY004 - pydantic makes a ValidationError of it
-    return value
-
-
-def _places(amount: Decimal) -> Decimal:
-    exponent = amount.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -_PLACES:
-        raise ValueError(f"has more than {_PLACES} places")
-    return amount
 
 
 def _ascending(thresholds: tuple[Decimal, ...]) -> tuple[Decimal, ...]:
@@ -48,9 +35,9 @@ def _zone(name: object) -> ZoneInfo:
         raise ValueError("is no IANA time zone, such as Europe/Zurich or UTC") from None
 
 
-_Amount = Annotated[Decimal, BeforeValidator(_number), AfterValidator(_places)]
-_Limit = Annotated[_Amount, Field(gt=0, le=10**12, allow_inf_nan=False)]
-_Share = Annotated[_Amount, Field(gt=0, le=100, allow_inf_nan=False)]
+_Exact = BeforeValidator(exact_number), AfterValidator(with_places(_PLACES))
+_Limit = Annotated[Decimal, Field(gt=0, le=10**12, allow_inf_nan=False), *_Exact]
+_Share = Annotated[Decimal, Field(gt=0, le=100, allow_inf_nan=False), *_Exact]
 
 
 class _Entry(BaseModel):

@@ -14,6 +14,7 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from domain.errors import UserError
+from domain.usage.amounts import exact_number, with_places
 from domain.wording import problems_of
 
 PRICE_FILE = "price_file"
@@ -89,20 +90,6 @@ def _names(provider: str, model: str | None, request_model: str) -> list[str]:
     return [*told, f"{provider}/{asked}", asked]
 
 
-def _number(value: object) -> object:
-    """A Decimal from what JSON and TOML have for numbers, or from text; a float would bring its own last digits."""
-    if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
-        raise ValueError("is not a number")  # noqa: TRY004 - pydantic makes a ValidationError of it
-    return value
-
-
-def _places(price: Decimal) -> Decimal:
-    exponent = price.normalize().as_tuple().exponent
-    if isinstance(exponent, int) and exponent < -_PLACES:
-        raise ValueError(f"has more than {_PLACES} places: it is US dollars for one token")
-    return price
-
-
 def read_moment(value: object) -> datetime:
     """A moment in UTC from a date (its first one in UTC), a moment with an offset, or either of them as text.
 
@@ -125,9 +112,9 @@ def read_moment(value: object) -> datetime:
 
 Price = Annotated[
     Decimal,
-    BeforeValidator(_number),
     Field(ge=0, le=Decimal("0.01"), allow_inf_nan=False),
-    AfterValidator(_places),
+    BeforeValidator(exact_number),
+    AfterValidator(with_places(_PLACES, ": it is US dollars for one token")),
 ]
 Since = Annotated[datetime, BeforeValidator(read_moment)]
 

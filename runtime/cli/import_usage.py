@@ -11,6 +11,8 @@ import click
 from runtime.cli.options import begin, say, warn
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from rich.table import Table
 
     from adapters.postgres.older_table import OlderTable  # imported late, so that --help is quick
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 
 _NEVER_CUT = 1000
 """Columns: no number is cut, on however narrow a terminal."""
+
+_READABLE = 40
+"""Characters of a number."""
 
 
 @click.command(short_help="Adopt the LLM calls of an older service's table.")
@@ -161,8 +166,15 @@ def _table(tally: "ImportTally", *, dry_run: bool) -> "Table":
         lines.append(("figures that cannot be", tally.disbelieved))
     lines += [("to be there", tally.expected), ("would be in llm_calls" if dry_run else "in llm_calls", tally.target)]
     for name, sums in lines:
-        tokens = (f"{sums.input_tokens:,}", f"{sums.output_tokens:,}")
-        table.add_row(name, f"{sums.rows:,}", plain(sums.cost_usd), *tokens)
-    if tally.rounding:
-        table.caption = f"Costs have twelve places: rounding made {plain(tally.rounding)} USD of difference."
+        tokens = (_short(f"{count:,}", count) for count in (sums.input_tokens, sums.output_tokens))
+        table.add_row(name, f"{sums.rows:,}", _short(plain(sums.cost_usd), sums.cost_usd), *tokens)
+    if rounding := tally.rounding.cost_usd:
+        table.caption = (
+            f"Costs have twelve places: rounding made {_short(plain(rounding), rounding)} USD of difference."
+        )
     return table
+
+
+def _short(written: str, number: "Decimal | int") -> str:
+    """What a person can read of what somebody may have written into a table."""
+    return written if len(written) <= _READABLE else f"{number:.12e}"

@@ -46,8 +46,10 @@ POLICY = {
 """What each address may tell whom. A new one gets its line here first."""
 
 TAKES = {
+    **dict.fromkeys(("/v1/usage", "/v1/usage/all/by-tenant", "/v1/usage/all/by-operation"), frozenset(WINDOW)),
     "/v1/usage/query": {*WINDOW, "tenant", "group_by", "format"},
     "/v1/usage/failures": {*WINDOW, "tenant"},
+    "/v1/agreement": {*WINDOW, "framework_id", "tenant_id"},
 }
 """What an address may be asked that refuses all other parameters."""
 
@@ -142,6 +144,15 @@ async def test_everyone_is_told_what_is_theirs_and_no_more(world, who):
         for method in ("POST", "PUT", "PATCH", "DELETE"):
             refused = await world.client.request(method, path, headers={"Authorization": f"Bearer {world.keys['a']}"})
             assert refused.status_code == 405, (method, path)
+
+
+@pytest.mark.parametrize("who", ["a", "b", "superuser"])
+async def test_who_names_a_tenant_where_none_can_be_named_is_told_so(world, who):
+    headers = {"Authorization": f"Bearer {world.keys[who]}"}
+    for name in ("tenant", "tenant_id"):
+        answer = await world.client.get("/v1/usage", params=WINDOW | {name: B}, headers=headers)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (422, "unknown_parameter")
+        assert seen_in(answer) == set()
 
 
 async def test_where_no_tenant_is_named_the_keys_own_is_meant(world):

@@ -155,7 +155,7 @@ async def test_another_database_and_names_and_kinds_that_need_care(database, pos
 
 BAD = {
     "cost_usd is NaN": {"cost_usd": "'NaN'"},
-    "timestamp is null, infinite or beyond the calendar": {'"timestamp"': "'infinity'"},
+    "timestamp is null, infinite, or not of the years 2000 to 2999": {'"timestamp"': "'infinity'"},
     "status `half` is not known": {"status": "'half'"},
     "tenant_id is null": {"tenant_id": "NULL"},
     "input_tokens is negative": {"input_tokens": "-1"},
@@ -220,6 +220,31 @@ async def test_rows_of_a_month_that_was_dropped_are_refused_and_another_tables_r
     assert "--source-name" in same.err
     other = await says(feedback_says, url, "elsewhere.older")
     assert (other.code, f"{late} stored + 0 already there" in other.out) == (0, True), other
+
+
+async def test_a_row_that_was_moved_to_another_month_is_not_stored_twice(database, feedback_says):
+    url, engine = database
+    await older(engine, count=200)
+    assert (await says(feedback_says, url, "older")).code == 0
+    await run(engine, 'UPDATE older SET "timestamp" = "timestamp" + interval \'40 days\' WHERE id IN (7, 8)')
+    for dry in ((), ("--dry-run",)):
+        moved = await says(feedback_says, url, "older", *dry)
+        assert moved.code == 1, moved
+        assert "198 already there + 2 refused" in moved.out
+        assert "imported before with another timestamp" in moved.err
+    assert await one(engine, "SELECT count(*) FROM llm_calls") == (200,)
+
+
+async def test_amounts_that_no_table_should_have_break_no_sum_and_no_table(database, feedback_says):
+    url, engine = database
+    await older(engine, count=20, cost="double precision")
+    for number, cost in enumerate(("1e300", "1e-300", "0.1::float8 + 0.2::float8"), start=1):
+        await run(engine, f"UPDATE older SET cost_usd = {cost} WHERE id = {number}")  # noqa: S608
+    done = await says(feedback_says, url, "older")
+    assert done.code == 0, done
+    assert "20 stored" in done.out
+    assert "1.000000000000e+300" in done.out
+    assert max(map(len, done.out.splitlines())) < 160
 
 
 async def test_killed_at_any_moment_it_goes_on_where_it_was(database, tmp_path):

@@ -77,6 +77,7 @@ async def test_a_tenant_may_be_named_and_another_one_by_superusers_only(rig):
         ({"framework_version": ["a", "b"]}, "repeated_parameter"),
         ({"tenant_id": ["b", "red-cross"]}, "repeated_parameter"),
         ({"to": ["x", WINDOW["to"]]}, "repeated_parameter"),
+        ({"tenant": "b"}, "unknown_parameter"),
     ],
 )
 async def test_questions_that_cannot_be_answered(rig, changes, code):

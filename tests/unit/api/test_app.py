@@ -58,6 +58,8 @@ async def test_the_page_about_the_api_opens_without_the_internet(rig):
     page = await rig.get("/docs")
 
     assert page.headers["content-type"].startswith("text/html")
+    assert page.headers["X-Content-Type-Options"] == "nosniff"
+    assert "frame-ancestors 'none'" in page.headers["Content-Security-Policy"]
     assert "/v1/usage/all/by-tenant" in page.text
     assert "failed_cost_usd" in page.text
     assert "<script" not in page.text

@@ -23,7 +23,7 @@ async def rig():
 
 
 async def test_a_caller_is_told_the_usage_of_the_tenant_of_the_key(rig):
-    answer = await rig.get("/v1/usage", rig.tenant, params=WINDOW | {"tenant_id": "somebody-else"})
+    answer = await rig.get("/v1/usage", rig.tenant, params=WINDOW)
 
     assert answer.status_code == 200
     assert rig.usage.asked == [UsageQuestion(NOVEMBER, filters={"tenant": ("red-cross",)})]
@@ -94,6 +94,7 @@ async def test_keys_that_do_not_open(rig):
         (WINDOW | {"from": "2026-05-05T10:00:00+02:00:30"}, "invalid_timestamp"),
         (WINDOW | {"from": [WINDOW["from"], WINDOW["from"]]}, "repeated_parameter"),
         (WINDOW | {"to": ["x", WINDOW["to"]]}, "repeated_parameter"),
+        (WINDOW | {"tenant": "another"}, "unknown_parameter"),
         (WINDOW | {"from": "2026-11-01 02:00"}, "naive_timestamp"),
         (WINDOW | {"to": WINDOW["from"]}, "reversed_window"),
         ({"from": WINDOW["to"], "to": WINDOW["from"]}, "reversed_window"),

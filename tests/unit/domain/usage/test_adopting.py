@@ -36,6 +36,19 @@ def test_a_row_is_a_call_that_our_schema_takes():
     assert sums_of(ROW) == Sums(1, Decimal("0.000125"), 900, 60)
 
 
+def test_no_sum_is_rounded_whatever_the_amounts():
+    amounts = [Decimal(amount) for amount in ("1e300", "1e-300", "0.1", "-1e300", "1e-16000")]
+    there = Sums()
+    for amount in amounts:
+        there = there.plus(Sums(1, amount))
+    assert there.minus(Sums(5, Decimal("0.1"))).minus(Sums(0, Decimal("1e-300"))) == Sums(0, Decimal("1e-16000"))
+    odd = adopt(ROW | {"cost_usd": Decimal("1e-16000")}, "s")
+    assert odd.cost_usd == 0
+    assert odd.rounding == -Decimal("1e-16000")
+    fine = Decimal("12.3456789012345678901234567890123456789")
+    assert adopt(ROW | {"cost_usd": fine}, "s").rounding == Decimal("4.321098765432109876543211E-13")
+
+
 def test_its_id_is_its_own_and_the_same_each_time():
     assert adopt(ROW, "public.old") == adopt(dict(ROW), "public.old")
     ids = {call_id_of(source, row) for source in ("public.old", "public.older") for row in ("1", "11", "111")}
