@@ -42,7 +42,8 @@ class PostgresUsageAnswers:
 
         Raises:
             DroppedCallsError: it takes single LLM calls of months that were dropped.
-            TooManyGroupsError: the answer has more than MAX_GROUPS groups, or more than MAX_STRETCHES stretches.
+            TooManyGroupsError: the answer has more than MAX_GROUPS groups or MAX_STRETCHES stretches, or is made of more
+                than MAX_ROWS rows.
             UsageUnavailableError: the database cannot answer now, or not in time.
         """
         times = _times(question)
@@ -55,7 +56,9 @@ class PostgresUsageAnswers:
             sql = statement(question, asked, marked=begun.marked_days > 0)
             rows = (await connection.execute(sql, asked)).mappings().all()
         if len(rows) > MAX_ROWS:
-            raise _too_many_groups()
+            raise TooManyGroupsError(
+                f"The answer is made of more than {MAX_ROWS:,} rows; ask for a shorter window, a longer unit, or less."
+            )
         # An answer may have a hundred thousand groups: others are answered meanwhile.
         return await asyncio.to_thread(_Answering(question, times).answer, rows, begun)
 

@@ -19,11 +19,12 @@ from adapters.postgres.usage.columns import COUNTED, DIMENSION_COLUMNS
 from adapters.postgres.usage.items import UNPRICED_MODEL, VIEWS, added_up, grouped, items
 from adapters.postgres.usage.kept import KEPT, days_of_edges
 from domain.usage.calendar import Pieces, cut, pieces
-from domain.usage.questions import MAX_GROUPS, UsageQuestion
+from domain.usage.questions import UsageQuestion
 from domain.usage.report import Window
 
-MAX_ROWS = 4 * MAX_GROUPS
-"""A group has a row for what failed and one for what did not, in each view; and more for models without a price."""
+MAX_ROWS = 100_000
+"""A group that is not all zeros has a row for what failed and one for what did not, in each view; and more for models
+without a price. Each takes some kilobytes until the answer is made, and several answers are made at a time."""
 
 _COUNTED = ", ".join(COUNTED)
 
