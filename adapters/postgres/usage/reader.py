@@ -42,8 +42,8 @@ class PostgresUsageAnswers:
 
         Raises:
             DroppedCallsError: it takes single LLM calls of months that were dropped.
-            TooManyGroupsError: the answer has more than MAX_GROUPS groups or MAX_STRETCHES stretches, or is made of more
-                than MAX_ROWS rows.
+            TooManyGroupsError: the answer has more than MAX_GROUPS groups or MAX_STRETCHES stretches, or is made of
+                more than MAX_ROWS rows.
             UsageUnavailableError: the database cannot answer now, or not in time.
         """
         times = _times(question)
