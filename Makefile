@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help install install-dev demo up test chaos chaos-quick lint format bench bench-usage pins clean
+.PHONY: help install install-dev demo up test test-long chaos chaos-quick lint format bench bench-usage pins clean
 
 help: ## List the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,9 +32,12 @@ demo: $(VENV)/.runtime ## Run everything on the sample records and show what com
 up: $(VENV)/.runtime ## Start the system and keep it running
 	@exec $(BIN)/feedback up
 
-test: $(VENV)/.dev ## All tests, on a real Kafka and a real PostgreSQL
+test: $(VENV)/.dev ## The tests, on a real Kafka and a real PostgreSQL
 	@# In the order of their folders, so that the long files, which have few tests, do not come last.
-	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder -m "not long"
+
+test-long: $(VENV)/.dev ## The tests that break the whole system and wait for it to come back, three minutes
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m long
 
 chaos: $(VENV)/.dev ## Break the running system in every way, and check what came of it (CASES=a,b FROM=a SEED=n REPORT=file TABLE=file)
 	$(BIN)/python -m tests.chaos $(if $(CASES),--cases "$(CASES)") $(if $(FROM),--from "$(FROM)") $(if $(SEED),--seed "$(SEED)") $(if $(REPORT),--report "$(REPORT)") $(if $(TABLE),--markdown "$(TABLE)")

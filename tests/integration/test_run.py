@@ -116,6 +116,7 @@ def difficult_records() -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.long
 async def test_the_books_equal_the_providers_own(tmp_path, servers, provider):
     """Point for point: calls by status, tokens, money; in the table, by SQL, and from the read API. Of two workers."""
     records = difficult_records()
@@ -251,6 +252,7 @@ def lines_like_an_archives(count: int) -> list[dict[str, Any]]:
     ]
 
 
+@pytest.mark.long
 async def test_an_archives_first_hundred_lines_are_summarised_and_screened_where_only_that_is_asked(tmp_path, servers):
     """There is a framework, and it is not used."""
     lines = lines_like_an_archives(100)

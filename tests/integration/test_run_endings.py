@@ -41,6 +41,7 @@ async def test_broken_off_it_keeps_what_it_has_and_says_that_it_is_not_all(tmp_p
     assert "Traceback" not in run.out + run.errors
 
 
+@pytest.mark.long
 async def test_it_gives_up_where_nothing_comes_any_more(tmp_path, servers):
     """Two records of one id, each with its result; a third waits for a framework that does not come."""
     lines = [{"id": "same", "content": f"Report {number}: the bridge is closed."} for number in (1, 2)]
@@ -63,6 +64,7 @@ async def test_it_gives_up_where_nothing_comes_any_more(tmp_path, servers):
     assert json.loads((out / "usage.json").read_text())["by_tenant"][-1]["llm_calls"]["total"] == 3
 
 
+@pytest.mark.long
 async def test_a_database_that_is_away_for_a_while_costs_nothing(tmp_path, servers, postgres):
     """From before the first call has ended until all outcomes are there; the consumer waits for it, so does the run,
     which has asked for the first call's row meanwhile.

@@ -171,6 +171,7 @@ async def test_what_the_consumer_stored_is_rolled_and_the_api_knows_its_lag(up):
     await eventually(all_stored)
 
 
+@pytest.mark.long
 async def test_whatever_dies_comes_back_and_the_next_record_is_answered(up):
     for names in (("worker", "consumer", "roller", "api"), ("postgres",), ("kafka",)):
         before = up.calls()
@@ -252,6 +253,7 @@ def usual_port_taken() -> Iterator[None]:
         yield
 
 
+@pytest.mark.long
 async def test_started_again_it_has_its_data_and_sigterm_ends_all_of_it_in_order(up, usual_port_taken):
     async with feedback("up", cwd=up.directory.parent, **SETTINGS) as running:
         await running.says("Ctrl-C ends it")

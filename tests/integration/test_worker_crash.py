@@ -3,6 +3,8 @@
 import signal
 from time import monotonic
 
+import pytest
+
 from streams.settings import WorkerSettings
 from tests.integration.system_support import eventually, members
 from tests.integration.workers_support import Doorman, a_scene, report
@@ -19,6 +21,7 @@ ON_THEIR_WAY = MAX_IN_FLIGHT
 """Answers that reached a worker and are not on Kafka yet, as an event or as a result: at most those of one moment."""
 
 
+@pytest.mark.long
 async def test_joined_killed_with_calls_in_flight_started_again_and_left_alone(system_kafka, postgres, tmp_path):
     async with (
         running_llm_server(Doorman(LATENCY)) as provider,

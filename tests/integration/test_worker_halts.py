@@ -4,6 +4,8 @@ import asyncio
 from collections import Counter
 from contextlib import AsyncExitStack
 
+import pytest
+
 from schemas.topics import RECORDS
 from tests.integration.system_support import eventually
 from tests.integration.workers_support import WRONG_KEY, Doorman, a_scene, report
@@ -12,6 +14,7 @@ from tests.llm_server import running_llm_server
 MAX_IN_FLIGHT = 16
 
 
+@pytest.mark.long
 async def test_a_refused_key_halts_it_and_an_outage_does_not_and_in_the_end_all_is_answered(
     system_kafka, postgres, tmp_path
 ):

@@ -1,17 +1,10 @@
-"""Metrics: their names, what they say, where they are served, and that the alarms and the runbook know them."""
+"""Metrics: their names, and what they say."""
 
 import asyncio
-import re
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
-from prometheus_client import generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 
-from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.lag_watch import LagWatch
 from consumers.batches import BatchSettler
 from consumers.llm_calls import llm_call_tables
@@ -23,59 +16,24 @@ from domain.errors import (
     ProviderUnavailableError,
     SinkUnavailableError,
 )
-from domain.judging.settings import JudgingTally
 from domain.lag import PartitionLag
 from domain.llm.breaker import CircuitBreaker
-from domain.llm.routing import Route
 from domain.ports import BatchOutcome
 from domain.usage.rolling import Marked, Rolled
-from runtime.metrics.collector import STATES, registry_of
-from runtime.metrics.figures import ConsumerFigures, Figures, RollerFigures, WorkerFigures
+from runtime.metrics.collector import STATES
+from runtime.metrics.figures import ConsumerFigures, RollerFigures, WorkerFigures
 from runtime.metrics.pulse import Pulse
 from tests.builders import a_message
-from tests.fakes import FakeClock, FakePublisher, ScriptedModel
+from tests.fakes import FakeClock, FakePublisher
+from tests.unit.runtime.metrics_support import NOWHERE, Page, idle_pages
 from tests.usage_support import llm_call
 
-ROOT = Path(__file__).parents[3]
-NOWHERE = KafkaConnection("127.0.0.1:1")
-ALERTS: list[dict[str, Any]] = yaml.safe_load((ROOT / "docs" / "alerts.yml").read_text())["groups"][0]["rules"]
-RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
-FOREIGN = {"up", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"}
 LABELS = {"topic", "partition", "state", "reason", "operation", "status", "model", "le", "because"}
-
-
-class Page:
-    """What a scrape of a process's figures says; a sample by its name and labels, as PromQL writes them."""
-
-    def __init__(self, figures: Figures) -> None:
-        self.lag = LagWatch(NOWHERE, "group", ["feedback.records"])
-        self._registry = registry_of(figures, [self.lag], Pulse())
-
-    def text(self) -> str:
-        return generate_latest(self._registry).decode()
-
-    def samples(self) -> Iterator[Any]:
-        for family in text_string_to_metric_families(self.text()):
-            yield from family.samples
-
-    def __getitem__(self, name: str) -> float:
-        [wanted] = [sample for family in text_string_to_metric_families(f"{name} 0\n") for sample in family.samples]
-        [found] = [s.value for s in self.samples() if (s.name, s.labels) == (wanted.name, wanted.labels)]
-        return found
-
-    def names(self) -> set[str]:
-        return {sample.name for sample in self.samples()}
 
 
 @pytest.fixture
 async def pages() -> list[Page]:
-    """Of a worker, a consumer and a judge that have done nothing, but know their lag."""
-    worker = WorkerFigures()
-    worker.routes.append(Route(ScriptedModel(), worker.breaker))
-    pages = [Page(worker), Page(ConsumerFigures()), Page(WorkerFigures(judging=JudgingTally()))]
-    for page in pages:
-        page.lag.note([PartitionLag("feedback.records", 0, None, 0, 0)])
-    return pages
+    return idle_pages()
 
 
 async def test_all_is_there_from_the_start_and_no_label_could_hold_an_id(pages):
@@ -216,11 +174,13 @@ async def test_a_consumer_tells_of_codings_beside_the_calls_and_of_both_together
     figures.codings.waits_for_store = True
     figures.codings.batch_since = 0.0
     figures.progress.untold = 4
+    figures.codings.passed_over = 7
 
     assert page["feedback_positions_untold_total"] == 4
     assert page["feedback_llm_call_events_stored_total"] == 5
     assert page["feedback_coding_events_stored_total"] == 3
     assert page["feedback_coding_events_repeated_total"] == 2
+    assert page["feedback_messages_passed_over_total"] == 7
     assert page["feedback_outages_waited_out_total"] == 2
     assert page["feedback_messages_deleted_unread_total"] == 10
     assert page["feedback_store_waiting"] == 1
@@ -262,51 +222,3 @@ async def test_a_loop_that_stands_still_is_late_while_it_does_and_for_a_while_af
     now = 107.5
     assert pulse.lag_seconds == pytest.approx(7.0)
     beating.cancel()
-
-
-async def test_the_alarms_ask_for_metrics_that_there_are(pages):
-    known = {name for page in [*pages, Page(RollerFigures())] for name in page.names()} | FOREIGN
-    for rule in ALERTS:
-        asked = set(re.findall(r"\b(?:feedback|process|node)_\w+|\bup\b", rule["expr"]))
-        assert asked, rule["alert"]
-        assert asked <= known, rule["alert"]
-        for reason in re.findall(r'reason="(\w+)"', rule["expr"]):
-            assert reason in REASONS
-        for state in re.findall(r'state="(\w+)"', rule["expr"]):
-            assert state in STATES
-    for name in re.findall(r"\bfeedback_\w+", RUNBOOK):
-        assert name in known
-
-
-@pytest.mark.parametrize("name", ["feedback_partitions_assigned", "feedback_inputs_finished_total"])
-def test_what_a_judge_shows_does_not_count_as_the_workers(name):
-    """It has the metrics of a worker, so what is summed over the workers must name their job."""
-    found = [(rule["alert"], more) for rule in ALERTS for more in re.findall(rf"{name}(.{{21}})", rule["expr"])]
-    assert found
-    assert {more for _, more in found} == {'{job="feedback-worker'}, found
-
-
-def test_a_judge_has_alarms_of_its_own_and_sets_off_none_of_the_workers():
-    jobs = {rule["alert"]: set(re.findall(r'job([!=~]+"[^"]*)"', rule["expr"])) for rule in ALERTS}
-    assert {alert for alert, of in jobs.items() if of == {'="feedback-judge'}} == {
-        "FeedbackJudgeDown",
-        "FeedbackJudgeBehind",
-    }
-    assert jobs["FeedbackLagGrows"] == {'!="feedback-judge'}
-    assert "absent" not in next(rule["expr"] for rule in ALERTS if rule["alert"] == "FeedbackJudgeDown")
-
-
-def test_each_alarm_has_its_section_and_each_section_its_alarm():
-    named = [rule["alert"] for rule in ALERTS]
-    sections = re.split(r"(?m)^## ", RUNBOOK)[1:]
-    assert [section.partition("\n")[0] for section in sections] == named
-    for rule, section in zip(ALERTS, sections, strict=True):
-        assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
-        parts = re.findall(r"(?m)^- \*\*(.+?):\*\*", section)
-        assert parts == ["Alarm", "Means", "Look", "Do", "Over when"], rule["alert"]
-    assert set(re.findall(r"\]\(#(\w+)\)", RUNBOOK)) <= {name.lower() for name in named}
-
-
-def test_the_runbook_says_what_each_reason_asks_for():
-    rows = [line.split("|")[1] for line in RUNBOOK.splitlines() if line.startswith("| `")]
-    assert sorted(re.findall(r"`(\w+)`", "".join(rows))) == sorted(REASONS)
