@@ -20,18 +20,23 @@ from domain.usage.pausing import Kept, Pause
 _BEGIN = text("""
     INSERT INTO budget_pauses (pause_id, tenant_id, operation, until, limit_usd)
     VALUES (:pause_id, :tenant_id, :operation, :until, :limit_usd)
-    ON CONFLICT (pause_id) DO UPDATE SET ended_at = NULL WHERE budget_pauses.ended_at IS NOT NULL
+    ON CONFLICT (pause_id) DO UPDATE SET ended_at = NULL, sent_again_at = NULL
+    WHERE budget_pauses.ended_at IS NOT NULL
 """)
 _IDS = bindparam("ids", type_=ARRAY(Uuid))
 _END = text("""
     UPDATE budget_pauses SET ended_at = :now WHERE ended_at IS NULL AND pause_id <> ALL(:ids)
 """).bindparams(_IDS)
 _FORGET = text("""
-    DELETE FROM budget_pauses WHERE pause_id = ANY(:ids) AND ended_at < :ended_before
+    DELETE FROM budget_pauses WHERE pause_id = ANY(:ids) AND ended_at < :ended_before AND sent_again_at IS NOT NULL
+""").bindparams(_IDS)
+_SENT = text("""
+    UPDATE budget_pauses SET sent_again_at = :now WHERE pause_id = ANY(:ids) AND ended_at < :ended_before
 """).bindparams(_IDS)
 _LASTING = text("SELECT pause_id, tenant_id, operation, until, limit_usd FROM budget_pauses WHERE ended_at IS NULL")
 _OVER = text("""
-    SELECT pause_id, tenant_id, operation, until, limit_usd FROM budget_pauses WHERE ended_at < :ended_before
+    SELECT pause_id, tenant_id, operation, until, limit_usd FROM budget_pauses
+    WHERE ended_at < :ended_before AND (sent_again_at IS NULL OR sent_again_at < :sent_before)
     ORDER BY ended_at, pause_id
 """)
 
@@ -77,24 +82,26 @@ class PostgresPauseBook:
         async with answering(self._engine) as connection:
             return [_pause(row) for row in await connection.execute(_LASTING)]
 
-    async def over(self, ended_before: datetime) -> Sequence[Pause]:
+    async def over(self, ended_before: datetime, sent_before: datetime) -> Sequence[Pause]:
         """See the port.
 
         Raises:
             UsageUnavailableError: the database cannot tell now.
         """
         async with answering(self._engine) as connection:
-            return [_pause(row) for row in await connection.execute(_OVER, {"ended_before": ended_before})]
+            asked = {"ended_before": ended_before, "sent_before": sent_before}
+            return [_pause(row) for row in await connection.execute(_OVER, asked)]
 
-    async def forget(self, pauses: Sequence[Pause], ended_before: datetime) -> None:
+    async def sent(self, pauses: Sequence[Pause], ended_before: datetime, now: datetime) -> None:
         """See the port.
 
         Raises:
             SinkUnavailableError: the database cannot take it now.
         """
-        ids = [one.pause_id for one in pauses]
+        meant = {"ids": [one.pause_id for one in pauses], "ended_before": ended_before}
         async with self._writing() as connection:
-            await connection.execute(_FORGET, {"ids": ids, "ended_before": ended_before})
+            await connection.execute(_FORGET, meant)
+            await connection.execute(_SENT, {**meant, "now": now})
 
     @asynccontextmanager
     async def _writing(self) -> AsyncIterator[AsyncConnection]:

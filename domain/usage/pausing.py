@@ -17,6 +17,10 @@ from domain.usage.budgets import Budget, Period, Standing
 
 logger = logging.getLogger(__name__)
 
+STRAGGLERS = timedelta(hours=1)
+"""So long after its inputs were sent again a pause is looked at once more, and for the last time: a worker that had
+left an input undone, and could not hand over the dead letter (the broker was away, say), has done so by then."""
+
 
 @dataclass(frozen=True, slots=True)
 class Pause:
@@ -92,16 +96,18 @@ class PauseBook(Protocol):
         """
         ...
 
-    async def over(self, ended_before: datetime) -> Sequence[Pause]:
-        """Those that ended earlier, and whose inputs were not sent again.
+    async def over(self, ended_before: datetime, sent_before: datetime) -> Sequence[Pause]:
+        """Those that ended earlier, and whose inputs were not sent again yet, or once, before that.
 
         Raises:
             UsageUnavailableError: the store cannot tell now.
         """
         ...
 
-    async def forget(self, pauses: Sequence[Pause], ended_before: datetime) -> None:
-        """Their inputs were sent again; one that has begun anew meanwhile stays, also where it has ended anew.
+    async def sent(self, pauses: Sequence[Pause], ended_before: datetime, now: datetime) -> None:
+        """Their inputs were sent again `now`: that is kept, or, where it is the second time, they are forgotten.
+
+        One that has begun anew meanwhile stays as it is, also where it has ended anew.
 
         Raises:
             SinkUnavailableError: the store cannot take it now.
@@ -127,11 +133,11 @@ async def send_again(book: PauseBook, inputs: SetAside, settled: timedelta, now:
     Raises:
         UsageUnavailableError, SinkUnavailableError, BrokerUnavailableError: not all of it; try again.
     """
-    over = await book.over(now - settled)
+    over = await book.over(now - settled, now - STRAGGLERS)
     if not over:
         return 0
     still = PausedNow(frozenset(one.of for one in await book.lasting()))
     sent = await inputs.send_again({one.tenant_id for one in over}, still)
-    await book.forget(over, now - settled)
+    await book.sent(over, now - settled, now)
     logger.info("%d pauses of budgets are over; %d inputs were sent again", len(over), sent)
     return sent

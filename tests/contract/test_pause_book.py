@@ -39,27 +39,44 @@ async def test_what_is_kept_lasts_and_what_is_not_has_ended(book):
     assert in_order(await book.lasting()) == in_order([one, other])
     assert await book.keep([other, third], NOW) == Kept(begun=1, ended=1)
     assert in_order(await book.lasting()) == in_order([other, third])
-    assert await book.over(NOW) == []
-    assert await book.over(NOW + timedelta(microseconds=1)) == [one]
+    assert await book.over(NOW, NOW) == []
+    assert await book.over(NOW + timedelta(microseconds=1), NOW) == [one]
     later = NOW + timedelta(minutes=1)
     assert await book.keep([other, third], later) == Kept()  # it ended once
-    assert await book.over(later) == [one]
+    assert await book.over(later, NOW) == [one]
     assert await book.keep([], later) == Kept(ended=2)
-    assert len(await book.over(later + timedelta(minutes=1))) == 3
+    assert len(await book.over(later + timedelta(minutes=1), NOW)) == 3
 
 
-async def test_what_is_forgotten_is_gone_but_not_what_began_anew(book):
+async def test_what_was_sent_again_is_looked_at_once_more_and_then_forgotten(book):
+    one, other = a_pause(), a_pause()
+    later, hour = NOW + timedelta(minutes=1), timedelta(hours=1)
+    await book.keep([one, other], NOW)
+    await book.keep([other], NOW)
+    await book.sent(await book.over(later, NOW), later, later)
+    assert await book.over(later, later) == []
+    assert await book.over(later, later + hour) == [one]
+    assert await book.lasting() == [other]
+    assert await book.keep([other], later) == Kept()  # it has ended still
+    await book.sent([one], later + hour, later + hour)
+    assert await book.over(later + hour, later + 2 * hour) == []
+    assert await book.keep([one, other], later) == Kept(begun=1)
+    await book.keep([other], later)
+    assert await book.over(later + hour, NOW) == [one], "a pause anew, and never sent"
+
+
+async def test_what_was_sent_again_is_kept_but_not_of_what_began_anew(book):
     one, other, third = a_pause(), a_pause(), a_pause()
     later, latest = NOW + timedelta(minutes=1), NOW + timedelta(minutes=2)
     await book.keep([one, other, third], NOW)
     await book.keep([], NOW)
-    over = await book.over(later)
+    over = await book.over(later, NOW)
     assert await book.keep([other, third], later) == Kept(begun=2)
     await book.keep([third], later)
-    await book.forget(over, later)
+    await book.sent(over, later, later)
     assert await book.lasting() == [third]
-    assert await book.over(latest) == [other]
-    assert await book.keep([one], latest) == Kept(begun=1, ended=1)
+    assert await book.over(latest, NOW) == [other]
+    assert await book.keep([one, third], latest) == Kept(begun=1)
 
 
 async def test_workers_heed_what_lasts_until_its_period_is_over(postgres):

@@ -86,7 +86,7 @@ async def test_the_book_follows_the_standings_and_each_limit_has_a_pause_of_its_
     december = datetime(2026, 12, 3, tzinfo=UTC)
     assert await look(raised, now=december) == [200]
     assert {one.until.month for one in await book.lasting()} == {1}
-    assert len(await book.over(december + timedelta(seconds=1))) == 2
+    assert len(await book.over(december + timedelta(seconds=1), NOW)) == 2
 
 
 async def test_a_pause_begins_though_nobody_can_be_told_of_it():
@@ -143,10 +143,13 @@ async def test_what_a_pause_left_undone_is_sent_again_once_it_has_been_over_for_
     assert await send_again(book, inputs, settled, NOW + settled) == 0  # a worker may not know yet
     assert await send_again(book, inputs, settled, NOW + settled + timedelta(seconds=1)) == 3
     assert inputs.sent == [({"a"}, True)]  # that operation is paused still
-    assert await send_again(book, inputs, settled, NOW + timedelta(days=1)) == 0  # and no second time
+    assert await send_again(book, inputs, settled, NOW + timedelta(hours=1)) == 0
+    # Once more, for what a worker could not hand over earlier; and then no more.
+    assert await send_again(book, inputs, settled, NOW + timedelta(hours=1, minutes=1)) == 3
+    assert await send_again(book, inputs, settled, NOW + timedelta(days=1)) == 0
     await book_of(at=NOW, book=book)
     assert await send_again(book, inputs, settled, NOW + timedelta(days=1)) == 3
-    assert inputs.sent[1:] == [({"a"}, False)]
+    assert inputs.sent == [({"a"}, True), ({"a"}, True), ({"a"}, False)]
 
 
 async def test_what_could_not_be_sent_is_tried_again_and_what_begins_anew_meanwhile_is_not_forgotten():
@@ -156,7 +159,7 @@ async def test_what_could_not_be_sent_is_tried_again_and_what_begins_anew_meanwh
     inputs.failures = [BrokerUnavailableError("away")]
     with pytest.raises(BrokerUnavailableError):
         await send_again(book, inputs, settled, later)
-    assert len(await book.over(later)) == 1
+    assert len(await book.over(later, NOW)) == 1
 
     class Slow(Inputs):
         async def send_again(self, tenants, paused) -> int:
@@ -165,7 +168,7 @@ async def test_what_could_not_be_sent_is_tried_again_and_what_begins_anew_meanwh
             return await super().send_again(tenants, paused)
 
     assert await send_again(book, Slow(), settled, later) == 3
-    assert len(await book.over(later + settled)) == 1
+    assert len(await book.over(later + settled, NOW)) == 1
 
 
 async def test_sending_again_goes_on_through_outages_until_it_is_stopped(monkeypatch):
@@ -182,7 +185,7 @@ async def test_sending_again_goes_on_through_outages_until_it_is_stopped(monkeyp
         stop.set()
         await task
     assert inputs.sent == [({"a"}, False)]
-    assert not await book.over(later)
+    assert not await book.over(later, NOW)
 
 
 def test_a_file_says_which_budgets_stop():
