@@ -18,6 +18,7 @@ from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.dead_letter_counts import PostgresDeadLetterReader
 from adapters.postgres.engine import DatabaseSettings, create_engine
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
@@ -134,7 +135,13 @@ async def run(url: str | None, into: Path) -> None:
 
         listener = listen("127.0.0.1", 0)
         origin = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        app = create_app(PostgresUsageAnswers(engine), keys, ready, failure_answers=PostgresFailureAnswers(engine))
+        app = create_app(
+            PostgresUsageAnswers(engine),
+            keys,
+            ready,
+            failure_answers=PostgresFailureAnswers(engine),
+            dead_letter_reader=PostgresDeadLetterReader(engine),
+        )
         serving = asyncio.create_task(serve(app, listener, stop))
         try:
             await pictures(origin, (await keys.create("analysts", superuser=True)).text, into)

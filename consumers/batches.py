@@ -35,11 +35,14 @@ class Table(Generic[R]):
         row: what a row is, as a sentence says it: "LLM call".
         decode: the row that a message carries; raises InputError where it carries none.
         sink: stores rows, each once.
+        passed_over: whether a message without a row that can be stored is counted and passed over. Else it becomes a
+            dead letter, which one of the topic of dead letters never may: it would be the next to be read.
     """
 
     row: str
     decode: Callable[[InboundMessage], R]
     sink: RowSink[R]
+    passed_over: bool = False
 
 
 Tables = Mapping[str, Table[Any]]
@@ -54,6 +57,7 @@ class Progress:
         stored: new rows.
         repeated: rows that were there already.
         dead_lettered: messages that carry no row, or none that can be stored.
+        passed_over: such messages of tables that pass them over.
         outages: how often the database or the broker had to be waited for.
         deleted_unread: messages that were deleted before they were read.
         untold: how often it could not be told how far the consumer is.
@@ -65,6 +69,7 @@ class Progress:
     stored: int = 0
     repeated: int = 0
     dead_lettered: int = 0
+    passed_over: int = 0
     outages: int = 0
     deleted_unread: int = 0
     untold: int = 0
@@ -141,10 +146,24 @@ class BatchSettler:
         for position in outcome.refused:
             why = outcome.reasons.get(position, f"The database refuses a value of this {table.row}.")
             bad.append((origins[position], NotStorableError(why)))
-        for start in range(0, len(bad), DEAD_LETTERS_AT_ONCE):
-            await asyncio.gather(*(self._bury(*one) for one in bad[start : start + DEAD_LETTERS_AT_ONCE]))
+        if table.passed_over:
+            self._pass_over(table.row, bad)
+        else:
+            await self._bury_all(bad)
         self._progress.stored += outcome.inserted
         self._progress.repeated += len(rows) - outcome.inserted - len(outcome.refused)
+
+    def _pass_over(self, row: str, bad: Sequence[Bad]) -> None:
+        if not bad:
+            return
+        self._progress.passed_over += len(bad)
+        first, error = bad[0]
+        told = (row, len(bad), first.where, error.reason)
+        logger.warning("Passed over, as no %s can be read in them: %d messages, the first at %s (%s)", *told)
+
+    async def _bury_all(self, bad: Sequence[Bad]) -> None:
+        for start in range(0, len(bad), DEAD_LETTERS_AT_ONCE):
+            await asyncio.gather(*(self._bury(*one) for one in bad[start : start + DEAD_LETTERS_AT_ONCE]))
         self._progress.dead_lettered += len(bad)
 
     async def _bury(self, message: InboundMessage, error: InputError) -> None:

@@ -1,16 +1,12 @@
-"""`feedback.code-assignments` and `feedback.corrections` -> the tables `codings` and `corrections`, by one reader."""
+"""`feedback.code-assignments` and `feedback.corrections` -> the tables `codings` and `corrections`."""
 
-import asyncio
-from dataclasses import dataclass
 from uuid import UUID
 
-from consumers.batches import Progress, Table, Tables
-from consumers.settings import TableConsumerSettings
-from consumers.tables import consume
+from consumers.batches import Table, Tables
 from domain.delivery.decoding import read_event
 from domain.delivery.messages import InboundMessage
 from domain.errors import WrongSchemaError
-from domain.ports import CodingSink, CorrectionSink, EventPublisher, IdentifiedCorrection, TopicIds
+from domain.ports import CodingSink, CorrectionSink, IdentifiedCorrection
 from schemas.base import PLAUSIBLE_YEARS
 from schemas.cloudevents import identify
 from schemas.corrections import CodesCorrected
@@ -18,33 +14,17 @@ from schemas.results import CodesAssigned
 from schemas.topics import CODE_ASSIGNMENTS, CORRECTIONS
 
 
-@dataclass(frozen=True, slots=True)
-class CodingConsumerSettings(TableConsumerSettings):
-    """How codings and corrections are read.
-
-    Attributes:
-        codings, corrections: the two topics.
-    """
-
-    codings: str = CODE_ASSIGNMENTS.name
-    corrections: str = CORRECTIONS.name
-
-
-async def consume_codings(
-    settings: CodingConsumerSettings,
+def coding_tables(
     codings: CodingSink,
     corrections: CorrectionSink,
-    publisher: EventPublisher,
-    stop: asyncio.Event,
-    progress: Progress | None = None,
-    topic_ids: TopicIds | None = None,
-) -> Progress:
-    """Store codings and corrections until `stop` is set: `consumers.tables.consume` says how, and what it raises."""
-    tables: Tables = {
-        settings.codings: Table("coding", decode_coding, codings),
-        settings.corrections: Table("correction", decode_correction, corrections),
+    codings_topic: str = CODE_ASSIGNMENTS.name,
+    corrections_topic: str = CORRECTIONS.name,
+) -> Tables:
+    """The two tables, each of its topic."""
+    return {
+        codings_topic: Table("coding", decode_coding, codings),
+        corrections_topic: Table("correction", decode_correction, corrections),
     }
-    return await consume("codings and corrections", settings, tables, publisher, stop, progress, topic_ids)
 
 
 def decode_coding(message: InboundMessage) -> CodesAssigned:

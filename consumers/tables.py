@@ -73,8 +73,8 @@ async def consume(
         await left(consumer, settings.commit_seconds)
     if failed is not None:
         raise failed
-    counts = (progress.stored, progress.repeated, progress.dead_lettered)
-    logger.info("%s: stored %d, repeated %d, dead letters %d", what, *counts)
+    counts = (progress.stored, progress.repeated, progress.dead_lettered, progress.passed_over)
+    logger.info("%s: stored %d, repeated %d, dead letters %d, passed over %d", what, *counts)
     return progress
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Protocol, TypeVar
 from uuid import UUID
 
@@ -135,3 +136,25 @@ class IdentifiedCorrection:
 
 CorrectionSink = RowSink[IdentifiedCorrection]
 """Stores corrections, each `event_id` once, and nothing of their contents."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetterRow:
+    """What is stored of a dead letter: whose, what and why, and nothing of what it carries.
+
+    Attributes:
+        dead_letter_id, tenant_id, operation, reason, result_id, failed_at: as in `schemas.dead_letters.DeadLetter`.
+        source_topic: the topic of its input.
+    """
+
+    dead_letter_id: UUID
+    tenant_id: str | None
+    operation: str | None
+    reason: str
+    source_topic: str | None
+    result_id: UUID | None
+    failed_at: datetime
+
+
+DeadLetterSink = RowSink[DeadLetterRow]
+"""Stores dead letters, each `dead_letter_id` once."""

@@ -60,7 +60,7 @@ class Settings(BaseSettings):
     consumer_group: str = Field(
         default="feedback-llm-calls",
         min_length=1,
-        description="Group of the consumers; with -codings behind it, of the same for codings and corrections.",
+        description="Group of the consumers; with -codings behind it, of the same for all but LLM calls.",
     )
     consumer_instance_id: str | None = Field(default=None, description="The same for this consumer.")
 
@@ -207,7 +207,7 @@ class Settings(BaseSettings):
 
     @property
     def codings_group(self) -> str:
-        """The consumers' group for codings and corrections: they have one more than `consumer_group`."""
+        """The consumers' group for codings, corrections and dead letters: they have one more than `consumer_group`."""
         return f"{self.consumer_group}-codings"
 
     @field_validator("kafka_bootstrap_servers")

@@ -69,12 +69,15 @@ DEAD_LETTERS = Topic(
     (DeadLetter,),
     "original key",
     "everyone",
-    "operators",
+    "operators, consumers",
     config=(("max.message.bytes", str(2 * 1024 * 1024)), ("retention.ms", str(45 * 24 * 3600 * 1000))),
 )
 
 INPUTS: tuple[Topic, ...] = (RECORDS, FRAMEWORKS, REQUESTS, CORRECTIONS, CODE_ASSIGNMENTS, LLM_CALLS)
 """What inputs come from: what our own programs read, and write dead letters about."""
+
+READ_BESIDE_CALLS: tuple[Topic, ...] = (CODE_ASSIGNMENTS, CORRECTIONS, DEAD_LETTERS)
+"""What consumers read beside `llm.calls`, in a group of its own."""
 
 RESULTS: tuple[Topic, ...] = (CODE_ASSIGNMENTS, SUMMARIES, SENSITIVITY, ANALYSES)
 """Where results travel: what dashboards read, and judges."""

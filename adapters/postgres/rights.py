@@ -12,7 +12,7 @@ from domain.errors import UserError
 Rights = Mapping[str, tuple[str, ...]]
 """PostgreSQL's privileges by table: `SELECT`, or `SELECT (column)` where one column is enough.
 
-Migrations 0002 to 0011 grant these, and no more, to the roles feedback_consumer, feedback_api, feedback_keys,
+Migrations 0002 to 0012 grant these, and no more, to the roles feedback_consumer, feedback_api, feedback_keys,
 feedback_worker, feedback_roller and feedback_budgets.
 """
 
@@ -25,6 +25,9 @@ STORING_CALLS: Rights = {
 STORING_CODINGS: Rights = {"codings": ("SELECT (result_id)", "INSERT"), "corrections": ("SELECT (event_id)", "INSERT")}
 """The consumer's, too. It reads ids: what is there already is not stored again."""
 
+STORING_DEAD_LETTERS: Rights = {"dead_letters": ("SELECT (dead_letter_id)", "INSERT")}
+"""The consumer's, too, likewise."""
+
 _ROLLUPS = tuple(table.name for table in ROLLUPS)
 
 READING_USAGE: Rights = {
@@ -34,6 +37,9 @@ READING_USAGE: Rights = {
 """The API's."""
 
 READING_AGREEMENT: Rights = {"codings": ("SELECT",), "corrections": ("SELECT",)}
+"""The API's, too."""
+
+READING_DEAD_LETTERS: Rights = {"dead_letters": ("SELECT",)}
 """The API's, too."""
 
 READING_PAST_CODINGS: Rights = {
@@ -64,7 +70,7 @@ ROLLING_USAGE: Rights = {
 WATCHING_BUDGETS: Rights = {
     **dict.fromkeys(("llm_calls", *_ROLLUPS, "usage_marks", "consumer_positions", "usage_retention"), ("SELECT",)),
     "budget_alerts": ("SELECT", "INSERT", "UPDATE (webhook_at)"),
-    "budget_pauses": ("SELECT", "INSERT", "UPDATE (ended_at)", "DELETE"),
+    "budget_pauses": ("SELECT", "INSERT", "UPDATE (ended_at)", "UPDATE (sent_again_at)", "DELETE"),
 }
 """Of `feedback budgets`."""
 

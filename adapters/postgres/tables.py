@@ -215,6 +215,27 @@ corrections = Table(
 `event_id` is the event's own (`schemas.cloudevents.identify`): what is delivered, or published, again is no new row.
 """
 
+dead_letters = Table(
+    "dead_letters",
+    metadata,
+    Column("dead_letter_id", Uuid, primary_key=True),
+    Column("tenant_id", Text),
+    Column("operation", Text),
+    Column("reason", Text, nullable=False),
+    Column("source_topic", Text),
+    Column("result_id", Uuid),
+    Column("failed_at", DateTime(timezone=True), nullable=False),
+    Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
+    # One tenant's window, and everyone's.
+    Index(None, "tenant_id", "failed_at"),
+    Index(None, "failed_at"),
+)
+"""One row per dead letter (`schemas.dead_letters.DeadLetter`), as it came first, and nothing of what it carries.
+Written by the consumer.
+
+`tenant_id`: null where nobody can tell whose it is; `operation`: null where the whole input has no answer.
+"""
+
 budget_alerts = Table(
     "budget_alerts",
     metadata,
@@ -241,11 +262,13 @@ budget_pauses = Table(
     Column("limit_usd", Numeric, nullable=False),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("ended_at", DateTime(timezone=True)),
+    Column("sent_again_at", DateTime(timezone=True)),
 )
 """One row per budget with a hard stop whose limit is spent (`domain.usage.pausing`). Written by `feedback budgets`.
 
 `operation`: what is paused; null: all. `until`: the period's end, from which on a worker heeds it no more. `ended_at`:
-since when it is over; the row goes when what it kept from being answered was sent again.
+since when it is over. `sent_again_at`: when what it kept from being answered was sent again; the row goes when that is
+done once more, for stragglers.
 """
 
 api_keys = Table(

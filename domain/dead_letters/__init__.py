@@ -1,1 +1,1 @@
-"""Dead letters as operators see them: which there are, and what may be replayed. Decisions only."""
+"""Dead letters as operators see them: which there are, how many and why, and what may be replayed. Decisions only."""

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from domain.agreement import AgreementCounts, AgreementQuestion, AgreementReader
+from domain.dead_letters.counts import DeadLetterCounts, DeadLetterQuestion, DeadLetterReader
 from domain.errors import TooManyQuestionsError, UsageUnavailableError
 from domain.keys import NOBODY, Asker
 from domain.usage.answers import UsageAnswer, UsageAnswers
@@ -135,3 +136,15 @@ class AgreementReaderInTurn:
         """As the reader behind it. Raises what it raises, and what `Turns.turn` does."""
         async with self._turns.turn(asker.tenant_id):
             return await self._reader.of(question, asker)
+
+
+class DeadLetterReaderInTurn:
+    """Fulfils `domain.dead_letters.counts.DeadLetterReader` likewise."""
+
+    def __init__(self, reader: DeadLetterReader, turns: Turns) -> None:
+        self._reader, self._turns = reader, turns
+
+    async def counts(self, question: DeadLetterQuestion, asker: Asker = NOBODY) -> DeadLetterCounts:
+        """As the reader behind it. Raises what it raises, and what `Turns.turn` does."""
+        async with self._turns.turn(asker.tenant_id):
+            return await self._reader.counts(question, asker)

@@ -8,8 +8,8 @@ from runtime.process import run_until_signal
 
 @click.command(short_help="Read API: usage of LLM calls, agreement of codings.")
 def command() -> None:
-    """Read API: usage per tenant and per operation, agreement of codings and corrections. Its page is at /, its
-    description at /docs.
+    """Read API: usage per tenant and per operation, agreement of codings and corrections, dead letters. Its page
+    is at /, its description at /docs.
 
     It listens on API_HOST and API_PORT.
     """

@@ -8,7 +8,7 @@ from runtime.process import run_until_signal
 
 @click.command(short_help="Consumer: LLM calls and codings into the database.")
 def command() -> None:
-    """Consumer: stores LLM-call events, codings and their corrections in their tables, each once."""
+    """Consumer: stores LLM-call events, codings, their corrections and dead letters in their tables, each once."""
     settings = begin()
     from runtime.wiring import run_consumer
 

@@ -22,8 +22,8 @@ _NEVER_CUT = 1000
 def command(as_json: bool) -> None:
     """Show, for the groups of workers, consumers and judges, what is on their topics and not finished yet.
 
-    They are WORKER_GROUP, CONSUMER_GROUP and, for codings and corrections, CONSUMER_GROUP with "-codings" behind it;
-    and JUDGE_GROUP, where JUDGE_MODEL is set or Kafka knows that group.
+    They are WORKER_GROUP, CONSUMER_GROUP and, for codings, corrections and dead letters, CONSUMER_GROUP with "-codings"
+    behind it; and JUDGE_GROUP, where JUDGE_MODEL is set or Kafka knows that group.
 
     An offset is committed when all that comes before it has its outcome: what is in flight counts as unread. A group
     without an offset counts from the partition's beginning, where it will begin. A line says so where retention deleted
@@ -55,12 +55,12 @@ def command(as_json: bool) -> None:
 async def _lags(settings: Settings) -> "list[GroupLag]":
     from adapters.kafka.lag import lags
     from runtime.wiring import kafka_connection
-    from schemas.topics import CODE_ASSIGNMENTS, CORRECTIONS, LLM_CALLS, RECORDS, REQUESTS, RESULTS
+    from schemas.topics import LLM_CALLS, READ_BESIDE_CALLS, RECORDS, REQUESTS, RESULTS
 
     groups = {
         settings.worker_group: [RECORDS.name, REQUESTS.name],
         settings.consumer_group: [LLM_CALLS.name],
-        settings.codings_group: [CODE_ASSIGNMENTS.name, CORRECTIONS.name],
+        settings.codings_group: [topic.name for topic in READ_BESIDE_CALLS],
         settings.judge_group: [topic.name for topic in RESULTS],
     }
     maybe = () if settings.judge_model is not None else (settings.judge_group,)

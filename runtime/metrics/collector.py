@@ -116,8 +116,15 @@ def _of_consumer(figures: ConsumerFigures) -> Iterator[Metric]:
     calls, codings = figures.progress, figures.codings
     yield _counter("llm_call_events_stored", "LLM-call events that became new rows.", calls.stored)
     yield _counter("llm_call_events_repeated", "LLM-call events whose rows were there already.", calls.repeated)
-    yield _counter("coding_events_stored", "Codings and corrections that became new rows.", codings.stored)
-    yield _counter("coding_events_repeated", "Codings and corrections whose rows were there already.", codings.repeated)
+    yield _counter(
+        "coding_events_stored", "Codings, corrections and dead letters that became new rows.", codings.stored
+    )
+    yield _counter("coding_events_repeated", "Those of them whose rows were there already.", codings.repeated)
+    yield _counter(
+        "messages_passed_over",
+        "Messages of feedback.dead-letters that carry no dead letter that can be stored.",
+        codings.passed_over,
+    )
     yield _counter("outages_waited_out", "How often the database or Kafka was waited for.", figures.outages)
     yield _counter("positions_untold", "How often the database was not told how far the reading is.", calls.untold)
     yield _gauge("store_waiting", "1 while the database does not answer.", float(figures.waits_for_store))

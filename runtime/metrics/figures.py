@@ -41,7 +41,7 @@ class ConsumerFigures:
     Attributes:
         dead_letters: of all that it reads.
         progress: of the LLM calls.
-        codings: of the codings and their corrections.
+        codings: of the codings, their corrections and the dead letters.
     """
 
     dead_letters: DeadLetterTally = field(default_factory=DeadLetterTally)

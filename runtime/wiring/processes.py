@@ -10,12 +10,22 @@ from adapters.kafka.frameworks import KafkaFrameworkCatalogue
 from adapters.kafka.topic_ids import KafkaTopicIds
 from adapters.postgres.agreement import PostgresAgreementReader
 from adapters.postgres.codings import PostgresCodingSink, PostgresCorrectionSink
+from adapters.postgres.dead_letter_counts import PostgresDeadLetterReader
+from adapters.postgres.dead_letters import PostgresDeadLetterSink
 from adapters.postgres.engine import Engine
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
 from adapters.postgres.positions import PostgresPositionSink
-from adapters.postgres.rights import READING_AGREEMENT, READING_USAGE, ROLLING_USAGE, STORING_CALLS, STORING_CODINGS
+from adapters.postgres.rights import (
+    READING_AGREEMENT,
+    READING_DEAD_LETTERS,
+    READING_USAGE,
+    ROLLING_USAGE,
+    STORING_CALLS,
+    STORING_CODINGS,
+    STORING_DEAD_LETTERS,
+)
 from adapters.postgres.usage.failures import PostgresFailureAnswers
 from adapters.postgres.usage.reader import PostgresUsageAnswers
 from adapters.postgres.usage.roller import PostgresUsageRoller
@@ -23,7 +33,13 @@ from domain.delivery.delivery import Delivery
 from domain.ports import EventPublisher
 from domain.usage.freshness import STORING_SECONDS
 from domain.usage.rolling import keep_rolled
-from domain.usage.turns import AgreementReaderInTurn, FailureAnswersInTurn, Turns, UsageAnswersInTurn
+from domain.usage.turns import (
+    AgreementReaderInTurn,
+    DeadLetterReaderInTurn,
+    FailureAnswersInTurn,
+    Turns,
+    UsageAnswersInTurn,
+)
 from runtime.metrics.figures import ConsumerFigures, RollerFigures, WorkerFigures
 from runtime.metrics.serving import serving_metrics
 from runtime.process import collect_garbage_less_often, first, run_with, together
@@ -36,6 +52,7 @@ from runtime.wiring.parts import (
     patient_engine,
     publisher,
 )
+from schemas.topics import READ_BESIDE_CALLS
 
 _WINDOW = 4096
 _ROLLING_SECONDS = 300.0
@@ -108,38 +125,48 @@ async def run_worker(settings: Settings, stop: asyncio.Event) -> None:
 
 
 async def run_consumer(settings: Settings, stop: asyncio.Event) -> None:
-    """The consumer of LLM-call events, and of codings and their corrections, until `stop` is set; none without another.
+    """The consumer of LLM-call events, and the one of codings, corrections and dead letters, until `stop` is set; none
+    without the other.
 
     Raises:
         UserError: Kafka cannot be reached at the start, or PostgreSQL cannot be used as it is set.
         BrokerUnavailableError: Kafka failed in a way that trying again does not mend.
     """
-    from consumers.codings import CodingConsumerSettings, consume_codings
+    from consumers.codings import coding_tables
+    from consumers.dead_letters import dead_letter_tables
     from consumers.llm_calls import LLMCallConsumerSettings, consume_llm_calls
+    from consumers.settings import TableConsumerSettings
+    from consumers.tables import consume
 
     connection = kafka_connection(settings)
     kafka = {**connection.client_options(), "group_instance_id": settings.consumer_instance_id}
     calls = LLMCallConsumerSettings(kafka, settings.consumer_group, settings.drain_seconds)
-    codings = CodingConsumerSettings(kafka, settings.codings_group, settings.drain_seconds)
-    further = {codings.group_id: (codings.codings, codings.corrections)}
+    others = TableConsumerSettings(kafka, settings.codings_group, settings.drain_seconds)
     figures = ConsumerFigures()
 
     @asynccontextmanager
     async def parts() -> AsyncIterator[tuple[Engine, EventPublisher]]:
+        further = {others.group_id: tuple(topic.name for topic in READ_BESIDE_CALLS)}
+        rights = {**STORING_CALLS, **STORING_CODINGS, **STORING_DEAD_LETTERS}
         async with (
             serving_metrics(settings, figures, connection, calls.group_id, (calls.topic,), further),
             publisher(settings) as events,
-            patient_engine(settings, {**STORING_CALLS, **STORING_CODINGS}, STORING_SECONDS) as engine,
+            patient_engine(settings, rights, STORING_SECONDS) as engine,
         ):
             yield engine, events
 
     async def work(found: tuple[Engine, EventPublisher]) -> None:
         engine, events = found
-        sinks, positions = (PostgresCodingSink(engine), PostgresCorrectionSink(engine)), PostgresPositionSink(engine)
+        sink, positions = PostgresLLMCallSink(engine), PostgresPositionSink(engine)
+        tables = {
+            **coding_tables(PostgresCodingSink(engine), PostgresCorrectionSink(engine)),
+            **dead_letter_tables(PostgresDeadLetterSink(engine)),
+        }
+        what = "codings, corrections and dead letters"
         async with aclosing(KafkaTopicIds(connection)) as ids:
             await together(
-                consume_llm_calls(calls, PostgresLLMCallSink(engine), events, stop, figures.progress, ids, positions),
-                consume_codings(codings, *sinks, events, stop, figures.codings, ids),
+                consume_llm_calls(calls, sink, events, stop, figures.progress, ids, positions),
+                consume(what, others, tables, events, stop, figures.codings, ids),
             )
 
     await run_with(parts(), work, stop)
@@ -182,7 +209,7 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
     async def parts() -> AsyncIterator[tuple[socket.socket, Engine]]:
         database_settings(settings)
         with listen(settings.api_host, settings.api_port or DEFAULT_API_PORT) as listener:
-            rights = {**READING_USAGE, **READING_AGREEMENT}
+            rights = {**READING_USAGE, **READING_AGREEMENT, **READING_DEAD_LETTERS}
             async with patient_engine(settings, rights, settings.api_statement_seconds) as engine:
                 yield listener, engine
 
@@ -197,6 +224,7 @@ async def run_api(settings: Settings, stop: asyncio.Event) -> None:
             rate_limits=rates,
             agreement_reader=AgreementReaderInTurn(PostgresAgreementReader(engine, seconds), turns),
             failure_answers=FailureAnswersInTurn(PostgresFailureAnswers(engine, seconds), turns),
+            dead_letter_reader=DeadLetterReaderInTurn(PostgresDeadLetterReader(engine, seconds), turns),
         )
         await serve(app, listener, stop)
 

@@ -11,14 +11,18 @@ from uuid import uuid4
 
 import httpx
 
+from adapters.postgres.dead_letter_counts import PostgresDeadLetterReader
+from adapters.postgres.dead_letters import PostgresDeadLetterSink
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.usage.failures import PostgresFailureAnswers
 from adapters.postgres.usage.reader import PostgresUsageAnswers
 from api.app import create_app
 from api.server import listen, serve
+from domain.ports import DeadLetterRow
 from schemas.llm_calls import LLMCall
 from tests.browser import Browser, Page
+from tests.dead_letters_support import a_dead_letter_row
 from tests.usage_support import llm_call, migrated_database
 
 QUIET = "!document.documentElement.classList.contains('busy')"
@@ -76,8 +80,21 @@ class Answers(PostgresUsageAnswers):
         return await super().answer(question, *asker)
 
 
+class Letters(PostgresDeadLetterReader):
+    """The real ones, that fail when told."""
+
+    error: Exception | None = None
+
+    async def counts(self, question: Any, *asker: Any) -> Any:
+        if self.error is not None:
+            raise self.error
+        return await super().counts(question, *asker)
+
+
 class Site:
-    """A served API with calls in its database."""
+    """A served API with calls and dead letters in its database."""
+
+    letters: Letters
 
     def __init__(self, origin: str, answers: Answers, keys: PostgresKeyStore) -> None:
         self.origin, self.answers, self.keys = origin, answers, keys
@@ -117,11 +134,29 @@ def calls() -> list[LLMCall]:
     return made
 
 
+def dead_letters() -> list[DeadLetterRow]:
+    """Of yesterday: two tenants' and nobody's, what waits for a budget among them, and a reason of a later release."""
+    failed_at = datetime.now(UTC) - timedelta(days=1)
+    kinds: list[tuple[str | None, str | None, str, int]] = [
+        ("red-cross", "assign_codes", "unknown_framework", 3),
+        ("red-cross", None, "wrong_schema", 2),
+        ("red-cross", "summarize", "budget_exhausted", 7),
+        ("delta-water", "summarize", "<b>hasOwnProperty</b>", 1),
+        (None, None, "not_json", 4),
+    ]
+    return [
+        a_dead_letter_row(tenant_id=tenant, operation=operation, reason=reason, failed_at=failed_at)
+        for tenant, operation, reason, count in kinds
+        for _ in range(count)
+    ]
+
+
 @asynccontextmanager
-async def served_site(server_url: str) -> AsyncIterator[Site]:
-    """The API with its page, on a database of its own, with a key of each kind."""
+async def served_site(server_url: str, *, older: bool = False) -> AsyncIterator[Site]:
+    """The API with its page, on a database of its own, with a key of each kind; `older`: it counts no dead letters."""
     async with migrated_database(server_url) as (_, engine):
         await PostgresLLMCallSink(engine).write(calls())
+        await PostgresDeadLetterSink(engine).write(dead_letters())
         keys, stop = PostgresKeyStore(engine), asyncio.Event()
         answers = Answers(engine)
 
@@ -132,7 +167,14 @@ async def served_site(server_url: str) -> AsyncIterator[Site]:
         site = Site(f"http://127.0.0.1:{listener.getsockname()[1]}", answers, keys)
         site.superuser = (await keys.create("hq", superuser=True)).text
         site.tenant = (await keys.create("red-cross")).text
-        app = create_app(answers, keys, ready, failure_answers=PostgresFailureAnswers(engine))
+        site.letters = Letters(engine)
+        app = create_app(
+            answers,
+            keys,
+            ready,
+            failure_answers=PostgresFailureAnswers(engine),
+            dead_letter_reader=None if older else site.letters,
+        )
         serving = asyncio.create_task(serve(app, listener, stop))
         yield site
         stop.set()

@@ -16,21 +16,23 @@ from adapters.postgres.migrate import alembic_config
 from adapters.postgres.rights import (
     KEEPING_KEYS,
     READING_AGREEMENT,
+    READING_DEAD_LETTERS,
     READING_PAST_CODINGS,
     READING_PAUSES,
     READING_USAGE,
     ROLLING_USAGE,
     STORING_CALLS,
     STORING_CODINGS,
+    STORING_DEAD_LETTERS,
     WATCHING_BUDGETS,
 )
 from adapters.postgres.tables import ROLLUPS
 from tests.integration.tls_front import with_netloc
 
 GIVEN = (
-    {**READING_USAGE, **READING_AGREEMENT},
+    {**READING_USAGE, **READING_AGREEMENT, **READING_DEAD_LETTERS},
     WATCHING_BUDGETS,
-    {**STORING_CALLS, **STORING_CODINGS},
+    {**STORING_CALLS, **STORING_CODINGS, **STORING_DEAD_LETTERS},
     KEEPING_KEYS,
     ROLLING_USAGE,
     {**READING_PAST_CODINGS, **READING_PAUSES},
@@ -73,6 +75,15 @@ WRITES = {
         "DELETE FROM corrections",
         "TRUNCATE codings, corrections",
         "DROP TABLE corrections",
+    ),
+    "dead_letters": (
+        "INSERT INTO dead_letters (tenant_id) VALUES ('t')",
+        "UPDATE dead_letters SET tenant_id = 't'",
+        "DELETE FROM dead_letters",
+        "TRUNCATE dead_letters",
+        "DROP TABLE dead_letters",
+        "DROP POLICY of_the_tenant ON dead_letters",
+        "ALTER TABLE dead_letters DISABLE ROW LEVEL SECURITY",
     ),
     "api_keys": (
         "INSERT INTO api_keys (prefix, sha256, tenant_id, superuser) VALUES ('p', '', 't', true)",

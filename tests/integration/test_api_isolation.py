@@ -11,6 +11,8 @@ from sqlalchemy import text
 
 from adapters.postgres.agreement import PostgresAgreementReader
 from adapters.postgres.codings import PostgresCodingSink, PostgresCorrectionSink
+from adapters.postgres.dead_letter_counts import PostgresDeadLetterReader
+from adapters.postgres.dead_letters import PostgresDeadLetterSink
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
@@ -20,6 +22,7 @@ from api.app import create_app
 from runtime.embedded import ports
 from tests.api_routes import paths_of
 from tests.codings_support import a_coding, a_correction
+from tests.dead_letters_support import a_dead_letter_row
 from tests.integration.system_support import feedback, until_ready
 from tests.integration.tls_front import with_netloc
 from tests.usage_support import many_calls, migrated_database
@@ -42,13 +45,14 @@ POLICY = {
     "/v1/usage/all/by-tenant": SUPERUSER,
     "/v1/usage/all/by-operation": SUPERUSER,
     "/v1/agreement": NAMED,
+    "/v1/dead-letters": NAMED,
 }
 """What each address may tell whom. A new one gets its line here first."""
 
 TAKES = {
     **dict.fromkeys(("/v1/usage", "/v1/usage/all/by-tenant", "/v1/usage/all/by-operation"), frozenset(WINDOW)),
     "/v1/usage/query": {*WINDOW, "tenant", "group_by", "format"},
-    "/v1/usage/failures": {*WINDOW, "tenant"},
+    **dict.fromkeys(("/v1/usage/failures", "/v1/dead-letters"), frozenset((*WINDOW, "tenant"))),
     "/v1/agreement": {*WINDOW, "framework_id", "tenant_id"},
 }
 """What an address may be asked that refuses all other parameters."""
@@ -83,6 +87,7 @@ async def world(postgres) -> AsyncIterator[World]:
             code = f"code-{tokens}"
             await PostgresCodingSink(engine).write([a_coding("r-1", code, tenant_id=tenant)])
             await PostgresCorrectionSink(engine).write([a_correction("r-1", code, tenant_id=tenant)])
+            await PostgresDeadLetterSink(engine).write([a_dead_letter_row(tenant_id=tenant, reason=f"code-{tokens}")])
         store = PostgresKeyStore(engine)
         agreement = PostgresAgreementReader(engine)
         app = create_app(
@@ -91,6 +96,7 @@ async def world(postgres) -> AsyncIterator[World]:
             lambda: is_current(engine),
             agreement_reader=agreement,
             failure_answers=PostgresFailureAnswers(engine),
+            dead_letter_reader=PostgresDeadLetterReader(engine),
         )
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
             found = World(settings.url or "", client, store, paths_of(app))
@@ -158,6 +164,8 @@ async def test_who_names_a_tenant_where_none_can_be_named_is_told_so(world, who)
 async def test_where_no_tenant_is_named_the_keys_own_is_meant(world):
     for who, tenants in {"a": {A}, "b": {B}, "superuser": set()}.items():
         assert seen_in(await world.ask("/v1/agreement", who)) == tenants
+    for who, tenants in {"a": {A}, "b": {B}, "superuser": {A, B}}.items():
+        assert seen_in(await world.ask("/v1/dead-letters", who)) == tenants
     # Of the usage a superuser who names none is told all.
     for who, tenants in {"a": {A}, "b": {B}, "superuser": {A, B}}.items():
         for form in ("json", "csv"):

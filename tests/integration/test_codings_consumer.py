@@ -25,7 +25,9 @@ from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.usage.reader import PostgresUsageAnswers
 from api.app import create_app
 from consumers.batches import Progress
-from consumers.codings import CodingConsumerSettings, consume_codings
+from consumers.codings import coding_tables
+from consumers.settings import TableConsumerSettings
+from consumers.tables import consume
 from schemas.base import Event
 from tests.codings_support import FRAMEWORK, TENANT, a_coding, corrected
 from tests.fakes import FakePublisher
@@ -81,17 +83,11 @@ class Rig:
     async def consuming(self) -> AsyncIterator[Progress]:
         stop, progress = asyncio.Event(), Progress()
         connection = KafkaConnection(self.bootstrap)
-        settings = CodingConsumerSettings(
-            connection.client_options(),
-            self.name,
-            10.0,
-            max_wait_seconds=0.05,
-            codings=self.codings,
-            corrections=self.corrections,
-        )
+        settings = TableConsumerSettings(connection.client_options(), self.name, 10.0, max_wait_seconds=0.05)
         sinks = PostgresCodingSink(self.engine), PostgresCorrectionSink(self.engine)
+        tables = coding_tables(*sinks, self.codings, self.corrections)
         async with aclosing(KafkaTopicIds(connection)) as ids:
-            work = asyncio.create_task(consume_codings(settings, *sinks, self.publisher, stop, progress, ids))
+            work = asyncio.create_task(consume("codings", settings, tables, self.publisher, stop, progress, ids))
             try:
                 yield progress
             finally:

@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.agreement import PostgresAgreementReader
 from adapters.postgres.codings import PostgresCodingSink, PostgresCorrectionSink
+from adapters.postgres.dead_letter_counts import PostgresDeadLetterReader
+from adapters.postgres.dead_letters import PostgresDeadLetterSink
 from adapters.postgres.fitness import ensure_usable
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
@@ -22,11 +24,13 @@ from adapters.postgres.positions import PostgresPositionSink
 from adapters.postgres.rights import (
     KEEPING_KEYS,
     READING_AGREEMENT,
+    READING_DEAD_LETTERS,
     READING_PAST_CODINGS,
     READING_USAGE,
     ROLLING_USAGE,
     STORING_CALLS,
     STORING_CODINGS,
+    STORING_DEAD_LETTERS,
 )
 from adapters.postgres.usage.reader import PostgresUsageAnswers
 from adapters.postgres.usage.roller import PostgresUsageRoller
@@ -37,6 +41,7 @@ from domain.usage.freshness import Position
 from domain.usage.questions import UsageQuestion
 from domain.usage.report import Window
 from tests.codings_support import TENANT, a_coding, a_correction
+from tests.dead_letters_support import a_dead_letter_row
 from tests.integration.roles_support import WRITES, assert_refused, engine_of, login
 from tests.usage_support import NOON, llm_call, migrated_database
 
@@ -56,12 +61,13 @@ async def test_the_api_answers_and_cannot_write(database):
     await PostgresLLMCallSink(owner).write([llm_call(tenant_id="a")])
     key = await PostgresKeyStore(owner).create("a", superuser=True)
     async with login(owner, url, "feedback_api") as settings, engine_of(settings) as engine:
-        await ensure_usable(settings, engine, {**READING_USAGE, **READING_AGREEMENT})
+        await ensure_usable(settings, engine, {**READING_USAGE, **READING_AGREEMENT, **READING_DEAD_LETTERS})
         app = create_app(
             PostgresUsageAnswers(engine),
             PostgresKeyStore(engine),
             lambda: is_current(engine),
             agreement_reader=PostgresAgreementReader(engine),
+            dead_letter_reader=PostgresDeadLetterReader(engine),
         )
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
             headers = {"Authorization": f"Bearer {key.text}"}
@@ -69,6 +75,7 @@ async def test_the_api_answers_and_cannot_write(database):
                 assert (await client.get(path, params=WINDOW, headers=headers)).status_code == 200, path
             asked = WINDOW | {"framework_id": "community-feedback"}
             assert (await client.get("/v1/agreement", params=asked, headers=headers)).status_code == 200
+            assert (await client.get("/v1/dead-letters", params=WINDOW, headers=headers)).status_code == 200
         answer = await PostgresUsageAnswers(engine).answer(OF_THAT_DAY, Asker("a"))
         assert answer.total.llm_calls.total >= 1
         await assert_refused(settings, *(statement for group in WRITES.values() for statement in group))
@@ -77,16 +84,17 @@ async def test_the_api_answers_and_cannot_write(database):
 async def test_the_consumer_stores_and_reads_no_keys_and_no_calls(database):
     url, owner = database
     async with login(owner, url, "feedback_consumer") as settings, engine_of(settings) as engine:
-        await ensure_usable(settings, engine, {**STORING_CALLS, **STORING_CODINGS})
+        await ensure_usable(settings, engine, {**STORING_CALLS, **STORING_CODINGS, **STORING_DEAD_LETTERS})
         for _ in range(2):
             await PostgresCodingSink(engine).write([a_coding("r-1", "a", result_id=NOBODYS)])
             await PostgresCorrectionSink(engine).write([a_correction("r-1", "a", event_id=NOBODYS)])
+            await PostgresDeadLetterSink(engine).write([a_dead_letter_row(dead_letter_id=NOBODYS)])
             await PostgresPositionSink(engine).write([Position("llm.calls", 0, 7, 9)])
         call = llm_call()
         assert (await PostgresLLMCallSink(engine).write([call])).inserted == 1
         assert (await PostgresLLMCallSink(engine).write([call])).inserted == 0
         reads = ("SELECT * FROM api_keys", "SELECT call_id FROM llm_calls", "SELECT code_ids FROM codings")
-        reads += ("DELETE FROM consumer_positions",)
+        reads += ("DELETE FROM consumer_positions", "SELECT reason FROM dead_letters", *WRITES["dead_letters"][1:])
         reads += ("SELECT code_ids FROM corrections", "SELECT * FROM usage_marks", "SELECT total FROM usage_daily")
         changes = (*WRITES["llm_calls"][1:], *WRITES["rollups"], *WRITES["codings"][2:], *WRITES["api_keys"])
         await assert_refused(settings, *reads, *changes, *WRITES["the rest"])
@@ -104,6 +112,7 @@ async def test_who_keeps_keys_makes_lists_and_revokes_them_and_no_more(database,
         assert revoked.code == 0, revoked
         change = "UPDATE api_keys SET superuser = true"
         others = ("SELECT * FROM codings", "SELECT * FROM corrections", *WRITES["codings"])
+        others += ("SELECT reason FROM dead_letters", *WRITES["dead_letters"])
         others += (
             "SELECT * FROM llm_calls",
             "DELETE FROM api_keys",
@@ -123,6 +132,7 @@ async def test_a_worker_reads_which_codes_records_have_and_nothing_else(database
         assert [code.code_id for code in found["of-a-worker"]] == ["a"]
         reads = ("SELECT model FROM codings", "SELECT * FROM corrections", "SELECT call_id FROM llm_calls")
         reads += ("SELECT prefix FROM api_keys", "SELECT record_id FROM codings FOR UPDATE")
+        reads += ("SELECT reason FROM dead_letters",)
         await assert_refused(settings, *reads, *(statement for group in WRITES.values() for statement in group))
     async with login(owner, url, "feedback_consumer") as settings, engine_of(settings) as engine:
         with pytest.raises(UserError, match="no right to SELECT") as caught:
@@ -151,7 +161,8 @@ async def test_the_roller_rolls_with_its_rights_and_makes_months_and_does_no_mor
             await connection.execute(text("SELECT ensure_llm_calls_month('2031-01-01')"))
         kept = [statement for statement in WRITES["rollups"] if not statement.startswith(ROLLERS_OWN)]
         reads = ("SELECT * FROM api_keys", "SELECT * FROM codings", "SELECT * FROM llm_calls_203101")
-        others = [one for group in ("llm_calls", "codings", "api_keys", "the rest") for one in WRITES[group]]
+        groups = ("llm_calls", "codings", "dead_letters", "api_keys", "the rest")
+        others = [one for group in groups for one in WRITES[group]]
         await assert_refused(settings, *kept, *reads, *others)
     answer = await PostgresUsageAnswers(owner).answer(OF_THAT_DAY)
     assert [group.llm_calls.total for group in answer.groups if group.keys == {"tenant": "of-the-roller"}] == [1]

@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.agreement import PostgresAgreementReader
 from adapters.postgres.codings import PostgresCodingSink, PostgresCorrectionSink
+from adapters.postgres.dead_letter_counts import PostgresDeadLetterReader
+from adapters.postgres.dead_letters import PostgresDeadLetterSink
 from adapters.postgres.engine import DatabaseSettings, create_engine
 from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
@@ -23,17 +25,19 @@ from adapters.postgres.usage.reader import PostgresUsageAnswers
 from adapters.postgres.usage.roller import PostgresUsageRoller
 from api.app import create_app
 from domain.agreement import AgreementQuestion
+from domain.dead_letters.counts import DeadLetterQuestion
 from domain.errors import UsageUnavailableError
 from domain.keys import NOBODY, Asker
 from domain.usage.questions import UsageQuestion
 from domain.usage.turns import AgreementReaderInTurn, Turns, UsageAnswersInTurn
 from tests.codings_support import a_coding, a_correction
+from tests.dead_letters_support import a_dead_letter_row
 from tests.integration.roles_support import login
 from tests.integration.test_retention import EVER, month
 from tests.usage_support import llm_call, many_calls, migrated_database
 
 ROLLUPS = tuple(f"usage_{unit}{totals}" for totals in ("", "_totals") for unit in ("daily", "weekly", "monthly"))
-TABLES = ("llm_calls", *ROLLUPS, "usage_marks", "codings", "corrections")
+TABLES = ("llm_calls", *ROLLUPS, "usage_marks", "codings", "corrections", "dead_letters")
 WINDOW = {"from": "2026-11-20T00:00:00Z", "to": "2026-11-21T00:00:00Z"}
 SLOW = 4711
 """The advisory lock that the slow tenant's questions wait for."""
@@ -58,6 +62,7 @@ async def world(postgres) -> AsyncIterator[World]:
             await PostgresLLMCallSink(owner).write(calls)
             await PostgresCodingSink(owner).write([a_coding("r-1", "a", tenant_id=tenant)])
             await PostgresCorrectionSink(owner).write([a_correction("r-1", "a", tenant_id=tenant)])
+            await PostgresDeadLetterSink(owner).write([a_dead_letter_row(tenant_id=tenant)])
         for _ in range(20):
             await PostgresUsageRoller(owner).roll()
         await PostgresLLMCallSink(owner).write([llm_call(tenant_id=name) for name in ("alder", "birch")])  # marks
@@ -120,6 +125,22 @@ async def test_a_bug_in_a_query_shows_no_other_tenants_rows(world, monkeypatch):
     reader = PostgresAgreementReader(world.engine)
     assert (await reader.of(agreement, Asker("birch"))).records == 1
     assert (await reader.of(agreement, Asker("alder"))).records == 0
+    of_birch = DeadLetterQuestion(EVER, ("birch",))
+    for asker, count in {"birch": 1, "alder": 0}.items():
+        assert (await PostgresDeadLetterReader(world.engine).counts(of_birch, Asker(asker))).total == count
+
+
+async def test_what_names_no_tenant_is_seen_by_superusers_alone(world):
+    nobodys = a_dead_letter_row(tenant_id=None)
+    await PostgresDeadLetterSink(world.owner).write([nobodys])
+    try:
+        reader, everyones = PostgresDeadLetterReader(world.engine), DeadLetterQuestion(EVER)
+        counted = {asker: (await reader.counts(everyones, asker)).total for asker in (NOBODY, Asker("alder"))}
+        assert counted == {NOBODY: 0, Asker("alder"): 1}
+        assert (await reader.counts(everyones, Asker("hq", superuser=True))).total == 3
+    finally:
+        async with world.owner.begin() as connection:
+            await connection.execute(text("DELETE FROM dead_letters WHERE tenant_id IS NULL"))
 
 
 def _without_tenant(parameters: dict[str, Any]) -> dict[str, Any]:

@@ -175,6 +175,7 @@ async def test_while_all_is_read_again_the_catalogue_answers_from_what_it_knew(c
     assert seen == {("2", None)}
 
 
+@pytest.mark.long
 async def test_publisher_catalogue_and_worker_outlive_the_broker_and_a_worker_can_be_stopped_meanwhile(
     broker, connection, tmp_path
 ):

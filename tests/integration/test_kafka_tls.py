@@ -17,10 +17,10 @@ from domain.ports import OutboundMessage
 from runtime.settings import Settings
 from schemas.topics import (
     CODE_ASSIGNMENTS,
-    CORRECTIONS,
     DEAD_LETTERS,
     FRAMEWORKS,
     LLM_CALLS,
+    READ_BESIDE_CALLS,
     RECORDS,
     REQUESTS,
     SUMMARIES,
@@ -102,7 +102,7 @@ async def test_a_record_goes_its_whole_way_over_tls_with_the_least_rights(broker
             group=settings.worker_group,
         )
         await broker.grant(CONSUMER, reads=[LLM_CALLS], writes=[DEAD_LETTERS], group=settings.consumer_group)
-        await broker.grant(CONSUMER, reads=[CODE_ASSIGNMENTS, CORRECTIONS], group=settings.codings_group)
+        await broker.grant(CONSUMER, reads=READ_BESIDE_CALLS, group=settings.codings_group)
         async with (
             feedback("worker", cwd=tmp_path, **as_user(WORKER, environment)) as worker,
             feedback("consumer", cwd=tmp_path, **as_user(CONSUMER, environment)) as consumer,

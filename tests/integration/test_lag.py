@@ -11,7 +11,7 @@ from aiokafka.admin.records_to_delete import RecordsToDelete
 
 from adapters.kafka.connection import KafkaConnection
 from adapters.kafka.lag import lags
-from schemas.topics import CODE_ASSIGNMENTS, CORRECTIONS, LLM_CALLS, RECORDS, REQUESTS, RESULTS
+from schemas.topics import LLM_CALLS, READ_BESIDE_CALLS, RECORDS, REQUESTS, RESULTS
 from tests.integration.system_support import PARTITIONS, empty_topics, publishing
 
 SEND_AT = 1_600_000_000_000
@@ -80,7 +80,7 @@ def test_what_is_unread_and_what_was_deleted_unread(scene, feedback_says):
         REQUESTS.name,
     }
     assert (codings["group"], codings["lag"]) == (f"{scene.group}-calls-codings", 0)
-    assert {one["topic"] for one in codings["partitions"]} == {CODE_ASSIGNMENTS.name, CORRECTIONS.name}
+    assert {one["topic"] for one in codings["partitions"]} == {topic.name for topic in READ_BESIDE_CALLS}
     assert (consumers["lag"], consumers["deleted_unread"], consumers["partitions"][2]["lag"]) == (1, 0, 1)
 
     said = feedback_says("lag", **environment)

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from runtime.embedded import ports
-from schemas.topics import CODE_ASSIGNMENTS, CORRECTIONS, FRAMEWORKS, LLM_CALLS, RECORDS, REQUESTS
+from schemas.topics import CODE_ASSIGNMENTS, CORRECTIONS, DEAD_LETTERS, FRAMEWORKS, LLM_CALLS, RECORDS, REQUESTS
 from tests.builders import a_framework, a_record
 from tests.integration.system_support import eventually, feedback, publishing
 from tests.usage_support import migrated_database
@@ -68,6 +68,7 @@ async def work(system_kafka, postgres, tmp_path) -> AsyncIterator[dict[str, obje
         }
 
 
+@pytest.mark.long
 async def test_a_worker_and_a_consumer_tell_what_they_do_and_a_second_one_on_the_port_says_so(work, tmp_path):
     worker_port = ports.choose(set())
     consumer_port = ports.choose({worker_port})
@@ -106,7 +107,9 @@ async def test_a_worker_and_a_consumer_tell_what_they_do_and_a_second_one_on_the
                 "feedback_store_waiting": 0,
                 'feedback_dead_letters_total{reason="not_storable"}': 0,
                 f'feedback_consumer_lag{{topic="{LLM_CALLS.name}",partition="0"}}': 0,
-                "feedback_coding_events_stored_total": 2,
+                "feedback_coding_events_stored_total": 3,  # two codings, and the dead letter
+                "feedback_messages_passed_over_total": 0,
+                f'feedback_consumer_lag{{topic="{DEAD_LETTERS.name}",partition="0"}}': 0,
                 f'feedback_consumer_lag{{topic="{CODE_ASSIGNMENTS.name}",partition="0"}}': 0,
                 f'feedback_consumer_lag{{topic="{CORRECTIONS.name}",partition="0"}}': 0,
             },

@@ -65,6 +65,9 @@ export function period(from, to, zone) {
   return format.formatRange(from, to - 1);
 }
 
+/** The day of a moment. */
+export const day = (at, zone) => new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeZone: zone }).format(at);
+
 /** A moment to the second. */
 export function moment(at, zone) {
   return new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium", timeZone: zone }).format(at);

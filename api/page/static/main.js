@@ -2,9 +2,10 @@
 
 import { againSaid } from "./again.js";
 import { makeCards } from "./cards.js";
+import { deadLetters } from "./dead.js";
 import { byId, html } from "./dom.js";
 import * as format from "./format.js";
-import { ask, askFailures, holder, keepCSV, mayBeKey, parameters, Refused } from "./query.js";
+import { ask, askDeadLetters, askFailures, holder, keepCSV, mayBeKey, parameters, Refused } from "./query.js";
 import { readState, writeState } from "./state.js";
 import { emptyTiles, tiles } from "./tiles.js";
 import { dateField, windowOf, zones } from "./time.js";
@@ -12,6 +13,7 @@ import { dateField, windowOf, zones } from "./time.js";
 const KEY = "feedback-key";
 const root = document.documentElement;
 const cards = makeCards();
+const dead = deadLetters();
 let key = kept(() => sessionStorage.getItem(KEY));
 let state = readState(location.hash);
 let window_ = null;
@@ -196,6 +198,7 @@ async function askAll(signal) {
   const work = [
     one(asked.unit, { compare: true, percentiles: "50,95,99" }).then((answer) => showTime(answer, asked)),
     ...["operation", "model", "error_class"].map((by) => one(by).then((answer) => showBy(by, answer))),
+    dead.show(askDeadLetters(key, parameters(state, asked), signal), state.zone),
   ];
   if (who.superuser) work.push(one("tenant", {}, { ...state, tenant: null }).then(showByTenant));
   return Promise.allSettled(work);
@@ -255,6 +258,7 @@ function clear() {
   byId("fresh").textContent = "\u00a0";
   const nothing = { names: { ...format.stretchNames("day", "UTC"), moments: [] }, partial: false, unit: "day" };
   cards.showTime([], nothing);
+  dead.clear();
   for (const by of ["operation", "model", "error_class", "tenant"]) cards.show(by, null, state.view);
 }
 

@@ -2,6 +2,7 @@
 
 const QUERY = "v1/usage/query";
 const FAILURES = "v1/usage/failures";
+const DEAD_LETTERS = "v1/dead-letters";
 const PAGE = 10_000;
 
 /** The API said no; `message` is its sentence for a person. */
@@ -36,11 +37,17 @@ async function fetched(path, key, parameters, signal) {
 /** Whose key it is: {tenant_id, superuser}. */
 export const holder = async (key, signal) => (await fetched("v1/key", key, [], signal)).json();
 
-/** What failed, was tried again and was done again, of the window and tenant of these parameters. */
-export async function askFailures(key, parameters, signal) {
+/** The answer of an address that takes no more than the window and tenant of these parameters. */
+const askOf = (path) => async (key, parameters, signal) => {
   const named = parameters.filter(([name]) => ["from", "to", "tenant"].includes(name));
-  return (await fetched(FAILURES, key, named, signal)).json();
-}
+  return (await fetched(path, key, named, signal)).json();
+};
+
+/** What failed, was tried again and was done again. */
+export const askFailures = askOf(FAILURES);
+
+/** What could not be answered. */
+export const askDeadLetters = askOf(DEAD_LETTERS);
 
 /** A whole answer, its pages put together. */
 export async function ask(key, parameters, signal) {

@@ -10,7 +10,7 @@ from typing import Any
 
 from schemas.cloudevents import identify
 from schemas.corrections import CodesCorrected
-from schemas.topics import CODE_ASSIGNMENTS, CORRECTIONS
+from schemas.topics import CODE_ASSIGNMENTS, CORRECTIONS, READ_BESIDE_CALLS
 from tests.builders import FRAMEWORK, NOON, TENANT
 from tests.chaos.catalogue import case
 from tests.chaos.evidence import Partition
@@ -25,7 +25,7 @@ _ROWS = {
     "codings": "SELECT result_id::text AS id, code_ids, codings::text AS line FROM codings",
     "corrections": "SELECT event_id::text AS id, code_ids, corrections::text AS line FROM corrections",
 }
-_TOPICS = {CODE_ASSIGNMENTS.name, CORRECTIONS.name}
+_TOPICS = {topic.name for topic in READ_BESIDE_CALLS}
 
 
 class _Told:

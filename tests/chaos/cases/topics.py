@@ -1,6 +1,7 @@
 """Topics that are deleted, emptied, or cannot be written."""
 
 import asyncio
+from functools import partial
 
 from aiokafka import TopicPartition
 from aiokafka.admin.records_to_delete import RecordsToDelete
@@ -10,7 +11,7 @@ from adapters.kafka.connection import KafkaConnection
 from schemas.topics import DEAD_LETTERS, RECORDS
 from tests.chaos.catalogue import case
 from tests.chaos.members import Member, paused
-from tests.chaos.stage import Stage
+from tests.chaos.stage import Stage, fetch
 from tests.integration.system_support import PARTITIONS, eventually
 
 
@@ -28,6 +29,10 @@ async def unwritable(stage: Stage) -> None:
     stage.sampling = True
     await stage.settled()
     assert len(stage.sightings.letters) == 1
+    # The consumer reads that topic, too: it found the new one, and the dead letter is a row.
+    await eventually(partial(stage.everything_committed, f"{stage.group}-calls-codings", {DEAD_LETTERS.name}), 120)
+    [row] = await fetch(stage.database, "SELECT count(*) AS letters FROM dead_letters")
+    assert row["letters"] == 1, f"{row['letters']} dead letters are stored"
 
 
 @case("messages-deleted-unread")

@@ -5,6 +5,7 @@ from importlib.resources import files
 
 import pytest
 
+from domain.delivery.reasons import REASONS
 from tests.unit.api.support import Rig, told
 
 
@@ -90,3 +91,9 @@ async def test_a_key_learns_whose_it_is(rig):
     assert (await rig.get("/v1/key", superuser.text)).json() == {"tenant_id": "hq", "superuser": True}
     assert told(await rig.get("/v1/key")) == (401, "missing_key")
     assert told(await rig.get("/v1/key", tenant.text[:-1] + "_")) == (401, "invalid_key")
+
+
+def test_every_reason_of_a_dead_letter_is_told_in_a_phrase():
+    script = (files("api.page") / "static" / "dead.js").read_text()
+    told = set(re.findall(r"^  ([a-z_]+): \".+\",$", script, re.MULTILINE))
+    assert told == set(REASONS) - {"budget_exhausted"}  # which is told apart
