@@ -96,7 +96,7 @@ class KafkaConnection:
             )
         return UserError(
             f"Kafka does not answer at {self.bootstrap_servers}.",
-            "Check KAFKA_BOOTSTRAP_SERVERS (host:port) and that Kafka runs; `feedback up` starts one.",
+            "Check KAFKA_BOOTSTRAP_SERVERS (host:port) and that Kafka runs. Unset, `feedback up` starts one.",
         )
 
     def _refuse_plaintext(self, addresses: Iterable[str], verb: str) -> None:

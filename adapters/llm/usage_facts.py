@@ -28,6 +28,9 @@ KEYS = (
 OWNERS = ("user_api_key_team_id", "user_api_key_org_id", "user_api_key_user_id")
 """Whose key a proxy was called with, in its own words, the largest circle that it names first."""
 
+_NOBODY = "default_user_id"
+"""The user of a proxy's master key: whoever runs the proxy, and no tenant."""
+
 _PLACES = ("metadata", "litellm_metadata")
 _PRICES = ("input_cost_per_token", "output_cost_per_token", "input_cost_per_second", "output_cost_per_second")
 
@@ -105,7 +108,7 @@ def read_facts(
         whole_cost=None if failed else _cost(told.get("response_cost")),
         own_price=any(given.get(name) is not None for name in _PRICES),
         said=_said(places),
-        owner=next((owner for name in OWNERS if (owner := _first(places, name)) is not None), None),
+        owner=next((owner for name in OWNERS if (owner := _first(places, name)) not in (None, _NOBODY)), None),
     )
 
 

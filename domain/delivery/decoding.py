@@ -1,15 +1,14 @@
 """From the bytes of a message to the event that they hold, or to the reason why they hold none."""
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cache
-from itertools import islice
 from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from domain.delivery.messages import InboundMessage
+from domain.delivery.request_kinds import INSTRUCTION, is_meant
 from domain.errors import (
     BlankContentError,
     EmptyPayloadError,
@@ -27,15 +26,6 @@ from schemas.topics import RECORDS, REQUESTS
 
 E = TypeVar("E", bound=Event)
 InputEvent = FeedbackRecordSubmitted | AnalysisRequested | SummaryRequested
-
-_INSTRUCTION = "instruction"
-_LIKENESS = 0.9
-"""One letter too many or too few, two that changed places; not `construction`, nor `instruction_id`."""
-_OTHER_NAMES = frozenset({"instruct", "question", "query", "prompt", "ask"})
-_LENGTHS = range(len(_INSTRUCTION) - 2, len(_INSTRUCTION) + 3)
-"""Names of any other length are less alike than that."""
-_MOST_NAMES = 1000
-"""So many names of such lengths are held against ours: each takes its time, up to 20 us."""
 
 _UTF8_BOM = b"\xef\xbb\xbf"
 _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
@@ -81,17 +71,14 @@ def _told_by_its_fields(payload: dict[str, Any]) -> type[AnalysisRequested | Sum
         WrongSchemaError: a field's name is nearly that of the one that tells, or another word for it: a question is not
             answered with themes.
     """
-    if _INSTRUCTION in payload:
+    if INSTRUCTION in payload:
         return AnalysisRequested
     known = SummaryRequested.model_fields
-    unknown = [name.strip().casefold() for name in payload if name not in known]
-    is_meant = not _OTHER_NAMES.isdisjoint(unknown)
-    near = islice((name for name in unknown if len(name) in _LENGTHS), _MOST_NAMES)
-    if is_meant or get_close_matches(_INSTRUCTION, list(near), 1, _LIKENESS):
+    if is_meant(name for name in payload if name not in known):
         _check_version(payload)
         raise WrongSchemaError(
-            f"The request has no `{_INSTRUCTION}`, but a field that was probably meant to be it: "
-            f"name it `{_INSTRUCTION}`, or say what is asked for in the header ce_type."
+            f"The request has no `{INSTRUCTION}`, but a field that was probably meant to be it: "
+            f"name it `{INSTRUCTION}`, or say what is asked for in the header ce_type."
         )
     return SummaryRequested
 

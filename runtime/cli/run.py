@@ -89,7 +89,8 @@ def command(
     from runtime.job.temporary_system import drain_seconds
 
     task = Task(records, frameworks, operations, tenant, workers, model=model, give_up_after=give_up_after)
-    stopping = f"what is in flight has {drain_seconds(settings):g} s to finish, then all that was started ends."
+    started = "what this job started ends" if settings.kafka_bootstrap_servers else "all that was started ends"
+    stopping = f"what is in flight has {drain_seconds(settings):g} s to finish, then {started}."
     complete = run_until_signal(
         lambda stop: _run(settings, task, ResultFiles(out, overwrite=overwrite), stop), stopping
     )
@@ -124,7 +125,8 @@ async def _run(settings: Settings, task: "Task", files: "ResultFiles", stop: asy
         raise
     if complete is None:
         so_far = f"the results so far are in {files.directory}" if files.begun else "no result had come yet"
-        say(f"Broken off; {so_far}.")
+        say(f"Broken off; {so_far}, and {files.usage_file.name} is not written.")
+        say(findings.so_far.way_on(stays=bool(settings.kafka_bootstrap_servers)))
         say(findings.so_far.last_line("run"))
     return bool(complete)
 

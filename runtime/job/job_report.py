@@ -62,6 +62,16 @@ class JobReport:
             f"dead_letters={self.dead_letters} llm_calls={self.llm_calls} rows={self.rows}"
         )
 
+    def way_on(self, *, stays: bool) -> str:
+        """What becomes of a job that was broken off, and how to go on. `stays`: its Kafka is there afterwards."""
+        again = "To have all of them answered, run again with --overwrite, or another folder"
+        if not stays or not self.published:
+            return f"{again}."
+        return (
+            f"{self.published:,} of {self.records:,} records are on Kafka, where workers still answer them (`feedback "
+            f"lag` shows how far they are). {again}: then these are asked, and paid for, once more, under other ids."
+        )
+
     @property
     def complete(self) -> bool:
         """Whether every record has its outcome, of the framework that it was given, and every LLM call its row."""

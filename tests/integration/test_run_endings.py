@@ -37,7 +37,11 @@ async def test_broken_off_it_keeps_what_it_has_and_says_that_it_is_not_all(tmp_p
     assert (out / "code-assignments.jsonl").read_text() == ""
     numbers = run.last_line
     assert (numbers["records"], numbers["outcomes"], numbers["lost"], numbers["dead_letters"]) == (12, 11, 1, 0)
-    assert re.search("^Stopping: what is in flight has 1 s to finish", run.out, re.M)
+    assert re.search("^Stopping: what is in flight has 1 s to finish, then what this job started ends", run.out, re.M)
+    assert "and usage.json is not written." in run.out
+    # The Kafka is still there, and so are the records.
+    assert "12 of 12 records are on Kafka, where workers still answer them" in run.out
+    assert "paid for, once more" in run.out
     assert "Traceback" not in run.out + run.errors
 
 

@@ -192,6 +192,14 @@ async def test_a_client_of_a_proxy_cannot_name_another_tenant(rig, using):
     assert event.tenant_id == "team"
 
 
+async def test_the_master_key_of_a_proxy_is_no_tenants(rig, using):
+    using(FeedbackUsageLogger(topic=rig.topic, kafka_bootstrap_servers=rig.bootstrap, tenant_of_key=True))
+    said = {"user_api_key_user_id": "default_user_id", "requester_metadata": {"tenant_id": "water-office"}}
+    await litellm.acompletion(**asked(mock_response="x", metadata=said))
+    ((event, _),) = await events(rig, 1)
+    assert event.tenant_id == "water-office"
+
+
 async def test_told_twice_is_one_event_and_a_cached_answer_is_none(rig, using):
     logger = using(FeedbackUsageLogger(topic=rig.topic, kafka_bootstrap_servers=rig.bootstrap))
     held: list[tuple[Any, ...]] = []

@@ -9,7 +9,7 @@ import pytest
 
 from schemas.frameworks import CodingFramework
 from schemas.records import FeedbackRecordSubmitted
-from schemas.requests import AnalysisRequested
+from schemas.requests import AnalysisRequested, SummaryRequested
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 TENANTS = ("harbour-aid", "red-river-relief")
@@ -84,7 +84,10 @@ def test_no_example_of_a_framework_is_a_record(tenant: str) -> None:
 
 
 def test_requests_are_valid_and_speak_of_sample_records() -> None:
-    requests = [AnalysisRequested.model_validate(line) for line in _lines("requests.jsonl")]
+    requests: list[AnalysisRequested | SummaryRequested] = [
+        *(AnalysisRequested.model_validate(line) for line in _lines("requests.jsonl")),
+        *(SummaryRequested.model_validate(line) for line in _lines("summary-requests.jsonl")),
+    ]
     contents = {record["id"]: record["content"] for record in RECORDS}
 
     assert {request.tenant_id for request in requests} == set(TENANTS)
