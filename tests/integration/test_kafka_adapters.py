@@ -181,6 +181,7 @@ async def test_publisher_catalogue_and_worker_outlive_the_broker_and_a_worker_ca
 ):
     """One outage for all of them: a broker takes its time to come back."""
     address = connection.bootstrap_servers
+    await ensure_topics(connection, 2, 1)
     async with (
         KafkaPublisher(connection, delivery_timeout=60) as patient,
         KafkaPublisher(connection, delivery_timeout=1) as hasty,
