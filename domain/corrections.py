@@ -90,6 +90,15 @@ class Teaching:
             if known:
                 yield lesson, known
 
+    def without_code(self) -> int:
+        """How many lessons say that no code fits: examples for a model that is shown some, and nothing to train on."""
+        return sum(not lesson.code_ids for lesson in self.lessons.lessons)
+
+    def unknown(self) -> tuple[str, ...]:
+        """The ids of codes that this version of the framework does not have, each once, oldest lesson first."""
+        ids = (code for lesson in self.lessons.lessons for code in lesson.code_ids)
+        return tuple(dict.fromkeys(code for code in ids if code not in self.positions))
+
 
 class LessonsCatalogue(Protocol):
     """The lessons that are known now."""

@@ -126,12 +126,15 @@ async def retention_of(connection: KafkaConnection, topic: str) -> timedelta | N
     client = AIOKafkaAdminClient(**connection.client_options())
     try:
         await client.start()
-        found = (await _configured(client, [topic], "retention.ms")).get(topic, "-1")
+        found = (await _configured(client, [topic], "retention.ms")).get(topic)
+        refusal = "" if found is not None else "no right to describe its configuration"
     except KafkaError as error:
-        log.debug("how long %s is kept is not told (%s)", topic, type(error).__name__)
-        return None
+        found, refusal = None, type(error).__name__
     finally:
         await client.close()
+    if found is None:
+        log.warning("How long the topic %s keeps its messages is not told (%s).", topic, refusal)
+        return None
     return timedelta(milliseconds=min(int(found), _MOST_MS)) if int(found) >= 0 else None
 
 

@@ -30,15 +30,30 @@ _END = text("""
 _FORGET = text("""
     DELETE FROM budget_pauses WHERE pause_id = ANY(:ids) AND ended_at < :ended_before AND sent_again_at IS NOT NULL
 """).bindparams(_IDS)
+_HELD_BACK = text("""
+    UPDATE budget_pauses AS other SET inputs_since = over.since
+    FROM (
+        SELECT tenant_id, min(inputs_since) AS since FROM budget_pauses WHERE pause_id = ANY(:ids) GROUP BY tenant_id
+    ) AS over
+    WHERE other.tenant_id = over.tenant_id AND other.pause_id <> ALL(:ids) AND other.inputs_since > over.since
+""").bindparams(_IDS)
 _SENT = text("""
     UPDATE budget_pauses SET sent_again_at = :now WHERE pause_id = ANY(:ids) AND ended_at < :ended_before
 """).bindparams(_IDS)
-_LASTING = text("SELECT pause_id, tenant_id, operation, until, limit_usd FROM budget_pauses WHERE ended_at IS NULL")
-_OVER = text("""
-    SELECT pause_id, tenant_id, operation, until, limit_usd FROM budget_pauses
+_FIELDS = "pause_id, tenant_id, operation, until, limit_usd, inputs_since"
+_LASTING = text(f"SELECT {_FIELDS} FROM budget_pauses WHERE ended_at IS NULL")  # noqa: S608 - ours
+_OVER = text(f"""
+    SELECT {_FIELDS} FROM budget_pauses
     WHERE ended_at < :ended_before AND (sent_again_at IS NULL OR sent_again_at < :sent_before)
     ORDER BY ended_at, pause_id
-""")
+""")  # noqa: S608 - as above
+# Whoever is gone without a word does not keep others from it for ever.
+_ALONE = text(
+    "SELECT pg_try_advisory_xact_lock(:lock) "
+    "FROM set_config('idle_in_transaction_session_timeout', '1h', true) AS bounded"
+)
+_LOCK = int.from_bytes(b"sendback")
+"""The advisory lock of whoever sends inputs again."""
 
 # By the server's clock: a period ends for workers also while nobody keeps the table.
 _PAUSED = text("SELECT DISTINCT tenant_id, operation FROM budget_pauses WHERE ended_at IS NULL AND until > now()")
@@ -49,6 +64,16 @@ class PostgresPauseBook:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+
+    @asynccontextmanager
+    async def alone(self) -> AsyncIterator[bool]:
+        """See the port: a lock of PostgreSQL's, for as long as the block, and the connection, last.
+
+        Raises:
+            UsageUnavailableError: the database cannot tell now.
+        """
+        async with answering(self._engine) as connection:
+            yield bool((await connection.execute(_ALONE, {"lock": _LOCK})).scalar_one())
 
     async def keep(self, pauses: Sequence[Pause], now: datetime) -> Kept:
         """See the port.
@@ -100,6 +125,7 @@ class PostgresPauseBook:
         """
         meant = {"ids": [one.pause_id for one in pauses], "ended_before": ended_before}
         async with self._writing() as connection:
+            await connection.execute(_HELD_BACK, {"ids": meant["ids"]})
             await connection.execute(_FORGET, meant)
             await connection.execute(_SENT, {**meant, "now": now})
 
@@ -115,7 +141,7 @@ class PostgresPauseBook:
 
 
 def _pause(row: Row[tuple[object, ...]]) -> Pause:
-    return Pause(row.pause_id, row.tenant_id, row.operation, row.until, row.limit_usd)
+    return Pause(row.pause_id, row.tenant_id, row.operation, row.until, row.limit_usd, row.inputs_since)
 
 
 class PostgresPauses:

@@ -70,7 +70,14 @@ ROLLING_USAGE: Rights = {
 WATCHING_BUDGETS: Rights = {
     **dict.fromkeys(("llm_calls", *_ROLLUPS, "usage_marks", "consumer_positions", "usage_retention"), ("SELECT",)),
     "budget_alerts": ("SELECT", "INSERT", "UPDATE (webhook_at)"),
-    "budget_pauses": ("SELECT", "INSERT", "UPDATE (ended_at)", "UPDATE (sent_again_at)", "DELETE"),
+    "budget_pauses": (
+        "SELECT",
+        "INSERT",
+        "UPDATE (ended_at)",
+        "UPDATE (sent_again_at)",
+        "UPDATE (inputs_since)",
+        "DELETE",
+    ),
 }
 """Of `feedback budgets`."""
 

@@ -263,12 +263,13 @@ budget_pauses = Table(
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=func.now()),
     Column("ended_at", DateTime(timezone=True)),
     Column("sent_again_at", DateTime(timezone=True)),
+    Column("inputs_since", DateTime(timezone=True), nullable=False, server_default=func.now()),
 )
 """One row per budget with a hard stop whose limit is spent (`domain.usage.pausing`). Written by `feedback budgets`.
 
 `operation`: what is paused; null: all. `until`: the period's end, from which on a worker heeds it no more. `ended_at`:
 since when it is over. `sent_again_at`: when what it kept from being answered was sent again; the row goes when that is
-done once more, for stragglers.
+done once more, for stragglers. `inputs_since`: what was left undone earlier does not wait for it.
 """
 
 api_keys = Table(

@@ -139,13 +139,12 @@ class BudgetWatch:
         """
         now = self.clock()
         found = await standings(self.answers, self.budgets, now)
-        await self._pause(found, now)
+        await self._pause(found)
         told = await self.book.told(now - GRACE)
         due = [(one, threshold) for one in found for threshold in one.untold(told)]
         if not due:
             return 0
-        tenants = {one.budget.tenant_id for one, _ in due}
-        recent = await spending(self.answers, tenants, Window(now - RECENT, now))
+        recent = await spending(self.answers, {one.budget for one, _ in due}, Window(now - RECENT, now))
         for one, threshold in due:
             alert = one.alert(threshold, spent_of(one.budget, recent), now)
             await self.publisher.publish(_message(alert))
@@ -153,10 +152,11 @@ class BudgetWatch:
         logger.info("told of %d thresholds of budgets", len(due))
         return len(due)
 
-    async def _pause(self, found: Sequence[Standing], now: datetime) -> None:
-        """First of all: it must not wait for a broker that is away."""
+    async def _pause(self, found: Sequence[Standing]) -> None:
+        """First of all: it must not wait for a broker that is away. Asking for the budgets has taken a while by now."""
         if self.pauses is None:
             return
+        now = self.clock()
         kept = await self.pauses.keep(pausing.pauses_of(found, now), now)
         if kept.begun or kept.ended:
             logger.info("budgets: %d pauses began, %d ended", kept.begun, kept.ended)

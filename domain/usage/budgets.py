@@ -3,7 +3,7 @@
 Amounts are sums of known costs: where calls are unpriced, more was spent, and nobody can say how much.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -13,9 +13,9 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from domain.keys import Asker
-from domain.usage.answers import UsageAnswers
+from domain.usage.answers import Group, UsageAnswers
 from domain.usage.calendar import stretches
-from domain.usage.questions import MAX_FILTER_VALUES, UsageQuestion
+from domain.usage.questions import Filters, UsageQuestion
 from domain.usage.report import Window, plain
 from schemas.budgets import BudgetThresholdCrossed
 from schemas.cloudevents import deterministic_id
@@ -155,49 +155,60 @@ def periods_at(now: datetime, budget: Budget) -> tuple[Window, ...]:
     return period_at(current.start - _MICROSECOND, budget.period, budget.zone), current
 
 
-Spending = Mapping[tuple[str, str], Spent]
-"""By tenant and operation."""
+Spending = Mapping[tuple[str, str | None], Spent]
+"""By tenant and operation; None: all operations."""
+
+_AT_ONCE = 100
+"""Tenants, and operations, of one question: what it is answered from has a bound, whoever names operations."""
 
 
-async def spending(answers: UsageAnswers, tenants: Iterable[str], window: Window) -> Spending:
-    """What these tenants' LLM calls in a window have cost.
+async def spending(answers: UsageAnswers, budgets: Iterable[Budget], window: Window) -> Spending:
+    """What LLM calls in a window have cost, of those that the budgets are for and no others.
 
     Raises:
         UsageUnavailableError: the database cannot tell now.
-        TooManyGroupsError: they have more operations than can be counted.
     """
-    found: dict[tuple[str, str], Spent] = {}
-    wanted = sorted(set(tenants))
-    for first in range(0, len(wanted), MAX_FILTER_VALUES):
-        some = tuple(wanted[first : first + MAX_FILTER_VALUES])
-        question = UsageQuestion(window, ("tenant", "operation"), {"tenant": some}, percentiles=())
+    found: dict[tuple[str, str | None], Spent] = {}
+    wanted = {(budget.tenant_id, budget.operation) for budget in budgets}
+    for tenants in _parts({tenant for tenant, operation in wanted if operation is None}):
+        question = UsageQuestion(window, ("tenant",), {"tenant": tenants}, percentiles=(), names_unpriced=False)
         for group in (await answers.answer(question, EVERYBODY)).groups:
-            key = str(group.keys["tenant"]), str(group.keys["operation"])
-            found[key] = Spent(group.llm_calls.cost_usd, group.llm_calls.unpriced)
+            found[str(group.keys["tenant"]), None] = _spent(group)
+    for tenants in _parts({tenant for tenant, operation in wanted if operation is not None}):
+        for operations in _parts({operation for tenant, operation in wanted if operation and tenant in tenants}):
+            filters: Filters = {"tenant": tenants, "operation": operations}
+            question = UsageQuestion(window, ("tenant", "operation"), filters, percentiles=(), names_unpriced=False)
+            for group in (await answers.answer(question, EVERYBODY)).groups:
+                found[str(group.keys["tenant"]), str(group.keys["operation"])] = _spent(group)
     return found
+
+
+def _parts(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
+    ordered = sorted(names)
+    for first in range(0, len(ordered), _AT_ONCE):
+        yield tuple(ordered[first : first + _AT_ONCE])
+
+
+def _spent(group: Group) -> Spent:
+    return Spent(group.llm_calls.cost_usd, group.llm_calls.unpriced)
 
 
 def spent_of(budget: Budget, found: Spending) -> Spent:
     """The part of it that counts for a budget."""
-    counted = (
-        spent
-        for (tenant, operation), spent in found.items()
-        if tenant == budget.tenant_id and budget.operation in (None, operation)
-    )
-    return sum(counted, start=Spent())
+    return found.get((budget.tenant_id, budget.operation), Spent())
 
 
 async def standings(answers: UsageAnswers, budgets: Sequence[Budget], now: datetime) -> list[Standing]:
-    """How far the budgets are in the periods that are looked at now. One question for all that share a period.
+    """How far the budgets are in the periods that are looked at now. Those that share a period are asked for together.
 
     Raises:
-        UsageUnavailableError, TooManyGroupsError: as `spending`.
+        UsageUnavailableError: the database cannot tell now.
     """
     places = [(budget, window) for budget in budgets for window in periods_at(now, budget)]
-    tenants: dict[Window, set[str]] = {}
+    sharing: dict[Window, list[Budget]] = {}
     for budget, window in places:
-        tenants.setdefault(window, set()).add(budget.tenant_id)
-    found = {window: await spending(answers, some, window) for window, some in tenants.items()}
+        sharing.setdefault(window, []).append(budget)
+    found = {window: await spending(answers, some, window) for window, some in sharing.items()}
     return [Standing(budget, window, spent_of(budget, found[window])) for budget, window in places]
 
 
@@ -232,10 +243,10 @@ async def overview(
         paused: the ids of the pauses that last.
 
     Raises:
-        UsageUnavailableError, TooManyGroupsError: as `spending`.
+        UsageUnavailableError: the database cannot tell now.
     """
     current = [one for one in await standings(answers, budgets, now) if one.window.end > now]
-    recent = await spending(answers, {one.tenant_id for one in budgets}, Window(now - RECENT, now))
+    recent = await spending(answers, budgets, Window(now - RECENT, now))
     return [
         Overview(
             standing=one,

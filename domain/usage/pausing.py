@@ -5,8 +5,9 @@ it; when a pause is over for good, these inputs are sent again, each once.
 """
 
 import logging
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
@@ -16,6 +17,10 @@ from domain.delivery.pauses import Paused, PausedNow, Pauses
 from domain.usage.budgets import Budget, Period, Standing
 
 logger = logging.getLogger(__name__)
+
+CLOCKS = timedelta(hours=1)
+"""A worker's clock may be so far behind the database's. What was left undone earlier waits for no pause of now: it was
+sent again long ago, also where the topic of inputs keeps its replay no longer."""
 
 STRAGGLERS = timedelta(hours=1)
 """So long after its inputs were sent again a pause is looked at once more, and for the last time: a worker that had
@@ -32,6 +37,8 @@ class Pause:
         operation: which; None: all.
         until: the period's end.
         limit_usd: what was spent.
+        inputs_since: from when on inputs may wait for it, those included that waited for others of the tenant's before;
+            None: it has not begun.
     """
 
     pause_id: UUID
@@ -39,6 +46,7 @@ class Pause:
     operation: str | None
     until: datetime
     limit_usd: Decimal
+    inputs_since: datetime | None = field(default=None, compare=False)
 
     @property
     def of(self) -> Paused:
@@ -80,6 +88,14 @@ class Kept:
 class PauseBook(Protocol):
     """Where workers read who is paused, and where it stands which pauses are over."""
 
+    def alone(self) -> AbstractAsyncContextManager[bool]:
+        """Whether nobody else is inside such a block; whoever dies there has left it.
+
+        Raises:
+            UsageUnavailableError: the store cannot tell now.
+        """
+        ...
+
     async def keep(self, pauses: Sequence[Pause], now: datetime) -> Kept:
         """These are paused, and nobody else: what is not there begins, and what is there besides has ended `now`.
 
@@ -107,7 +123,8 @@ class PauseBook(Protocol):
     async def sent(self, pauses: Sequence[Pause], ended_before: datetime, now: datetime) -> None:
         """Their inputs were sent again `now`: that is kept, or, where it is the second time, they are forgotten.
 
-        One that has begun anew meanwhile stays as it is, also where it has ended anew.
+        One that has begun anew meanwhile stays as it is, also where it has ended anew. Inputs of the same tenant that
+        were held back for other pauses wait for these from now on (`inputs_since`).
 
         Raises:
             SinkUnavailableError: the store cannot take it now.
@@ -118,8 +135,12 @@ class PauseBook(Protocol):
 class SetAside(Protocol):
     """The inputs that were not answered for a budget."""
 
-    async def send_again(self, tenants: Collection[str], paused: Pauses) -> int:
-        """Send those of these tenants again whose operation is not paused (any more), each once; how many there were.
+    async def send_again(self, tenants: Mapping[str, datetime], paused: Pauses) -> int:
+        """Send those again whose operation is not paused (any more), each once; how many there were.
+
+        Args:
+            tenants: whose, and from when on they were left undone.
+            paused: what is paused still.
 
         Raises:
             BrokerUnavailableError: not all could be sent; those that were are not sent again next time.
@@ -130,14 +151,27 @@ class SetAside(Protocol):
 async def send_again(book: PauseBook, inputs: SetAside, settled: timedelta, now: datetime) -> int:
     """What pauses that have been over for so long had kept from being answered is sent again; how many inputs.
 
+    None where another process is at it: both would send them.
+
     Raises:
         UsageUnavailableError, SinkUnavailableError, BrokerUnavailableError: not all of it; try again.
     """
-    over = await book.over(now - settled, now - STRAGGLERS)
-    if not over:
-        return 0
-    still = PausedNow(frozenset(one.of for one in await book.lasting()))
-    sent = await inputs.send_again({one.tenant_id for one in over}, still)
-    await book.sent(over, now - settled, now)
+    async with book.alone() as is_alone:
+        over = await book.over(now - settled, now - STRAGGLERS) if is_alone else []
+        if not over:
+            return 0
+        still = PausedNow(frozenset(one.of for one in await book.lasting()))
+        sent = await inputs.send_again(_tenants_of(over), still)
+        await book.sent(over, now - settled, now)
     logger.info("%d pauses of budgets are over; %d inputs were sent again", len(over), sent)
     return sent
+
+
+def _tenants_of(pauses: Iterable[Pause]) -> dict[str, datetime]:
+    """Whose they are, and from when on an input may have waited for one."""
+    found: dict[str, datetime] = {}
+    for one in pauses:
+        if one.inputs_since is not None:
+            since = one.inputs_since - CLOCKS
+            found[one.tenant_id] = min(since, found.get(one.tenant_id, since))
+    return found

@@ -39,6 +39,7 @@ class UsageQuestion:
         zone: whose clocks and calendar.
         percentiles: of the distributions, from 0 to 100.
         ingested_before: what was stored later does not count, so that a report can be made again.
+        names_unpriced: whether the answer names the models without a price, of which there may be any number.
     """
 
     window: Window
@@ -48,3 +49,4 @@ class UsageQuestion:
     zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     percentiles: tuple[float, ...] = PERCENTILES
     ingested_before: datetime | None = None
+    names_unpriced: bool = True

@@ -21,7 +21,7 @@ logger = logging.getLogger("migrations")  # Alembic names this module after its 
 
 # What is granted is what `adapters.postgres.rights` asks for, as it was in this release.
 _GRANTS = {
-    "feedback_budgets": "SELECT, INSERT, UPDATE (ended_at, sent_again_at), DELETE ON budget_pauses",
+    "feedback_budgets": "SELECT, INSERT, UPDATE (ended_at, sent_again_at, inputs_since), DELETE ON budget_pauses",
     "feedback_worker": "SELECT (tenant_id, operation, until, ended_at) ON budget_pauses",
 }
 
@@ -37,6 +37,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
         sa.Column("ended_at", sa.DateTime(timezone=True)),
         sa.Column("sent_again_at", sa.DateTime(timezone=True)),
+        sa.Column("inputs_since", sa.DateTime(timezone=True), nullable=False, server_default=sa.func.now()),
         sa.PrimaryKeyConstraint("pause_id", name="pk_budget_pauses"),
     )
     there = roles.that_are_there(_GRANTS)

@@ -79,6 +79,30 @@ async def test_what_was_sent_again_is_kept_but_not_of_what_began_anew(book):
     assert await book.keep([one, third], latest) == Kept(begun=1)
 
 
+async def test_one_is_alone_at_a_time(book):
+    async with book.alone() as first:
+        async with book.alone() as second:
+            assert (first, second) == (True, False)
+        async with book.alone() as third:
+            assert not third
+    async with book.alone() as fourth:
+        assert fourth
+
+
+async def test_what_was_held_back_for_another_pause_waits_for_that_one(book):
+    early, late, others = a_pause(), a_pause(), a_pause("b")
+    await book.keep([early], NOW)
+    await book.keep([early, late, others], NOW + timedelta(minutes=1))
+    await book.keep([late, others], NOW + timedelta(minutes=1))
+    later = NOW + timedelta(minutes=2)
+    (over,) = await book.over(later, NOW)
+    before = {one.pause_id: one.inputs_since for one in await book.lasting()}
+    assert over.inputs_since < before[late.pause_id] <= before[others.pause_id]
+    await book.sent([over], later, later)
+    since = {one.pause_id: one.inputs_since for one in await book.lasting()}
+    assert since == {late.pause_id: over.inputs_since, others.pause_id: before[others.pause_id]}
+
+
 async def test_workers_heed_what_lasts_until_its_period_is_over(postgres):
     async with migrated_database(postgres.url) as (_, engine):
         book, workers = PostgresPauseBook(engine), PostgresPauses(engine, 30)

@@ -27,6 +27,7 @@ MAX_ROWS = 100_000
 without a price. Each takes some kilobytes until the answer is made, and several answers are made at a time."""
 
 _COUNTED = ", ".join(COUNTED)
+_NO_MODEL = "CAST(NULL AS text)"
 
 _SPANS = """
     SELECT * FROM unnest(
@@ -139,7 +140,7 @@ def statement(question: UsageQuestion, asked: Mapping[str, Any], *, marked: bool
     filters = _filters(question)
     sources = [_rolled(question, keys, own, filters)]
     if marked or asked["edge_numbers"]:
-        sources += [_raw(view, keys, f"{own} {early}", filters) for view in VIEWS]
+        sources += [_raw(view, keys, f"{own} {early}", filters, question) for view in VIEWS]
     return text(f"WITH {KEPT}, {having} {' UNION ALL '.join(sources)} LIMIT {MAX_ROWS + 1}")
 
 
@@ -152,16 +153,18 @@ def _rolled(question: UsageQuestion, keys: list[str], own: str, filters: str) ->
         own=own,
         filters=filters.replace("item.", "rollup."),
     )
-    by = ["number", "view", *keys, "status = 'error' AS failed", f"{UNPRICED_MODEL} AS unpriced_model"]
+    unpriced = UNPRICED_MODEL if question.names_unpriced else _NO_MODEL
+    by = ["number", "view", *keys, "status = 'error' AS failed", f"{unpriced} AS unpriced_model"]
     return added_up(source, by, ("max(last_stored) AS last_stored",))
 
 
-def _raw(view: str, keys: list[str], rows: str, filters: str) -> str:
+def _raw(view: str, keys: list[str], rows: str, filters: str, question: UsageQuestion) -> str:
     source = _RAW.format(
         of_edge=items(view, f"{_OF_EDGE} {rows}"), of_day=items(view, f"{_OF_DAY} {rows}"), filters=filters
     )
-    unpriced = f"CASE WHEN {'unpriced' if view == 'llm_calls' else 'false'} THEN model END AS unpriced_model"
-    by = ["number", f"'{view}' AS view", *keys, "status = 'error' AS failed", unpriced]
+    named = question.names_unpriced and view == "llm_calls"
+    unpriced = "CASE WHEN unpriced THEN model END" if named else _NO_MODEL
+    by = ["number", f"'{view}' AS view", *keys, "status = 'error' AS failed", f"{unpriced} AS unpriced_model"]
     return grouped(source, by, ("max(created_at) AS last_stored",))
 
 

@@ -17,7 +17,6 @@ from domain.usage.answers import Group, Measures, UsageAnswer
 from domain.usage.budget_file import read_budgets
 from domain.usage.budgets import (
     GRACE,
-    MAX_FILTER_VALUES,
     Budget,
     Spent,
     Standing,
@@ -46,15 +45,20 @@ class Asked:
     async def answer(self, question: UsageQuestion, asker: Any) -> UsageAnswer:
         assert asker.superuser
         self.questions.append(question)
+        found: dict[tuple[str, ...], Spent] = {}
+        for (tenant, operation), (usd, unpriced) in self.spent.items():
+            named = {"tenant": tenant, "operation": operation}
+            if all(named[dimension] in values for dimension, values in question.filters.items()):
+                key = tuple(named[dimension] for dimension in question.group_by)
+                found[key] = found.get(key, Spent()) + Spent(Decimal(usd), unpriced)
         groups = [
             Group(
-                keys={"tenant": tenant, "operation": operation},
-                llm_calls=Measures(cost_usd=Decimal(usd), unpriced=unpriced),
+                keys=dict(zip(question.group_by, key, strict=True)),
+                llm_calls=Measures(cost_usd=spent.usd, unpriced=spent.unpriced),
                 # An invocation belongs to another moment: its cost must not count here.
                 invocations=Measures(cost_usd=Decimal(10**6)),
             )
-            for (tenant, operation), (usd, unpriced) in self.spent.items()
-            if tenant in question.filters["tenant"]
+            for key, spent in found.items()
         ]
         return UsageAnswer(groups=tuple(groups), total=Group(), as_of=NOW)
 
@@ -121,16 +125,22 @@ async def test_what_counts_is_the_cost_of_the_tenants_calls_of_the_operation_or_
         Spent(),
         Spent(Decimal(64), 1),
     ]
-    # One question for all that share a period.
-    assert [question.filters["tenant"] for question in asked.questions] == [("a", "b")]
+    # Those that share a period are asked for together; of operations only those that have budgets.
+    assert [question.filters for question in asked.questions] == [
+        {"tenant": ("a", "b")},
+        {"tenant": ("a",), "operation": ("x", "z")},
+    ]
+    assert not any(question.names_unpriced for question in asked.questions)
     assert asked.questions[0].window == period_at(NOW, "month", ZoneInfo("UTC"))
 
 
 async def test_many_tenants_are_asked_for_in_turns():
-    names = [f"t{number:03}" for number in range(MAX_FILTER_VALUES + 1)]
+    names = [f"t{number:03}" for number in range(101)]
     asked = Asked({(name, "x"): ("1", 0) for name in names})
-    assert len(await spending(asked, [*names, *names], Window(NOW, NOW + GRACE))) == len(names)
-    assert [len(question.filters["tenant"]) for question in asked.questions] == [MAX_FILTER_VALUES, 1]
+    budgets = [replace(A_BUDGET, tenant_id=name, operation=operation) for name in names for operation in (None, "x")]
+    found = await spending(asked, [*budgets, *budgets], Window(NOW, NOW + GRACE))
+    assert found == {(name, operation): Spent(Decimal(1)) for name in names for operation in (None, "x")}
+    assert [len(question.filters["tenant"]) for question in asked.questions] == [100, 1, 100, 1]
 
 
 def standing(spent: str, unpriced: int = 0, **changes: Any) -> Standing:

@@ -13,7 +13,7 @@ from domain.usage import alerting
 from domain.usage.alerting import BudgetWatch, keep_sending_again
 from domain.usage.budget_file import read_budgets
 from domain.usage.budgets import Budget, overview, period_at, standings
-from domain.usage.pausing import longest_pause, pauses_of, send_again
+from domain.usage.pausing import CLOCKS, longest_pause, pauses_of, send_again
 from tests.budget_support import MemoryPauseBook
 from tests.fakes import FakePublisher
 from tests.unit.domain.usage.test_alerting import MemoryBook
@@ -118,6 +118,7 @@ class Inputs:
 
     def __init__(self) -> None:
         self.sent: list[tuple[set[str], bool]] = []
+        self.since: list[dict[str, datetime]] = []
         self.failures: list[Exception] = []
         self.news = asyncio.Event()
 
@@ -126,6 +127,7 @@ class Inputs:
         if self.failures:
             raise self.failures.pop(0)
         self.sent.append((set(tenants), paused.is_paused("a", "x")))
+        self.since.append(dict(tenants))
         return 3
 
 
@@ -169,6 +171,17 @@ async def test_what_could_not_be_sent_is_tried_again_and_what_begins_anew_meanwh
 
     assert await send_again(book, Slow(), settled, later) == 3
     assert len(await book.over(later + settled, NOW)) == 1
+
+
+async def test_an_input_waits_since_its_pause_began_and_nothing_is_sent_by_two():
+    inputs, later = Inputs(), NOW + timedelta(hours=1)
+    book = await book_of(BUDGET)
+    await book_of(book=book)
+    async with book.alone():
+        assert await send_again(book, inputs, timedelta(seconds=40), later) == 0
+    assert not inputs.sent
+    assert await send_again(book, inputs, timedelta(seconds=40), later) == 3
+    assert inputs.since == [{"a": NOW - CLOCKS}]
 
 
 async def test_sending_again_goes_on_through_outages_until_it_is_stopped(monkeypatch):
