@@ -180,7 +180,7 @@ async def _evaluate(
         good = found.complete and found.failed < found.done
         try:
             if files is not None:
-                write_evaluation(files, found, sample.records, collected)
+                write_evaluation(files, found, sample.records, answering.done, collected)
                 say(f"Figures, plot and answers: the files in {files.folder}")
         except EvaluationNotWrittenError as error:
             warn(error.message)

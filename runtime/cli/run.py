@@ -33,7 +33,7 @@ class Operations(click.ParamType):
         choices = ", ".join(RecordOperation)
         for name in names:
             if name not in set(RecordOperation):
-                self.fail(f"{value} is not among the operations: {choices}.", param, ctx)
+                self.fail(f"{name or 'An empty name'} is not among the operations: {choices}.", param, ctx)
         return tuple(map(RecordOperation, names))
 
 

@@ -1,7 +1,7 @@
 """An evaluation as `eval.json`, and its answers as `predictions.jsonl`."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from runtime.evaluation.collected import Collected
@@ -18,7 +18,9 @@ _PLACES = 4
 def as_json(found: Evaluation) -> str:
     """The figures: shares from 0 to 1, US dollars, seconds. Null is unknown, or that there was nothing to score.
 
-    `calls_per_record`, `input_tokens_per_record` and so on are of all operations together; `operations` has each.
+    `calls_per_record`, `input_tokens_per_record` and so on are of all operations together; `operations` has each. They,
+    `calls` and `failed_calls` are of the evaluated records; `unanswered` has what was spent on the others, where the
+    evaluation was broken off.
     """
     whole = Spending.total(found.spending.values())
     values = {
@@ -39,6 +41,11 @@ def as_json(found: Evaluation) -> str:
         **_accuracy(found.scores),
         "no_code": {"records": found.no_code.of, "abstained": found.no_code.hits},
         **_spending(found, whole),
+        "unanswered": {
+            "records": found.asked - found.done,
+            "calls": found.unanswered.calls,
+            "known_cost_usd": _amount(found.unanswered),
+        },
         "seconds_per_1000": round(found.per_record(found.seconds) * 1000, 3) if found.done else None,
         "calls_at_a_time": found.in_flight,
         "operations": {
@@ -52,9 +59,12 @@ def as_json(found: Evaluation) -> str:
     return json.dumps(values, ensure_ascii=False, indent=2) + "\n"
 
 
-def predictions(records: Sequence[Labelled], collected: Collected) -> Iterator[str]:
-    """A line for each record: who it is, what it was coded with, what is right; nothing of what it says."""
-    for one in records:
+def predictions(records: Sequence[Labelled], done: Container[int], collected: Collected) -> Iterator[str]:
+    """A line for each record that is done: who it is, what it was coded with, what is right; nothing of what it says.
+
+    Of the others nothing is known: a line without a code would pass for a miss.
+    """
+    for one in (one for one in records if one.record.line in done):
         given, line = given_to(one, collected), one.record.line
         codes = zip(given.paths, given.confidences, strict=True)
         values = {
@@ -105,8 +115,12 @@ def _spending(found: Evaluation, spent: Spending) -> Mapping[str, Any]:
         "failed_calls": spent.failed,
         "calls_without_usage": spent.untold,
         "unpriced_calls": spent.unpriced,
-        "known_cost_usd": format(spent.cost_usd.normalize(), "f"),
+        "known_cost_usd": _amount(spent),
     }
+
+
+def _amount(spent: Spending) -> str:
+    return format(spent.cost_usd.normalize(), "f")
 
 
 def _rounded(share: Share) -> float:

@@ -1,7 +1,8 @@
 """What comes out of the answering, kept in memory instead of sent to Kafka."""
 
+import asyncio
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Container, Mapping
 
 from domain.ports import OutboundMessage
 from runtime.evaluation.scoring import Given
@@ -13,6 +14,7 @@ from schemas.topics import CODE_ASSIGNMENTS, DEAD_LETTERS, LLM_CALLS
 
 READING = "reading"
 """Stands for the operation where an input as a whole could not be answered."""
+_CUT_OFF = asyncio.CancelledError.__name__
 
 
 class Collected:
@@ -21,7 +23,6 @@ class Collected:
     Attributes:
         codings: what was answered, by line.
         failures: (line, operation) to the reason for which there is no result.
-        spending: by operation.
         models: the models that answered.
         prompt_versions: of each operation.
     """
@@ -30,7 +31,8 @@ class Collected:
         """Nothing so far."""
         self.codings: dict[int, Given] = {}
         self.failures: dict[tuple[int, str], str] = {}
-        self.spending: defaultdict[str, Spending] = defaultdict(Spending)
+        # By whether a call was cut off, its line, and its operation; the call for several records at once has no line.
+        self._spent: defaultdict[tuple[bool, int | None, str], Spending] = defaultdict(Spending)
         self.models: set[str] = set()
         self.prompt_versions: defaultdict[str, set[str]] = defaultdict(set)
         self._takers: dict[str, Callable[[bytes], None]] = {
@@ -45,12 +47,27 @@ class Collected:
         if take is not None and message.value is not None:
             take(message.value)
 
-    def reasons(self) -> dict[str, Counter[str]]:
-        """Failures by operation and reason."""
+    def reasons(self, done: Container[int]) -> dict[str, Counter[str]]:
+        """Failures by operation and reason, of the lines that are done."""
         found: defaultdict[str, Counter[str]] = defaultdict(Counter)
-        for (_, operation), reason in self.failures.items():
-            found[operation][reason] += 1
+        for (line, operation), reason in self.failures.items():
+            if line in done:
+                found[operation][reason] += 1
         return dict(found)
+
+    def spending(self, done: Container[int]) -> tuple[Mapping[str, Spending], Spending]:
+        """What the lines that are done took, by operation; and what was spent on others.
+
+        A call for several records at once counts to those that are done, unless it was cut off with the last of them.
+        """
+        theirs: defaultdict[str, Spending] = defaultdict(Spending)
+        others = Spending()
+        for (cut_off, line, operation), spent in self._spent.items():
+            if (not cut_off) if line is None else (line in done):
+                theirs[operation] += spent
+            else:
+                others += spent
+        return theirs, others
 
     def _coding(self, value: bytes) -> None:
         coding = CodesAssigned.model_validate_json(value)
@@ -66,7 +83,8 @@ class Collected:
 
     def _call(self, value: bytes) -> None:
         call = LLMCall.model_validate_json(value)
-        self.spending[call.operation].add(call)
+        line = None if call.record_id is None else int(call.record_id)
+        self._spent[call.error_class == _CUT_OFF, line, call.operation].add(call)
         if call.model is not None:
             self.models.add(call.model)
         if call.prompt_version is not None:

@@ -29,7 +29,8 @@ class Evaluation:
         in_flight: so many LLM calls at a time, at most.
         scores: of the records that have a right code; None where nothing was coded.
         no_code: of the records that fit no code, as a person says: on how many the model abstained.
-        spending: by operation.
+        spending: by operation, of the records that are done.
+        unanswered: what the calls took that were made for the others, most of them cut off when it was broken off.
         failures: by operation and reason; "reading" where a record as a whole could not be answered.
         failed: how many records lack a result.
         corrected: so many corrected records were learned from first.
@@ -50,6 +51,7 @@ class Evaluation:
     failures: Mapping[str, Counter[str]]
     failed: int
     corrected: int = 0
+    unanswered: Spending = field(default_factory=Spending)
 
     @property
     def complete(self) -> bool:
@@ -70,6 +72,7 @@ def evaluation_of(
     none_fits = [one for one in done if one.right == ()]
     abstained = [_abstained(one, collected) for one in none_fits]
     failed = {line for line, _ in collected.failures if line in answering.done}
+    spent, unanswered = collected.spending(answering.done)
     return Evaluation(
         model=model,
         answered_by=tuple(sorted(collected.models)),
@@ -82,10 +85,11 @@ def evaluation_of(
         in_flight=in_flight,
         scores=score(judged) if judged else None,
         no_code=Share(sum(abstained), len(abstained)),
-        spending={operation: collected.spending[operation] for operation in choice.operations},
-        failures=collected.reasons(),
+        spending={operation: spent.get(operation, Spending()) for operation in choice.operations},
+        failures=collected.reasons(answering.done),
         failed=len(failed),
         corrected=sample.book.count,
+        unanswered=unanswered,
     )
 
 

@@ -32,6 +32,7 @@ class Labels:
     Attributes:
         unlabelled: lines without the field.
         unknown: lines of whose labels no framework has any.
+        first_unknown: a label of the first of these lines.
     """
 
     def __init__(self, name: str, frameworks: Sequence[CodingFramework]) -> None:
@@ -45,6 +46,7 @@ class Labels:
         }
         self.unlabelled: list[int] = []
         self.unknown: list[int] = []
+        self.first_unknown = ""
 
     def read(self, record: FileRecord, line: Mapping[str, Any]) -> Labelled | None:
         """The record with its labels, or None where it cannot be scored.
@@ -65,6 +67,7 @@ class Labels:
         paths = self._paths[record.tenant_id, str(record.payload["framework_id"])]
         right = tuple(paths[label] for label in ids if label in paths)
         if ids and not right:
+            self.first_unknown = self.first_unknown or ids[0]
             self.unknown.append(record.line)
             return None
         return Labelled(record, right)

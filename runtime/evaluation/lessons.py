@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from domain.corrections import LessonBook
+from domain.corrections import LessonBook, Teaching
 from domain.delivery.decoding import read_event
 from domain.errors import InputError, UserError
 from runtime.evaluation.choosing import random_part
@@ -119,7 +119,7 @@ class Book:
 
     Attributes:
         lessons: None where nothing is to be learned.
-        count: the corrected records that it teaches.
+        count: the corrected records that teach something.
         notices: a line for each thing that a person may not expect.
     """
 
@@ -140,15 +140,15 @@ def book_of(settings: Settings, lessons: Sequence[Lesson], frameworks: Sequence[
         frameworks: those of the evaluation.
 
     Raises:
-        UserError: no correction is of one of these frameworks and carries a content.
+        UserError: no correction is of one of these frameworks, carries a content and teaches something.
     """
     if not lessons:
         return NO_BOOK
-    book, keys = LessonBook(), [(one.tenant_id, one.framework_id) for one in frameworks]
+    book = LessonBook()
     for lesson in lessons:
         book.take(lesson.correction)
-    count = sum(len(found.lessons) for key in keys if (found := book.find(*key)) is not None)
-    if not count:
+    teachings = [found for framework in frameworks if (found := _teaching_of(book, framework)) is not None]
+    if not teachings:
         raise UserError(
             f"None of {len(lessons):,} corrections can be learned from: none is of a framework of the records and "
             "carries a content.",
@@ -161,9 +161,38 @@ def book_of(settings: Settings, lessons: Sequence[Lesson], frameworks: Sequence[
             "CORRECTED_EXAMPLES is 0: these are the figures without them."
         )
         return Book(None, 0, [notice])
+    without_code = sum(teaching.without_code() for teaching in teachings)
+    shown_too = 0 if models_learn(settings) else without_code  # an example may well say that no code fits
+    count = sum(1 for teaching in teachings for _ in teaching.coded()) + shown_too
+    teaches_nothing = _about_nothing_taught(lessons, frameworks, teachings, without_code - shown_too)
+    if not count:
+        raise UserError(
+            f"None of {len(lessons):,} corrections teaches anything: {' '.join(teaches_nothing)}",
+            "Give corrections with the ids of codes of --framework.",
+        )
+    return Book(book, count, teaches_nothing)
+
+
+def _teaching_of(book: LessonBook, framework: CodingFramework) -> Teaching | None:
+    lessons = book.find(framework.tenant_id, framework.framework_id)
+    if lessons is None:
+        return None
+    return Teaching(lessons, {path[-1].id: path[-1].id for path in framework.paths()})
+
+
+def _about_nothing_taught(
+    lessons: Sequence[Lesson], frameworks: Sequence[CodingFramework], teachings: Sequence[Teaching], without_code: int
+) -> list[str]:
+    """A line for each reason for which corrections teach nothing."""
+    keys = {(one.tenant_id, one.framework_id) for one in frameworks}
     others = sum((one.correction.tenant_id, one.correction.framework_id) not in keys for one in lessons)
-    notices = [f"{others:,} of {len(lessons):,} corrections are of other frameworks and teach nothing here."]
-    return Book(book, count, notices if others else [])
+    unknown = list(dict.fromkeys(code for teaching in teachings for code in teaching.unknown()))
+    kinds = (
+        (others, f"{others:,} of {len(lessons):,} corrections are of other frameworks and teach nothing here."),
+        (without_code, f"That no code fits, as {without_code:,} of {len(lessons):,} corrections say, teaches nothing."),
+        (len(unknown), f"Codes of corrections that their framework does not have teach nothing: {listed(unknown)}."),
+    )
+    return [line for count, line in kinds if count]
 
 
 def _lines(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -1,6 +1,6 @@
 """The files that an evaluation leaves: figures, picture, answers."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from pathlib import Path
 
 from domain.errors import FeedbackError, UserError
@@ -82,9 +82,9 @@ class EvaluationFiles:
 
 
 def write_evaluation(
-    files: EvaluationFiles, found: Evaluation, records: Sequence[Labelled], collected: Collected
+    files: EvaluationFiles, found: Evaluation, records: Sequence[Labelled], done: Container[int], collected: Collected
 ) -> None:
-    """Write what was found; a picture only where something was scored.
+    """Write what was found of the records whose lines are done; a picture only where something was scored.
 
     Raises:
         EvaluationNotWrittenError: the folder does not take it.
@@ -94,7 +94,7 @@ def write_evaluation(
         from runtime.evaluation.chart import chart_of
 
         picture = chart_of(found, found.scores)
-    files.write(as_json(found), predictions(records, collected), picture)
+    files.write(as_json(found), predictions(records, done, collected), picture)
 
 
 def _why(error: OSError) -> str:

@@ -1,8 +1,9 @@
 """What an evaluation is asked to do, and what its files hold; all of it is read before a model is asked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from domain.errors import UserError
 from runtime.evaluation.choosing import Condition, random_part
@@ -18,9 +19,10 @@ from runtime.evaluation.lessons import (
     without_texts_of,
 )
 from runtime.job.notices import refuse_frameworks_that_never_come
-from runtime.job.records_file import objects_in
-from runtime.job.task import Inputs, Task, read_inputs
+from runtime.job.records_file import FileRecord, objects_in
+from runtime.job.task import Inputs, Task, checked, read_files
 from runtime.settings import Settings
+from schemas.base import shown
 from schemas.frameworks import CodingFramework
 from schemas.operations import RecordOperation
 
@@ -74,32 +76,39 @@ def read_sample(settings: Settings, choice: Choice) -> Sample:
     if (choice.corrections or choice.learn_share is not None) and not choice.codes:
         raise UserError("Corrections teach codes, and no codes are asked for.", "Add assign_codes to --operations.")
     task = Task(choice.records, choice.frameworks, choice.operations, choice.tenant, workers=1)
-    inputs = read_inputs(settings, task)
+    everything = read_files(task)
+    fitting = _fitting(choice, everything.records)
+    inputs = checked(settings, task, _only(everything, [record for record, _ in fitting]))
     refuse_frameworks_that_never_come(inputs.records, inputs.frameworks)  # nor from a Kafka that is set
     labels = Labels(choice.label, inputs.frameworks)
-    fitting = [
-        (record, line)
-        for record, (_, line) in zip(inputs.records, objects_in(choice.records), strict=True)
-        if all(condition.holds(line) for condition in choice.where)
-    ]
-    if not fitting:
-        raise UserError(
-            f"No record of {choice.records} fits every --where.", "Correct the conditions, or leave some out."
-        )
     if choice.codes:
         found = [labelled for record, line in fitting if (labelled := labels.read(record, line)) is not None]
+        _refuse_nothing_to_score(choice, labels, found)
     else:
         found = [Labelled(record) for record, _ in fitting]
-    if not found:
-        raise UserError(
-            f"Nothing can be scored: {_why_none(labels, choice)}.",
-            "Name the field that holds the id of the right code with --label, and give the framework it belongs to.",
-        )
     lessons, rest, notices = _parted(choice, inputs, found)
     chosen = random_part(rest, choice.limit, choice.seed)
     frameworks = _used(inputs.frameworks, chosen)
     book = book_of(settings, lessons, frameworks)
     return Sample(chosen, frameworks, [*inputs.notices, *labels.notices(), *notices, *book.notices], book)
+
+
+def _fitting(choice: Choice, records: Sequence[FileRecord]) -> list[tuple[FileRecord, dict[str, Any]]]:
+    """The records that fit every --where, each with its line of the file."""
+    lines = zip(records, (line for _, line in objects_in(choice.records)), strict=True)
+    found = [(record, line) for record, line in lines if all(one.holds(line) for one in choice.where)]
+    if not found:
+        raise UserError(
+            f"No record of {choice.records} fits every --where.", "Correct the conditions, or leave some out."
+        )
+    return found
+
+
+def _only(inputs: Inputs, records: list[FileRecord]) -> Inputs:
+    """As if the file held these records alone: nobody need give, or hear of, a framework for the others."""
+    left_out = {record.tenant_id for record in inputs.records} - {record.tenant_id for record in records}
+    frameworks = [framework for framework in inputs.frameworks if framework.tenant_id not in left_out]
+    return replace(inputs, records=records, frameworks=frameworks)
 
 
 def _parted(
@@ -124,10 +133,22 @@ def _parted(
     return lessons, new, notices
 
 
-def _why_none(labels: Labels, choice: Choice) -> str:
-    if labels.unknown:
-        return f"no label under `{choice.label}` is the id of a code of its record's framework"
-    return f"no record has anything under `{choice.label}`"
+def _refuse_nothing_to_score(choice: Choice, labels: Labels, found: Sequence[Labelled]) -> None:
+    """See that there are labels, and that, where any name a code, some name one of a framework."""
+    if labels.unknown and not any(one.right for one in found):
+        # Several words may be somebody's text, where the field is another one than was meant.
+        several_words = len(labels.first_unknown.split()) > 1
+        which = "" if several_words else f": {shown(labels.first_unknown)}"
+        raise UserError(
+            f"Nothing can be scored: no label under `{choice.label}` is the id of a code of its record's framework "
+            f"(the first stands on line {labels.unknown[0]}{which}).",
+            "Give the framework that the labels belong to with --framework, or name another field with --label.",
+        )
+    if not found:
+        raise UserError(
+            f"Nothing can be scored: no record has anything under `{choice.label}`.",
+            "Name the field that holds the id of the right code with --label, and give the framework it belongs to.",
+        )
 
 
 def _used(frameworks: Sequence[CodingFramework], records: Sequence[Labelled]) -> list[CodingFramework]:

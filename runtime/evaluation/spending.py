@@ -42,9 +42,13 @@ class Spending:
         """All of them together."""
         whole = cls()
         for part in parts:
-            for name in cls.__slots__:
-                setattr(whole, name, getattr(whole, name) + getattr(part, name))
+            whole += part
         return whole
+
+    def __iadd__(self, other: "Spending") -> "Spending":
+        for name in Spending.__slots__:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        return self
 
     @property
     def tokens_known(self) -> bool:

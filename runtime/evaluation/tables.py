@@ -1,6 +1,7 @@
 """An evaluation as tables for a person."""
 
 from collections.abc import Iterator
+from decimal import ROUND_DOWN, Decimal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -31,6 +32,8 @@ def print_evaluation(console: Console, found: Evaluation) -> None:
             _say(console, f"without a result: {count:,} x {reason} ({operation})")
     if found.failed and found.scores is not None:
         _say(console, "A record without a coding counts as a miss.")
+    if not found.complete:
+        _say(console, _about_unanswered(found))
 
 
 def last_line(found: Evaluation) -> str:
@@ -69,9 +72,14 @@ def _accuracy(scores: Scores) -> Table:
     for percent in MARKS:
         point = scores.curve.at(percent)
         if point is not None:
-            least = "abstained" if point.confidence is None else f"{point.confidence:.2f}"
+            least = "abstained" if point.confidence is None else _as_threshold(point.confidence)
             table.add_row(f"first code, surest {percent} %", f"{point.accuracy:.3f}", "", least)
     return table
+
+
+def _as_threshold(confidence: float) -> str:
+    """Rounded down: a threshold above it would drop the very record whose confidence it is."""
+    return str(Decimal(str(confidence)).quantize(Decimal("0.0001"), ROUND_DOWN))
 
 
 def _about_codes(scores: Scores) -> str:
@@ -80,6 +88,18 @@ def _about_codes(scores: Scores) -> str:
         f"{scores.coded.hits:,} of {count:,} records have a code ({scores.codes / count:.2f} codes a record); "
         "the others, abstentions and failures, are misses and the least sure."
     )
+
+
+def _about_unanswered(found: Evaluation) -> str:
+    """What broken off means for the figures; providers may bill what was cut off."""
+    told = f"{found.done:,} of {found.asked:,} records were answered; the others are in no figure and no file."
+    calls, cost = found.unanswered.calls, found.unanswered.cost_usd
+    if not calls:
+        return told
+    known = f", {cost:,.4f} US dollars as far as is known" if cost else ""
+    were = "LLM call was" if calls == 1 else "LLM calls were"
+    billed = "" if found.model == OFFLINE_MODEL else f", and may be billed{known}"
+    return f"{told} {calls:,} {were} begun for these{billed}."
 
 
 def _spending(found: Evaluation) -> Table:

@@ -54,21 +54,38 @@ class Inputs:
 
 
 def read_inputs(settings: Settings, task: Task) -> Inputs:
-    """Read all files before anything is started.
+    """Read all files before anything is started, and look whether they fit each other.
 
     Raises:
-        UserError: a file cannot be used, or records shall be coded with a framework that is not there, or none.
+        UserError: as `read_files` and `checked`.
+    """
+    return checked(settings, task, read_files(task))
+
+
+def read_files(task: Task) -> Inputs:
+    """What the files hold, without notices: whether it fits is for `checked` to say.
+
+    Raises:
+        UserError: a file cannot be used.
     """
     given = read_frameworks(task.frameworks, tenants_in(task.records, task.tenant))
     frameworks = given.frameworks
     ids = {framework.tenant_id: framework.framework_id for framework in frameworks}
     records = _by_published_ids(read_records(task.records, task.tenant, ids, task.operations), given.published_ids)
-    refuse_codings_without_framework(records, frameworks)
+    return Inputs(records, frameworks, [], given.named, given.published_ids)
+
+
+def checked(settings: Settings, task: Task, inputs: Inputs) -> Inputs:
+    """The same, with what a person should know of it.
+
+    Raises:
+        UserError: records shall be coded with a framework that is not there, or none.
+    """
+    refuse_codings_without_framework(inputs.records, inputs.frameworks)
     may_code = task.operations is None or RecordOperation.ASSIGN_CODES in task.operations
     if not settings.kafka_bootstrap_servers:
-        refuse_frameworks_that_never_come(records, frameworks)
-    told = notices(records, frameworks, may_code=may_code)
-    return Inputs(records, frameworks, told, given.named, given.published_ids)
+        refuse_frameworks_that_never_come(inputs.records, inputs.frameworks)
+    return replace(inputs, notices=notices(inputs.records, inputs.frameworks, may_code=may_code))
 
 
 def _by_published_ids(records: Sequence[FileRecord], published_ids: Mapping[tuple[str, str], str]) -> list[FileRecord]:

@@ -122,7 +122,9 @@ def test_the_same_object_is_found_until_something_changes():
 def test_codes_that_the_framework_does_not_have_teach_nothing():
     lessons = taken(a_correction("a", code_ids=("water", "gone")), a_correction("b", 1, code_ids=("gone",)))
     assert lessons
-    assert [positions for _, positions in Teaching(lessons, {"water": "1.2"}).coded()] == [("1.2",)]
+    teaching = Teaching(lessons, {"water": "1.2"})
+    assert [positions for _, positions in teaching.coded()] == [("1.2",)]
+    assert teaching.unknown() == ("gone",)
 
 
 def test_no_text_is_in_a_representation():

@@ -21,7 +21,7 @@ from runtime.evaluation.tables import last_line
 from runtime.job.records_file import FileRecord
 from runtime.settings import Settings
 from schemas.operations import RecordOperation
-from tests.builders import FRAMEWORK, TENANT, a_framework
+from tests.builders import FRAMEWORK, TENANT, a_framework, a_prompt, an_attempt
 from tests.fakes import CODED, SUMMARISED
 
 DRY, DIRTY = ("services", "water", "dry-water-point"), ("services", "water", "dirty-water")
@@ -121,11 +121,11 @@ async def test_figures_of_right_wrong_abstained_and_failed_records():
     assert figures["seconds_per_1000"] > 0
     assert last_line(found) == "eval: records=7 done=7 failed=3 llm_calls=6 top1=0.200 top3=0.200"
 
-    answers = [json.loads(line) for line in predictions(records, collected)]
+    answers = [json.loads(line) for line in predictions(records, range(1, 8), collected)]
     assert answers[0]["codes"] == [{"code_id": "dry-water-point", "confidence": 0.7}]
     assert [answer["failure"] for answer in answers[2:5]] == [None, "provider_refused", "blank_content"]
     assert [answer["abstained"] for answer in answers] == [False, False, True, False, False, True, False]
-    assert "tap" not in "".join(predictions(records, collected))
+    assert "tap" not in "".join(predictions(records, range(1, 8), collected))
 
 
 async def test_what_does_not_fit_the_model_is_not_asked():
@@ -157,6 +157,27 @@ async def test_a_provider_that_refuses_everyone_is_a_persons_mistake():
     with pytest.raises(UserError, match="401") as caught:
         await Answering([a_line(1, "The tap is dry.", (DRY,))]).run(Refusing(), lambda _: None)
     assert "LLM_API_KEY" in caught.value.remedy
+
+
+async def test_a_joint_call_counts_unless_it_was_cut_off():
+    class Slow(Provider):
+        async def complete(self, prompt, attempt):
+            if attempt.number == 2:
+                await asyncio.Event().wait()
+            return await super().complete(prompt, attempt)
+
+    collected = Collected()
+    model = RecordingModel(Slow(), collected, 10.0)
+    several = {"record_id": None}
+    await model.ask(a_prompt(), an_attempt(1, **several), str)
+    cut_off = asyncio.create_task(model.ask(a_prompt(), an_attempt(2, **several), str))
+    await asyncio.sleep(0)
+    cut_off.cancel()
+    await asyncio.wait([cut_off])
+    await model.aclose()
+    theirs, others = collected.spending({1})
+    assert [(spent.calls, spent.failed) for spent in theirs.values()] == [(1, 0)]
+    assert (others.calls, others.failed) == (1, 1)
 
 
 async def test_it_gives_up_where_nothing_is_done_and_keeps_what_was():

@@ -84,6 +84,24 @@ def test_corrections_are_learned_from_and_their_frameworks_may_be_named_as_files
     assert any("1 of 2 corrections are of other frameworks" in notice for notice in by_file.notices)
 
 
+def test_what_teaches_nothing_is_not_counted_and_is_said(sample_of):
+    corrections = [
+        *(a_correction(at) for at in range(4)),
+        *(a_correction(at, code_ids=[]) for at in (4, 5)),
+        a_correction(6, code_ids=["thanx"]),
+        a_correction(7, code_ids=["thanks", "wather", "helth", "watr"]),
+    ]
+    sample = sample_of(corrections=corrections)
+    assert sample.book.count == 5  # as the reasons of codes say: taught by 5 corrections
+    assert sample.notices == [
+        "That no code fits, as 2 of 8 corrections say, teaches nothing.",
+        "Codes of corrections that their framework does not have teach nothing: thanx, wather, helth and 1 more.",
+    ]
+    # A model that is shown examples sees that no code fits.
+    shown = sample_of(corrections=corrections, settings=PAID.model_copy(update={"corrected_examples": 3}))
+    assert (shown.book.count, len(shown.notices)) == (7, 1)
+
+
 def test_a_record_that_is_corrected_is_not_measured(sample_of):
     with pytest.raises(UserError, match=r"1 of the corrected records are in .*is r3 on line 4") as caught:
         sample_of(corrections=[a_correction(1), a_correction(2, record_id="r3")])
@@ -132,6 +150,8 @@ def test_where_nothing_learns_the_same_records_are_measured_and_it_is_said(sampl
             r"None of the 2 lines of .*corrections.jsonl is a correction; line 1: .*record_id",
         ),
         ([a_correction(1, content=" ")], "Line 1 of .* is no correction: The content is empty"),
+        ([a_correction(1, code_ids=[])], "None of 1 corrections teaches anything: That no code fits, as 1 of 1"),
+        ([a_correction(1, code_ids=["thanx"])], "None of 1 corrections teaches anything: .* have teach nothing: thanx"),
         ([a_correction(1, content=None)], "None of 1 corrections can be learned from"),
         ([a_correction(1, framework_id="another")], "None of 1 corrections can be learned from"),
     ],
