@@ -52,6 +52,12 @@ class Ended:
             assert word in self.err
 
 
+def _levels() -> dict[str | None, int]:
+    """The level of each logger by its name; None: the root's."""
+    loggers = [one for one in logging.root.manager.loggerDict.values() if isinstance(one, logging.Logger)]
+    return {None: logging.root.level, **{one.name: one.level for one in loggers}}
+
+
 @pytest.fixture
 def feedback_says(tmp_path, monkeypatch, capfd) -> Iterator[Callable[..., Ended]]:
     """Runs `feedback` to its end. In this process, as its start takes longer than all of the mistakes."""
@@ -59,7 +65,7 @@ def feedback_says(tmp_path, monkeypatch, capfd) -> Iterator[Callable[..., Ended]
     for name in set(Settings.model_fields) - {"kafka_allow_plaintext"}:
         monkeypatch.delenv(name.upper(), raising=False)
     root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+    handlers, levels = root.handlers[:], _levels()
     signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
 
     def run(*arguments: object, **environment: object) -> Ended:
@@ -73,6 +79,7 @@ def feedback_says(tmp_path, monkeypatch, capfd) -> Iterator[Callable[..., Ended]
 
     yield run
     root.handlers[:] = handlers
-    root.setLevel(level)
+    for name in _levels():  # a command may silence loggers for its own process, which is this one here
+        logging.getLogger(name).setLevel(levels.get(name, logging.NOTSET))
     for number, handler in signals.items():
         signal.signal(number, handler)
