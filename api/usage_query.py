@@ -4,7 +4,7 @@ import asyncio
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from fastapi.responses import StreamingResponse
+from fastapi.responses import Response, StreamingResponse
 
 from api.auth import Caller
 from api.errors import ErrorEnvelope
@@ -19,6 +19,8 @@ from domain.usage.answers import UsageAnswer, UsageAnswers
 from domain.usage.comparison import Compared, beside
 
 PARQUET = "application/vnd.apache.parquet"
+FEW_GROUPS = 50
+"""Written at once; more in a thread, piece by piece, so that others are answered meanwhile."""
 
 _FURTHER: Responses = {
     200: {
@@ -52,7 +54,7 @@ async def answers(request: Request) -> UsageAnswers:
 @router.get("/query", summary="Any question about the usage", response_model=UsagePage, responses=_FURTHER)
 async def query(
     key: Caller, question: Annotated[Asked, Depends(asked)], usage: Annotated[UsageAnswers, Depends(answers)]
-) -> StreamingResponse:
+) -> Response:
     """LLM calls and invocations of the window [from, to), grouped, filtered, beside the period before.
 
     A key that is bound to a tenant is told of that tenant. Every page has the total of all groups, and all pages are
@@ -66,10 +68,12 @@ async def query(
         *([question.cursor.as_of] if question.cursor else []),
     ]
     answer = answer.model_copy(update={"as_of": min(moments)})
+    if question.format == "json" and len(answer.groups) <= FEW_GROUPS:
+        return _respond(question, answer, earlier)
     return await asyncio.to_thread(_respond, question, answer, earlier)
 
 
-def _respond(question: Asked, answer: UsageAnswer, earlier: UsageAnswer | None) -> StreamingResponse:
+def _respond(question: Asked, answer: UsageAnswer, earlier: UsageAnswer | None) -> Response:
     """The answer in its format. All that may go wrong does so here, before the first byte is sent."""
     if question.before is not None and earlier is not None:
         groups = beside(question.question, answer, question.before, earlier)
@@ -78,7 +82,10 @@ def _respond(question: Asked, answer: UsageAnswer, earlier: UsageAnswer | None) 
     headers = freshness_headers(answer)
     if question.format == "json":
         total = Compared(answer.total, earlier.total if earlier is not None else None)
-        return StreamingResponse(page(question, answer, groups, total), headers=headers, media_type="application/json")
+        pieces = page(question, answer, groups, total)
+        if len(groups) <= FEW_GROUPS:
+            return Response("".join(pieces), headers=headers, media_type="application/json")
+        return StreamingResponse(pieces, headers=headers, media_type="application/json")
     headers["Content-Disposition"] = f'attachment; filename="usage.{question.format}"'
     named, cells = columns(question), rows(question, groups, answer.as_of)
     if question.format == "csv":

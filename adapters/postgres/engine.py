@@ -9,6 +9,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from adapters.postgres.failures import explain
+from adapters.postgres.liveness import ask_idle_connections
 from adapters.postgres.tls import TLS, default_mode, hosts_of
 from adapters.postgres.tokens import CachedTokens, EntraTokenProvider, TokenProvider
 from domain.errors import UserError
@@ -172,8 +173,6 @@ def create_engine(
     """
     options: dict[str, Any] = {
         "async_creator": connector(settings, tokens),
-        # A connection is asked whether it lives before it is used: after an outage the pool mends itself.
-        "pool_pre_ping": True,
         # Exceptions must not quote what was stored.
         "hide_parameters": True,
     }
@@ -183,7 +182,9 @@ def create_engine(
             "max_overflow": settings.max_overflow,
             "pool_timeout": settings.connect_timeout_seconds,
         }
-    return create_async_engine("postgresql+asyncpg://", **options, **engine_options)
+    engine = create_async_engine("postgresql+asyncpg://", **options, **engine_options)
+    ask_idle_connections(engine)  # after an outage the pool mends itself
+    return engine
 
 
 async def check(settings: DatabaseSettings, tokens: TokenProvider | None = None) -> None:

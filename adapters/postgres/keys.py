@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from sqlalchemy import RowMapping, func, insert, select, update
+from sqlalchemy import RowMapping, bindparam, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -20,6 +20,7 @@ _FIELDS = (
     api_keys.c.created_at,
     api_keys.c.revoked_at,
 )
+_FIND = select(*_FIELDS).where(api_keys.c.prefix == bindparam("asked"))
 _TRIES = 3
 
 
@@ -75,7 +76,7 @@ class PostgresKeyStore:
         """The key with this prefix, revoked or not, or None."""
         async with answering(self._engine) as connection:
             await connection.execution_options(isolation_level="AUTOCOMMIT")  # one question: nothing to begin or end
-            found = await connection.execute(select(*_FIELDS).where(api_keys.c.prefix == prefix))
+            found = await connection.execute(_FIND, {"asked": prefix})
             row = found.mappings().one_or_none()
         return None if row is None else _stored(row)
 

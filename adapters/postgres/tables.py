@@ -26,7 +26,7 @@ from sqlalchemy import (
     true,
 )
 
-from adapters.postgres.usage.columns import ALWAYS_TOLD, DIMENSION_NAMES, MEASURES, SUMS, TOTAL_NAMES
+from adapters.postgres.usage.columns import ALWAYS_TOLD, COUNTS, DIMENSION_NAMES, MEASURES, SUMS, TOTAL_NAMES
 
 NAMING = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -104,8 +104,8 @@ usage_marks = Table(
 def _rollup(name: str, unit: str, dimensions: Sequence[str] = DIMENSION_NAMES) -> Table:
     """A table of rollups: `adapters.postgres.usage.columns` says what is counted, and by what."""
     counted: list[Column[Any]] = [
-        *(Column(count, BigInteger, nullable=False) for count in ("total", "attempts", "late", "unpriced")),
-        *(Column(amount, Numeric, nullable=False) for amount in SUMS[4:]),
+        *(Column(count, BigInteger, nullable=False) for count in COUNTS),
+        *(Column(amount, Numeric, nullable=False) for amount in SUMS[len(COUNTS) :]),
     ]
     for measure in MEASURES:
         counted += [

@@ -17,7 +17,10 @@ TOTAL_NAMES = ("tenant_id", "model", "status")
 
 ALWAYS_TOLD = ("tenant_id", "operation", "status")
 
-SUMS = ("total", "attempts", "late", "unpriced", "cost_usd", "cache_read_input_tokens", "reasoning_output_tokens")
+COUNTS = ("total", "attempts", "late", "unpriced")
+"""How many there are, of items and of LLM calls."""
+
+SUMS = (*COUNTS, "cost_usd", "cache_read_input_tokens", "reasoning_output_tokens")
 """Added up over all items; money and tokens that nobody told count as nothing."""
 
 MEASURES = ("duration_us", "input_tokens", "output_tokens")

@@ -1,6 +1,7 @@
 """How far the consumer is, and which days have no rollup that holds: asked in the snapshot of an answer."""
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from sqlalchemy import TextClause, text
@@ -46,8 +47,12 @@ def beginning(parameters: Mapping[str, Any]) -> tuple[TextClause, dict[str, Any]
         parameters: of the answer's statement: its days, tenants and `ingested_before`.
     """
     asked = {name: parameters[name] for name in _ASKED if name in parameters}
-    own = "AND tenant_id = ANY(CAST(:of_tenant AS text[]))" if "of_tenant" in asked else ""
-    too_late = _TOO_LATE.format(own=own) if "ingested_before" in asked else ""
-    dropped = kept.dropped(own, early="ingested_before" in asked)
-    marked = _MARKED.format(own=own, too_late=too_late)
-    return text(_BEGIN.format(kept=kept.KEPT, dropped=dropped, told=_TOLD, marked=marked)), asked
+    return _text(own="of_tenant" in asked, early="ingested_before" in asked), asked
+
+
+@cache
+def _text(*, own: bool, early: bool) -> TextClause:
+    tenants = "AND tenant_id = ANY(CAST(:of_tenant AS text[]))" if own else ""
+    marked = _MARKED.format(own=tenants, too_late=_TOO_LATE.format(own=tenants) if early else "")
+    dropped = kept.dropped(tenants, early=early)
+    return text(_BEGIN.format(kept=kept.KEPT, dropped=dropped, told=_TOLD, marked=marked))

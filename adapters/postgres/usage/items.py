@@ -7,7 +7,7 @@ words, and tests hold the two that read raw rows alone, `exact` and `failures`, 
 
 from collections.abc import Iterable, Sequence
 
-from adapters.postgres.usage.columns import MEASURES, SUMS
+from adapters.postgres.usage.columns import COUNTS, MEASURES, SUMS
 from adapters.postgres.usage.sketches import record_sql
 
 TIMES = {"llm_calls": '"timestamp"', "invocations": "invocation_started_at"}
@@ -69,8 +69,8 @@ def grouped(source: str, keys: Sequence[str], also: Sequence[str] = ()) -> str:
 
 def _counted() -> Iterable[str]:
     yield "count(*) AS total"
-    yield "sum(attempts) AS attempts"
-    yield "sum(late) AS late"
+    yield "sum(attempts)::bigint AS attempts"
+    yield "sum(late)::bigint AS late"
     yield "count(*) FILTER (WHERE unpriced) AS unpriced"
     for name in ("cost_usd", "cache_read_input_tokens", "reasoning_output_tokens"):
         yield f"coalesce(sum({name}), 0) AS {name}"
@@ -88,10 +88,11 @@ def added_up(source: str, keys: Sequence[str], also: Sequence[str] = ()) -> str:
 
 
 def _merged() -> Iterable[str]:
+    # What PostgreSQL makes a numeric of takes the reader ten times as long to read.
     for name in SUMS:
-        yield f"sum({name}) AS {name}"
+        yield f"sum({name}){'::bigint' if name in COUNTS else ''} AS {name}"
     for name in MEASURES:
-        yield f"sum({name}_items) AS {name}_items"
+        yield f"sum({name}_items)::bigint AS {name}_items"
         for function in ("sum", "min", "max"):
             yield f"{function}({name}_{function}) AS {name}_{function}"
         yield f"string_agg({name}_sketch, ''::bytea) AS {name}_sketch"

@@ -9,7 +9,9 @@ Of months whose calls were dropped rollups are all there is: no mark of their da
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 
@@ -19,7 +21,7 @@ from adapters.postgres.usage.columns import COUNTED, DIMENSION_COLUMNS
 from adapters.postgres.usage.items import UNPRICED_MODEL, VIEWS, added_up, grouped, items
 from adapters.postgres.usage.kept import KEPT, days_of_edges
 from domain.usage.calendar import Pieces, cut, pieces
-from domain.usage.questions import UsageQuestion
+from domain.usage.questions import Dimension, UsageQuestion
 from domain.usage.report import Window
 
 MAX_ROWS = 100_000
@@ -112,6 +114,17 @@ _OF_DAY = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """What a statement's text depends on: of the filters, whether one takes what has no such value."""
+
+    group_by: tuple[Dimension, ...]
+    filters: tuple[tuple[Dimension, bool], ...]
+    early: bool
+    names_unpriced: bool
+    raw: bool
+
+
 def statement(question: UsageQuestion, asked: Mapping[str, Any], *, marked: bool) -> TextClause:
     """The statement for a question, in the snapshot of an earlier one.
 
@@ -126,55 +139,64 @@ def statement(question: UsageQuestion, asked: Mapping[str, Any], *, marked: bool
         marked: whether any day of it is, as the earlier statement found. Where none is, and nothing but whole days is
             asked for, no raw row is looked for: to plan for them takes longer than all the rest.
     """
-    own = "AND tenant_id = ANY(CAST(:of_tenant AS text[]))" if "of_tenant" in asked else ""
-    early = "AND created_at < :ingested_before" if question.ingested_before is not None else ""
-    keys = [DIMENSION_COLUMNS[dimension] for dimension in question.group_by]
+    return _text(
+        _Shape(
+            question.group_by,
+            tuple((dimension, None in values) for dimension, values in question.filters.items()),
+            early=question.ingested_before is not None,
+            names_unpriced=question.names_unpriced,
+            raw=marked or bool(asked["edge_numbers"]),
+        )
+    )
+
+
+@lru_cache(maxsize=256)
+def _text(shape: _Shape) -> TextClause:
+    own = "AND tenant_id = ANY(CAST(:of_tenant AS text[]))" if "tenant" in dict(shape.filters) else ""
+    keys = [DIMENSION_COLUMNS[dimension] for dimension in shape.group_by]
     having = _MARKED.format(
         months=_SPANS.format(name="month", kind="date"),
         weeks=_SPANS.format(name="week", kind="date"),
         days=_SPANS.format(name="day", kind="date"),
         edges=_SPANS.format(name="edge", kind="timestamptz"),
         own=own,
-        too_late=_TOO_LATE.format(own=own) if question.ingested_before is not None else "",
+        too_late=_TOO_LATE.format(own=own) if shape.early else "",
     )
-    filters = _filters(question)
-    sources = [_rolled(question, keys, own, filters)]
-    if marked or asked["edge_numbers"]:
-        sources += [_raw(view, keys, f"{own} {early}", filters, question) for view in VIEWS]
+    sources = [_rolled(shape, keys, own)]
+    if shape.raw:
+        rows = f"{own} {'AND created_at < :ingested_before' if shape.early else ''}"
+        sources += [_raw(view, keys, rows, shape) for view in VIEWS]
     return text(f"WITH {KEPT}, {having} {' UNION ALL '.join(sources)} LIMIT {MAX_ROWS + 1}")
 
 
-def _rolled(question: UsageQuestion, keys: list[str], own: str, filters: str) -> str:
+def _rolled(shape: _Shape, keys: list[str], own: str) -> str:
     names = ", ".join(f"rollup.{key}" for key in dict.fromkeys([*keys, "status", "model"]))
-    totals = "_totals" if {*question.group_by, *question.filters} <= {"tenant"} else ""
-    source = _ROLLED.format(
-        totals=totals,
-        keys=names,
-        own=own,
-        filters=filters.replace("item.", "rollup."),
-    )
-    unpriced = UNPRICED_MODEL if question.names_unpriced else _NO_MODEL
+    totals = "_totals" if {*shape.group_by, *dict(shape.filters)} <= {"tenant"} else ""
+    source = _ROLLED.format(totals=totals, keys=names, own=own, filters=_filters("rollup", shape))
+    unpriced = UNPRICED_MODEL if shape.names_unpriced else _NO_MODEL
     by = ["number", "view", *keys, "status = 'error' AS failed", f"{unpriced} AS unpriced_model"]
     return added_up(source, by, ("max(last_stored) AS last_stored",))
 
 
-def _raw(view: str, keys: list[str], rows: str, filters: str, question: UsageQuestion) -> str:
+def _raw(view: str, keys: list[str], rows: str, shape: _Shape) -> str:
     source = _RAW.format(
-        of_edge=items(view, f"{_OF_EDGE} {rows}"), of_day=items(view, f"{_OF_DAY} {rows}"), filters=filters
+        of_edge=items(view, f"{_OF_EDGE} {rows}"),
+        of_day=items(view, f"{_OF_DAY} {rows}"),
+        filters=_filters("item", shape),
     )
-    named = question.names_unpriced and view == "llm_calls"
+    named = shape.names_unpriced and view == "llm_calls"
     unpriced = "CASE WHEN unpriced THEN model END" if named else _NO_MODEL
     by = ["number", f"'{view}' AS view", *keys, "status = 'error' AS failed", f"{unpriced} AS unpriced_model"]
     return grouped(source, by, ("max(created_at) AS last_stored",))
 
 
-def _filters(question: UsageQuestion) -> str:
+def _filters(of: str, shape: _Shape) -> str:
     """Conditions on an item: an invocation is what it is by its last attempt, so they cannot be asked of its rows."""
     said = []
-    for dimension, values in question.filters.items():
-        column = f"item.{DIMENSION_COLUMNS[dimension]}"
+    for dimension, or_none in shape.filters:
+        column = f"{of}.{DIMENSION_COLUMNS[dimension]}"
         named = f"{column} = ANY(CAST(:of_{dimension} AS text[]))"
-        said.append(f"AND ({named} OR {column} IS NULL)" if None in values else f"AND {named}")
+        said.append(f"AND ({named} OR {column} IS NULL)" if or_none else f"AND {named}")
     return " ".join(said)
 
 
