@@ -1,8 +1,9 @@
 """What the database itself keeps the API from, and what keeps one tenant's questions from holding up another's."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import asyncpg
@@ -20,7 +21,6 @@ from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
 from adapters.postgres.migrate import is_current
 from adapters.postgres.usage import reader as usage_reader
-from adapters.postgres.usage import statement
 from adapters.postgres.usage.reader import PostgresUsageAnswers
 from adapters.postgres.usage.roller import PostgresUsageRoller
 from api.app import create_app
@@ -111,10 +111,10 @@ async def test_the_settings_end_with_the_transaction(world):
 
 
 async def test_a_bug_in_a_query_shows_no_other_tenants_rows(world, monkeypatch):
-    """The conditions on the tenant are taken out of the statement: the database's own remain."""
-    monkeypatch.setattr(statement, "_filters", lambda question: "")
-    honest = usage_reader.parameters
-    monkeypatch.setattr(usage_reader, "parameters", lambda *asked: _without_tenant(honest(*asked)))
+    """The conditions on the tenant are taken out of the statements: the database's own remain."""
+    for name in ("parameters", "statement"):
+        honest = getattr(usage_reader, name)
+        monkeypatch.setattr(usage_reader, name, partial(_of_everybody, honest))
     question = UsageQuestion(EVER, group_by=("tenant",), filters={"tenant": ("alder",)})
     answers = PostgresUsageAnswers(world.engine)
     told = await answers.answer(question, Asker("alder"))
@@ -143,8 +143,8 @@ async def test_what_names_no_tenant_is_seen_by_superusers_alone(world):
             await connection.execute(text("DELETE FROM dead_letters WHERE tenant_id IS NULL"))
 
 
-def _without_tenant(parameters: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in parameters.items() if name != "of_tenant"}
+def _of_everybody(honest: Callable[..., Any], question: UsageQuestion, *rest: Any, **named: Any) -> Any:
+    return honest(replace(question, filters={}), *rest, **named)
 
 
 async def test_what_takes_too_long_is_given_up(world):

@@ -116,13 +116,14 @@ _OF_DAY = (
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
-    """What a statement's text depends on: of the filters, whether one takes what has no such value."""
+    """What a statement's text depends on; of the filters, whether one takes what has no such value."""
 
     group_by: tuple[Dimension, ...]
     filters: tuple[tuple[Dimension, bool], ...]
     early: bool
     names_unpriced: bool
     raw: bool
+    most: int
 
 
 def statement(question: UsageQuestion, asked: Mapping[str, Any], *, marked: bool) -> TextClause:
@@ -146,6 +147,7 @@ def statement(question: UsageQuestion, asked: Mapping[str, Any], *, marked: bool
             early=question.ingested_before is not None,
             names_unpriced=question.names_unpriced,
             raw=marked or bool(asked["edge_numbers"]),
+            most=MAX_ROWS + 1,
         )
     )
 
@@ -166,7 +168,7 @@ def _text(shape: _Shape) -> TextClause:
     if shape.raw:
         rows = f"{own} {'AND created_at < :ingested_before' if shape.early else ''}"
         sources += [_raw(view, keys, rows, shape) for view in VIEWS]
-    return text(f"WITH {KEPT}, {having} {' UNION ALL '.join(sources)} LIMIT {MAX_ROWS + 1}")
+    return text(f"WITH {KEPT}, {having} {' UNION ALL '.join(sources)} LIMIT {shape.most}")
 
 
 def _rolled(shape: _Shape, keys: list[str], own: str) -> str:
