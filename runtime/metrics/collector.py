@@ -14,8 +14,9 @@ from adapters.kafka.lag_watch import LagWatch
 from domain.delivery.tally import DeadLetterTally
 from domain.llm.routing import Route
 from domain.llm.tally import BOUNDS, CallTally
+from domain.usage.budget_tally import BudgetTally
 from domain.usage.rolling import RollTally
-from runtime.metrics.figures import ConsumerFigures, Figures, RollerFigures, WorkerFigures
+from runtime.metrics.figures import BudgetsFigures, ConsumerFigures, Figures, RollerFigures, WorkerFigures
 from runtime.metrics.pulse import Pulse
 
 STATES = ("closed", "open", "half_open")
@@ -44,6 +45,8 @@ class _Figures(Collector):
         figures = self._figures
         if isinstance(figures, RollerFigures):
             yield from _of_roller(figures.rolled)
+        elif isinstance(figures, BudgetsFigures):
+            yield from _of_budgets(figures.tally)
         else:
             yield from _of_worker(figures) if isinstance(figures, WorkerFigures) else _of_consumer(figures)
             yield from _of_dead_letters(figures.dead_letters)
@@ -129,6 +132,15 @@ def _of_consumer(figures: ConsumerFigures) -> Iterator[Metric]:
     yield _counter("positions_untold", "How often the database was not told how far the reading is.", calls.untold)
     yield _gauge("store_waiting", "1 while the database does not answer.", float(figures.waits_for_store))
     yield _gauge("batch_age_seconds", "Age of the oldest batch under way; 0 where none is.", figures.batch_seconds)
+
+
+def _of_budgets(tally: BudgetTally) -> Iterator[Metric]:
+    yield _gauge("budget_look_age_seconds", "How long ago all budgets were looked at.", tally.look_age_seconds)
+    yield _gauge("budget_pauses", "Hard stops that last.", tally.pauses)
+    yield _counter("budget_thresholds_told", "Thresholds of budgets that were told of.", tally.told)
+    yield _counter("budget_inputs_sent_again", "Inputs that were sent again after a pause.", tally.sent_again)
+    yield _counter("budget_webhook_refusals", "Times that the webhook did not take an alert.", tally.refused)
+    yield _counter("outages_waited_out", "How often the database or Kafka was waited for.", tally.outages)
 
 
 def _of_roller(rolled: RollTally) -> Iterator[Metric]:

@@ -8,6 +8,7 @@ from domain.judging.settings import JudgingTally
 from domain.llm.breaker import CircuitBreaker
 from domain.llm.routing import Route
 from domain.llm.tally import CallTally
+from domain.usage.budget_tally import BudgetTally
 from domain.usage.rolling import RollTally
 from streams.status import WorkerStatus
 
@@ -84,4 +85,15 @@ class RollerFigures:
     rolled: RollTally = field(default_factory=RollTally)
 
 
-Figures = WorkerFigures | ConsumerFigures | RollerFigures
+@dataclass(frozen=True, slots=True)
+class BudgetsFigures:
+    """Those of a watch on budgets.
+
+    Attributes:
+        tally: what it did.
+    """
+
+    tally: BudgetTally = field(default_factory=BudgetTally)
+
+
+Figures = WorkerFigures | ConsumerFigures | RollerFigures | BudgetsFigures

@@ -246,8 +246,7 @@ def _workers_of(shape: Shape) -> list[str]:
 
 
 def _metrics_ports(settings: Settings, shape: Shape) -> dict[str, int]:
-    names = ["consumer", *_workers_of(shape), *(name for name in _further(shape) if name != "budgets")]
-    return metrics_ports(settings, names, api=shape.api)
+    return metrics_ports(settings, ["consumer", *_workers_of(shape), *_further(shape)], api=shape.api)
 
 
 def _further(shape: Shape) -> list[str]:

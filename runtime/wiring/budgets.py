@@ -17,9 +17,12 @@ from adapters.webhook import HTTPWebhook, WebhookSettings
 from domain.delivery.pauses import OVER_LOOKS
 from domain.errors import UserError
 from domain.ports import EventPublisher
-from domain.usage.alerting import BudgetWatch, keep_sending_again, keep_telling, keep_watching
+from domain.usage.alerting import BudgetWatch
+from domain.usage.budget_loops import keep_sending_again, keep_telling, keep_watching
 from domain.usage.budgets import Budget, Overview, overview
 from domain.usage.pausing import longest_pause
+from runtime.metrics.figures import BudgetsFigures
+from runtime.metrics.serving import serving_metrics
 from runtime.process import run_with, together
 from runtime.sending_again import SetAsideInputs
 from runtime.settings import Settings
@@ -53,13 +56,14 @@ async def run_budgets(settings: Settings, budgets: Sequence[Budget], stop: async
     It waits while the database or Kafka is away.
 
     Raises:
-        UserError: Kafka, the database or the webhook cannot be used as they are set.
+        UserError: Kafka, the database, the webhook or the metrics' address cannot be used as they are set.
     """
-    told = webhook_settings(settings)
+    told, figures = webhook_settings(settings), BudgetsFigures()
 
     @asynccontextmanager
     async def parts() -> AsyncIterator[Parts]:
         async with AsyncExitStack() as stack:
+            await stack.enter_async_context(serving_metrics(settings, figures))
             events = await stack.enter_async_context(publisher(settings))
             engine = await stack.enter_async_context(patient_engine(settings, WATCHING_BUDGETS))
             webhook = await stack.enter_async_context(HTTPWebhook(told)) if told is not None else None
@@ -70,14 +74,14 @@ async def run_budgets(settings: Settings, budgets: Sequence[Budget], stop: async
         events, engine, webhook = found
         book, news = PostgresAlertBook(engine), asyncio.Event()
         pauses, inputs = PostgresPauseBook(engine), SetAsideInputs(DeadLetterTopic(kafka_connection(settings)), events)
-        watch = BudgetWatch(budgets, PostgresUsageAnswers(engine), book, events, pauses=pauses)
+        watch = BudgetWatch(budgets, PostgresUsageAnswers(engine), book, events, pauses=pauses, tally=figures.tally)
         settled = timedelta(seconds=OVER_LOOKS * settings.budget_pause_seconds)
         loops = [
             keep_watching(watch, stop, settings.budget_seconds, news),
-            keep_sending_again(pauses, inputs, stop, settings.budget_pause_seconds, settled),
+            keep_sending_again(pauses, inputs, stop, settings.budget_pause_seconds, settled, figures.tally),
         ]
         if webhook is not None:
-            loops.append(keep_telling(book, webhook, stop, settings.budget_seconds, news))
+            loops.append(keep_telling(book, webhook, stop, settings.budget_seconds, news, figures.tally))
         await together(*loops)
 
     await run_with(parts(), work, stop)

@@ -9,7 +9,7 @@ import yaml
 
 from domain.delivery.reasons import REASONS
 from runtime.metrics.collector import STATES
-from runtime.metrics.figures import RollerFigures
+from runtime.metrics.figures import BudgetsFigures, RollerFigures
 from tests.unit.runtime.metrics_support import Page, idle_pages
 
 ROOT = Path(__file__).parents[3]
@@ -19,7 +19,8 @@ FOREIGN = {"up", "node_filesystem_avail_bytes", "node_filesystem_size_bytes"}
 
 
 async def test_the_alarms_ask_for_metrics_that_there_are():
-    known = {name for page in [*idle_pages(), Page(RollerFigures())] for name in page.names()} | FOREIGN
+    pages = [*idle_pages(), Page(RollerFigures()), Page(BudgetsFigures())]
+    known = {name for page in pages for name in page.names()} | FOREIGN
     for rule in ALERTS:
         asked = set(re.findall(r"\b(?:feedback|process|node)_\w+|\bup\b", rule["expr"]))
         assert asked, rule["alert"]

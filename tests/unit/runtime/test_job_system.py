@@ -102,11 +102,11 @@ def test_what_is_said_to_be_started_is_what_is_started(tmp_path, workers, api, r
     assert system._processes_of(Shape(tmp_path, workers, api, roller=roller)) == said
 
 
-def test_a_watch_on_budgets_is_started_where_asked_for_and_serves_no_metrics(tmp_path):
+def test_a_watch_on_budgets_is_started_where_asked_for_and_serves_metrics_too(tmp_path):
     shape = Shape(tmp_path, judge=True, budgets=True)
     assert system._processes_of(shape) == "worker, consumer, judge, budgets and API"
     ports = system._metrics_ports(load_settings(metrics_port=9100), shape)
-    assert set(ports) == {"consumer", "worker", "judge"}
+    assert ports == {"consumer": 9100, "worker": 9101, "judge": 9102, "budgets": 9103}
 
 
 async def test_a_model_that_others_would_not_use_is_refused(started, there):

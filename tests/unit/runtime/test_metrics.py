@@ -19,9 +19,10 @@ from domain.errors import (
 from domain.lag import PartitionLag
 from domain.llm.breaker import CircuitBreaker
 from domain.ports import BatchOutcome
+from domain.usage.budget_tally import BudgetTally
 from domain.usage.rolling import Marked, Rolled
 from runtime.metrics.collector import STATES
-from runtime.metrics.figures import ConsumerFigures, RollerFigures, WorkerFigures
+from runtime.metrics.figures import BudgetsFigures, ConsumerFigures, RollerFigures, WorkerFigures
 from runtime.metrics.pulse import Pulse
 from tests.builders import a_message
 from tests.fakes import FakeClock, FakePublisher
@@ -211,6 +212,22 @@ async def test_a_roller_tells_what_it_did_and_what_is_left_and_for_how_long():
     figures.rolled.rolled(None)
     figures.rolled.saw(Marked())
     assert (page["feedback_usage_roller_leads"], page["feedback_usage_oldest_mark_seconds"]) == (0, 0)
+
+
+async def test_a_watch_on_budgets_tells_how_long_ago_it_looked_and_what_came_of_it():
+    now = 100.0
+    tally = BudgetTally(clock=lambda: now, told=3, pauses=2, sent_again=40, refused=5, outages=6)
+    page = Page(BudgetsFigures(tally))
+    now = 160.0
+    assert page["feedback_budget_look_age_seconds"] == 60
+    tally.looked()
+    now = 161.0
+    assert page["feedback_budget_look_age_seconds"] == 1
+    assert page["feedback_budget_pauses"] == 2
+    assert page["feedback_budget_thresholds_told_total"] == 3
+    assert page["feedback_budget_inputs_sent_again_total"] == 40
+    assert page["feedback_budget_webhook_refusals_total"] == 5
+    assert page["feedback_outages_waited_out_total"] == 6
 
 
 async def test_a_loop_that_stands_still_is_late_while_it_does_and_for_a_while_after():

@@ -21,9 +21,11 @@ from domain.errors import (
     UsageUnavailableError,
     WebhookUnavailableError,
 )
-from domain.usage import alerting
-from domain.usage.alerting import BudgetWatch, Owed, keep_telling, keep_watching
+from domain.usage import budget_loops
+from domain.usage.alerting import BudgetWatch, Owed
 from domain.usage.answers import Group, Measures, UsageAnswer
+from domain.usage.budget_loops import keep_telling, keep_watching
+from domain.usage.budget_tally import BudgetTally
 from domain.usage.budgets import GRACE, Budget, period_at
 from schemas.budgets import BudgetThresholdCrossed
 from tests.fakes import FakePublisher
@@ -179,7 +181,7 @@ async def test_what_was_spent_at_the_end_of_a_period_is_told_after_it():
 @pytest.fixture
 def no_pause(monkeypatch):
     for name in ("FIRST_PAUSE", "LONGEST_PAUSE"):
-        monkeypatch.setattr(alerting, name, 0.0)
+        monkeypatch.setattr(budget_loops, name, 0.0)
 
 
 async def test_no_outage_ends_the_watch(no_pause):
@@ -197,9 +199,13 @@ async def test_no_outage_ends_the_watch(no_pause):
         next(failures)()
 
     publisher.refuse, book.fails = refuse, fail
+    watch = BudgetWatch([BUDGET], spending, book, publisher, lambda: NOON)
     async with asyncio.timeout(30):
-        await keep_watching(BudgetWatch([BUDGET], spending, book, publisher, lambda: NOON), stop, 0.0, asyncio.Event())
+        await keep_watching(watch, stop, 0.0, asyncio.Event())
     assert len(book.alerts) == 1
+    # The first look and the second were told that the database is away, the third that Kafka is, the fourth and the
+    # fifth again that the database is.
+    assert (watch.tally.outages, watch.tally.told) == (5, 1)
     assert len({event["alert_id"] for event in publisher.on("usage.alerts")}) == 1
 
 
@@ -240,18 +246,19 @@ class Hook:
 
 async def test_a_webhook_is_told_again_until_it_takes_it_and_holds_up_nothing_else(no_pause):
     spending, book, publisher, hook = Spending(), MemoryBook(), FakePublisher(), Hook()
-    stop, news, times = asyncio.Event(), asyncio.Event(), [NOON]
+    stop, news, times, tally = asyncio.Event(), asyncio.Event(), [NOON], BudgetTally()
     spending.usd[NOON] = 90
     assert await BudgetWatch([BUDGET], spending, book, publisher, lambda: NOON).look() == 2
     first, second = list(book.alerts)
     hook.refuses = lambda alert_id: alert_id == first
-    telling = asyncio.create_task(keep_telling(book, hook, stop, 3600, news, lambda: times[-1]))
+    telling = asyncio.create_task(keep_telling(book, hook, stop, 3600, news, tally, lambda: times[-1]))
     await hook.until(2)
     news.set()
     await hook.until(3)
     assert [owed.alert_id for owed in hook.told] == [first, second, first]
     assert json.loads(hook.told[0].event) == publisher.on("usage.alerts")[0]
     assert book.taken_ids == {second}
+    assert tally.refused == 2
 
     # When the period, and the time for what comes late, is over it is told no more.
     times.append(datetime(2026, 11, 21, tzinfo=UTC) + GRACE)
@@ -275,7 +282,9 @@ async def test_stop_breaks_off_a_webhook_that_does_not_answer():
             asked.set()
             await asyncio.Event().wait()
 
-    telling = asyncio.create_task(keep_telling(book, Silent(), stop, 3600, asyncio.Event(), lambda: NOON))
+    telling = asyncio.create_task(
+        keep_telling(book, Silent(), stop, 3600, asyncio.Event(), BudgetTally(), lambda: NOON)
+    )
     async with asyncio.timeout(30):
         await asked.wait()
         stop.set()

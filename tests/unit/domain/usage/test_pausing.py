@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from domain.errors import BrokerUnavailableError, UserError
-from domain.usage import alerting
-from domain.usage.alerting import BudgetWatch, keep_sending_again
+from domain.usage import budget_loops
+from domain.usage.alerting import BudgetWatch
 from domain.usage.budget_file import read_budgets
+from domain.usage.budget_loops import keep_sending_again
+from domain.usage.budget_tally import BudgetTally
 from domain.usage.budgets import Budget, overview, period_at, standings
 from domain.usage.pausing import CLOCKS, longest_pause, pauses_of, send_again
 from tests.budget_support import MemoryPauseBook
@@ -186,18 +188,19 @@ async def test_an_input_waits_since_its_pause_began_and_nothing_is_sent_by_two()
 
 async def test_sending_again_goes_on_through_outages_until_it_is_stopped(monkeypatch):
     for name in ("FIRST_PAUSE", "LONGEST_PAUSE"):
-        monkeypatch.setattr(alerting, name, 0.0)
+        monkeypatch.setattr(budget_loops, name, 0.0)
     book, inputs, stop = await book_of(BUDGET), Inputs(), asyncio.Event()
     await book_of(book=book)
     inputs.failures = [BrokerUnavailableError("away"), BrokerUnavailableError("away")]
-    later = NOW + timedelta(hours=1)
-    task = asyncio.create_task(keep_sending_again(book, inputs, stop, 0.0, timedelta(seconds=40), lambda: later))
+    later, tally = NOW + timedelta(hours=1), BudgetTally()
+    task = asyncio.create_task(keep_sending_again(book, inputs, stop, 0.0, timedelta(seconds=40), tally, lambda: later))
     async with asyncio.timeout(30):
         while not inputs.sent:  # noqa: ASYNC110 - each turn of the loop sets it
             await asyncio.sleep(0)
         stop.set()
         await task
     assert inputs.sent == [({"a"}, False)]
+    assert (tally.outages, tally.sent_again) == (2, 3)
     assert not await book.over(later, NOW)
 
 
