@@ -24,10 +24,10 @@ _TASKS = re.compile(r"^feedback_asyncio_tasks (?P<count>\S+)$", re.MULTILINE)
 
 @dataclass
 class Member:
-    """A process of `feedback worker`, `judge`, `consumer` or `roller`, under a name that stays when it starts again.
+    """A process of one of `feedback`'s commands, under a name that stays when it starts again.
 
     Attributes:
-        command: one of these.
+        command: `worker`, `judge`, `consumer`, `roller` or `budgets`.
         in_flight: how many inputs it may work on at a time.
         lives: its processes so far; the last one may run.
     """

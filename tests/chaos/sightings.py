@@ -21,7 +21,7 @@ from schemas.topics import DEAD_LETTERS, JUDGEMENTS, LLM_CALLS, TOPICS
 from tests.chaos.evidence import Call, CallMessage, Input, Letter, Partition, Place, Result
 from tests.integration.system_support import partitions_of
 
-NOT_OURS = {"feedback.records", "feedback.requests", "feedback.frameworks", "feedback.corrections"}
+NOT_OURS = {"feedback.records", "feedback.requests", "feedback.frameworks", "feedback.corrections", "usage.alerts"}
 RESULTS = tuple(topic.name for topic in TOPICS if topic.name not in {*NOT_OURS, DEAD_LETTERS.name, LLM_CALLS.name})
 OUTCOMES = (*RESULTS, DEAD_LETTERS.name)
 _NEWS = {progress.ce_type.encode() for progress in (AnalysisProgressed, SummaryProgressed)}
