@@ -48,6 +48,6 @@ class BudgetThresholdCrossed(Event):
     hard_stop: bool = Field(
         default=False,
         description="Whether all of a budget with a hard stop is spent: workers pause what it is for, until the period "
-        "ends or the limit is raised.",
+        "ends or the limit is raised. False where the period was over when it was noticed.",
     )
     crossed_at: Moment = Field(description="When it was noticed; it may have been up to a look earlier.")

@@ -131,7 +131,7 @@ class Standing:
             forecast_usd=_plain(self.forecast(recent, now)),
             unpriced_calls=self.spent.unpriced,
             cost_is_lower_bound=self.spent.unpriced > 0,
-            hard_stop=budget.hard_stop and threshold >= 1,
+            hard_stop=budget.hard_stop and threshold >= 1 and now < window.end,
             crossed_at=now,
         )
 
