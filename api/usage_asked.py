@@ -40,6 +40,7 @@ class Asked:
         limit: groups on a page.
         cursor: where the page begins; None: at the beginning.
         identity: all that makes the question what it is, for cursors.
+        not_compared: why the period before is not told of, though it was asked for.
     """
 
     question: UsageQuestion
@@ -50,6 +51,12 @@ class Asked:
     limit: int
     cursor: Cursor | None
     identity: Sequence[Any]
+    not_compared: str | None = None
+
+    @property
+    def questions(self) -> list[UsageQuestion]:
+        """What is asked: of the window and, where it is held against it, of the period before."""
+        return [self.question, self.before] if self.before is not None else [self.question]
 
 
 _TIME = "RFC 3339 with an offset: `2026-11-01T00:00:00Z`."

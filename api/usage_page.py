@@ -62,6 +62,9 @@ class UsagePage(Period):
     zone: str = Field(description="Whose clocks and calendar.")
     group_by: list[str] = Field(description="The dimensions and the unit.")
     compared_with: Period | None = Field(default=None, description="The period before, where it was asked for.")
+    not_compared: str | None = Field(
+        default=None, description="Why there is no comparison though it was asked for: months whose calls were dropped."
+    )
     ingested_before: AwareDatetime | None = Field(
         default=None, description="What was stored then or later does not count; on later pages, the first one's as_of."
     )
@@ -87,7 +90,7 @@ def page(asked: Asked, answer: UsageAnswer, groups: Sequence[Compared], total: C
     first = _first(asked, groups)
     shown = groups[first : first + asked.limit]
     is_last = first + asked.limit >= len(groups)
-    question, before = asked.question, asked.before
+    question, before = asked.question, asked.before if asked.not_compared is None else None
     unit = [question.unit] if question.unit is not None else []
     head = {
         **_period(question.window),
@@ -95,6 +98,7 @@ def page(asked: Asked, answer: UsageAnswer, groups: Sequence[Compared], total: C
         "zone": question.zone.key,
         "group_by": [*question.group_by, *unit],
         "compared_with": _period(_in(before.window, question.zone)) if before is not None else None,
+        "not_compared": asked.not_compared,
         "ingested_before": question.ingested_before.isoformat() if question.ingested_before is not None else None,
         **answer.model_dump(mode="json", exclude={"groups", "total"}),
         "next_cursor": None if is_last else _next(asked, answer, first + asked.limit, shown[-1].group),

@@ -1,6 +1,7 @@
 """`/v1/usage/query`: any question about the usage. `domain.usage` says what the numbers mean."""
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
@@ -15,6 +16,7 @@ from api.usage_examples import EXAMPLE
 from api.usage_page import UsagePage, page
 from api.usage_parquet import as_parquet, in_pieces
 from api.usage_table import columns, rows
+from domain.errors import DroppedCallsError
 from domain.usage.answers import UsageAnswer, UsageAnswers
 from domain.usage.comparison import Compared, beside
 
@@ -58,19 +60,23 @@ async def query(
     """LLM calls and invocations of the window [from, to), grouped, filtered, beside the period before.
 
     A key that is bound to a tenant is told of that tenant. Every page has the total of all groups, and all pages are
-    of the moment of the first one.
+    of the moment of the first one. Where the period before is of months whose single calls were dropped, the answer
+    has no comparison, and says why.
     """
-    answer = await usage.answer(question.question, key.asker)
-    earlier = await usage.answer(question.before, key.asker) if question.before is not None else None
-    moments = [
-        answer.as_of,
-        *([earlier.as_of] if earlier else []),
-        *([question.cursor.as_of] if question.cursor else []),
-    ]
-    answer = answer.model_copy(update={"as_of": min(moments)})
-    if question.format == "json" and len(answer.groups) <= FEW_GROUPS:
-        return _respond(question, answer, earlier)
-    return await asyncio.to_thread(_respond, question, answer, earlier)
+    try:
+        of_now, *of_then = await usage.answers(question.questions, key.asker)
+    except DroppedCallsError as error:
+        if question.before is None:
+            raise
+        # Where it is not the period before that is cut, this is refused, too.
+        of_now, of_then = await usage.answer(question.question, key.asker), []
+        question = replace(question, not_compared=f"The period before cannot be told exactly. {error.message}")
+    if question.cursor is not None:
+        of_now = of_now.model_copy(update={"as_of": min(of_now.as_of, question.cursor.as_of)})
+    earlier = next(iter(of_then), None)
+    if question.format == "json" and len(of_now.groups) <= FEW_GROUPS:
+        return _respond(question, of_now, earlier)
+    return await asyncio.to_thread(_respond, question, of_now, earlier)
 
 
 def _respond(question: Asked, answer: UsageAnswer, earlier: UsageAnswer | None) -> Response:

@@ -1,5 +1,6 @@
 """The answer to a question about usage: groups, each in two views, and all of them together."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -91,11 +92,15 @@ class UsageAnswers(Protocol):
     """Answers questions about usage."""
 
     async def answer(self, question: UsageQuestion, asker: Asker = NOBODY) -> UsageAnswer:
-        """The answer, from one snapshot; of what the asker may see, whatever is asked.
+        """As `answers`, of one question."""
+        ...
+
+    async def answers(self, questions: Sequence[UsageQuestion], asker: Asker = NOBODY) -> list[UsageAnswer]:
+        """The answers, all from one snapshot; of what the asker may see, whatever is asked.
 
         Raises:
-            DroppedCallsError: it takes single LLM calls of months that were dropped.
-            TooManyGroupsError: the answer has more than MAX_GROUPS groups.
+            DroppedCallsError: one takes single LLM calls of months that were dropped.
+            TooManyGroupsError: an answer has more than MAX_GROUPS groups.
             TooManyQuestionsError: the asker's tenant has too many questions open.
             UsageUnavailableError: the store cannot answer now, or not in time.
         """

@@ -1,7 +1,7 @@
 """Whose turn it is to ask the database: one tenant's questions, however many and slow, leave room for the others'."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -110,8 +110,13 @@ class UsageAnswersInTurn:
 
     async def answer(self, question: UsageQuestion, asker: Asker = NOBODY) -> UsageAnswer:
         """As the answers behind it. Raises what they raise, and what `Turns.turn` does."""
+        [answer] = await self.answers([question], asker)
+        return answer
+
+    async def answers(self, questions: Sequence[UsageQuestion], asker: Asker = NOBODY) -> list[UsageAnswer]:
+        """Likewise; several that belong together take one turn."""
         async with self._turns.turn(asker.tenant_id):
-            return await self._answers.answer(question, asker)
+            return await self._answers.answers(questions, asker)
 
 
 class FailureAnswersInTurn:

@@ -72,12 +72,12 @@ class Answers(PostgresUsageAnswers):
     error: Exception | None = None
     may_go_on: asyncio.Event | None = None
 
-    async def answer(self, question: Any, *asker: Any) -> Any:
+    async def answers(self, questions: Any, *asker: Any) -> Any:
         if self.may_go_on is not None:
             await self.may_go_on.wait()
         if self.error is not None:
             raise self.error
-        return await super().answer(question, *asker)
+        return await super().answers(questions, *asker)
 
 
 class Letters(PostgresDeadLetterReader):

@@ -6,18 +6,14 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
-import httpx
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.keys import PostgresKeyStore
 from adapters.postgres.llm_calls import PostgresLLMCallSink
-from adapters.postgres.migrate import is_current
 from adapters.postgres.usage.reader import PostgresUsageAnswers
 from adapters.postgres.usage.retention import PostgresRetention
 from adapters.postgres.usage.roller import PostgresUsageRoller
-from api.app import create_app
 from consumers.batches import BatchSettler, Progress
 from consumers.llm_calls import llm_call_tables
 from domain.delivery.messages import InboundMessage
@@ -210,19 +206,6 @@ async def test_what_takes_single_calls_of_a_dropped_month_is_refused_with_what_i
     # Of a tenant who had nothing there, nothing is missing.
     own = UsageQuestion(question.window, filters={"tenant": ("nobody",)}, unit=question.unit, zone=question.zone)
     assert (await answers.answer(own)).total.llm_calls.total == 0
-
-
-async def test_the_api_says_so_with_422(database):
-    _, engine = database
-    await drop(engine)
-    store = PostgresKeyStore(engine)
-    app = create_app(PostgresUsageAnswers(engine), store, lambda: is_current(engine))
-    key = await store.create("alder")
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://api") as client:
-        asked = {"from": f"{OLD + timedelta(hours=8):%Y-%m-%dT%H:%M:%SZ}", "to": f"{THIS_MONTH:%Y-%m-%dT%H:%M:%SZ}"}
-        for path in ("/v1/usage", "/v1/usage/query"):
-            answer = await client.get(path, params=asked, headers={"Authorization": f"Bearer {key.text}"})
-            assert (answer.status_code, answer.json()["error"]["code"]) == (422, "calls_dropped"), path
 
 
 async def test_rollups_that_do_not_add_up_keep_the_rows(database, feedback_says):

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 from sqlalchemy import Row, RowMapping
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.on_behalf import STATEMENT_SECONDS, begin_for
 from adapters.postgres.reading import answering
@@ -42,31 +42,52 @@ class PostgresUsageAnswers:
         self._statement_seconds = statement_seconds
 
     async def answer(self, question: UsageQuestion, asker: Asker = NOBODY) -> UsageAnswer:
-        """The answer, from one snapshot; of what the asker may see, whatever is asked.
+        """As `answers`, of one question."""
+        [answer] = await self.answers([question], asker)
+        return answer
+
+    async def answers(self, questions: Sequence[UsageQuestion], asker: Asker = NOBODY) -> list[UsageAnswer]:
+        """The answers, all from one snapshot; of what the asker may see, whatever is asked.
 
         Raises:
-            DroppedCallsError: it takes single LLM calls of months that were dropped.
-            TooManyGroupsError: the answer has more than MAX_GROUPS groups or MAX_STRETCHES stretches, or is made of
+            DroppedCallsError: one takes single LLM calls of months that were dropped.
+            TooManyGroupsError: an answer has more than MAX_GROUPS groups or MAX_STRETCHES stretches, or is made of
                 more than MAX_ROWS rows.
             UsageUnavailableError: the database cannot answer now, or not in time.
         """
-        times = _times(question)
-        asked = parameters(question, times)
+        all_times = [_times(question) for question in questions]
         async with answering(self._engine) as connection:
             await connection.execution_options(isolation_level="REPEATABLE READ")
             await begin_for(connection, asker, self._statement_seconds)
-            begun = (await connection.execute(*beginning(asked))).one()
-            check_kept(question, begun)
-            sql = statement(question, asked, marked=begun.marked_days > 0)
-            rows = (await connection.execute(sql, asked)).mappings().all()
-        if len(rows) > MAX_ROWS:
-            raise TooManyGroupsError(
-                f"The answer is made of more than {MAX_ROWS:,} rows; ask for a shorter window, a longer unit, or less."
-            )
-        put_together = _Answering(question, times).answer
-        if len(rows) <= FEW_ROWS:
-            return put_together(rows, begun)
-        return await asyncio.to_thread(put_together, rows, begun)
+            found = [
+                await _rows(connection, question, times) for question, times in zip(questions, all_times, strict=True)
+            ]
+        return [
+            await _put_together(_Answering(question, times), *told)
+            for question, times, told in zip(questions, all_times, found, strict=True)
+        ]
+
+
+async def _rows(
+    connection: AsyncConnection, question: UsageQuestion, times: list[Window]
+) -> tuple[Sequence[RowMapping], Row[Any]]:
+    """What the two statements find."""
+    asked = parameters(question, times)
+    begun = (await connection.execute(*beginning(asked))).one()
+    check_kept(question, begun)
+    sql = statement(question, asked, marked=begun.marked_days > 0)
+    rows = (await connection.execute(sql, asked)).mappings().all()
+    if len(rows) > MAX_ROWS:
+        raise TooManyGroupsError(
+            f"The answer is made of more than {MAX_ROWS:,} rows; ask for a shorter window, a longer unit, or less."
+        )
+    return rows, begun
+
+
+async def _put_together(answering: "_Answering", rows: Sequence[RowMapping], begun: Row[Any]) -> UsageAnswer:
+    if len(rows) <= FEW_ROWS:
+        return answering.answer(rows, begun)
+    return await asyncio.to_thread(answering.answer, rows, begun)
 
 
 def _times(question: UsageQuestion) -> list[Window]:

@@ -1,5 +1,6 @@
 """The API over ports in memory."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -22,25 +23,28 @@ NOVEMBER = Window(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinf
 class ScriptedUsage:
     """Notes what it is asked, and answers one call of two groups; raises `error` where there is one.
 
-    `answers` holds other answers, which are given one after the other.
+    `given` holds other answers, which are given one after the other.
     """
 
     def __init__(self) -> None:
         self.asked: list[Any] = []
         self.askers: list[Asker] = []
         self.error: Exception | None = None
-        self.answers: list[UsageAnswer] = []
+        self.given: list[UsageAnswer] = []
 
     def note(self, question: Any) -> None:
         self.asked.append(question)
         if self.error is not None:
             raise self.error
 
+    async def answers(self, questions: Sequence[UsageQuestion], asker: Asker = NOBODY) -> list[UsageAnswer]:
+        return [await self.answer(question, asker) for question in questions]
+
     async def answer(self, question: UsageQuestion, asker: Asker = NOBODY) -> UsageAnswer:
         self.note(question)
         self.askers.append(asker)
-        if self.answers:
-            return self.answers.pop(0)
+        if self.given:
+            return self.given.pop(0)
         one = Measures(total=1)
         names = ("a", "b") if question.group_by else ()
         groups = tuple(Group(keys=dict.fromkeys(question.group_by, name), llm_calls=one) for name in names)

@@ -37,7 +37,7 @@ async def test_a_caller_is_told_the_usage_of_the_tenant_of_the_key(rig):
 @pytest.mark.parametrize(("lag", "said"), [(None, None), (0, "0"), (12, "12")])
 async def test_every_answer_says_how_fresh_it_is(rig, lag, said):
     for path in ("/v1/usage", *ALL, "/v1/usage/query"):
-        rig.usage.answers = [
+        rig.usage.given = [
             answer_of("a", dimension=path.rpartition("by-")[2]).model_copy(update={"freshness": Freshness(lag=lag)})
         ]
         answer = await rig.get(path, rig.superuser, params=WINDOW)

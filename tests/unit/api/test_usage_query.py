@@ -161,7 +161,7 @@ async def test_what_the_store_cannot_do_has_the_envelope_in_every_format(rig):
 
 async def test_pages_hold_every_group_once_and_are_of_the_moment_of_the_first(rig):
     names = ["a", "b", "c", "d", None]
-    rig.usage.answers = [answer_of(*names, as_of=AS_OF + timedelta(minutes=number)) for number in range(3)]
+    rig.usage.given = [answer_of(*names, as_of=AS_OF + timedelta(minutes=number)) for number in range(3)]
     asked = {"group_by": "operation", "limit": "2"}
 
     page = (await rig.get(PATH, rig.superuser, params=asked)).json()
@@ -179,7 +179,7 @@ async def test_pages_hold_every_group_once_and_are_of_the_moment_of_the_first(ri
 
 
 async def test_a_page_goes_on_behind_the_last_group_wherever_it_is_now(rig):
-    rig.usage.answers = [answer_of("b", "d"), answer_of("a", "b", "c", "d"), answer_of("c", "d")]
+    rig.usage.given = [answer_of("b", "d"), answer_of("a", "b", "c", "d"), answer_of("c", "d")]
     asked = WINDOW | {"group_by": "operation", "limit": "1"}
 
     cursor = (await rig.get(PATH, rig.superuser, params=asked)).json()["next_cursor"]
@@ -191,7 +191,7 @@ async def test_a_page_goes_on_behind_the_last_group_wherever_it_is_now(rig):
 
 
 async def test_a_cursor_is_of_one_question_only(rig):
-    rig.usage.answers = [answer_of("a", "b")]
+    rig.usage.given = [answer_of("a", "b")]
     asked = WINDOW | {"group_by": "operation", "limit": "1"}
     cursor = (await rig.get(PATH, rig.tenant, params=asked)).json()["next_cursor"]
 
@@ -221,7 +221,7 @@ async def test_views_that_are_not_asked_for_are_left_out(rig):
 
 
 async def test_the_period_before_stands_beside_each_group_and_the_total(rig):
-    rig.usage.answers = [answer_of("b", "c", as_of=AS_OF + timedelta(minutes=1)), answer_of("a", "b")]
+    rig.usage.given = [answer_of("b", "c"), answer_of("a", "b")]
     start, end = "2026-11-01T00:00:00+02:00", "2026-12-01T00:00:00+02:00"
     asked = {"from": start, "to": end, "zone": "Europe/Kyiv", "group_by": "operation", "compare": "previous"}
 

@@ -27,7 +27,7 @@ async def test_a_table_holds_all_groups_and_the_same_numbers_in_csv_and_parquet(
     asked = WINDOW | {"group_by": "operation", "percentiles": "50", "compare": "previous"}
     answers = {}
     for form in ("json", "csv", "parquet"):
-        rig.usage.answers = [answer_of(*names), answer_of("é", "-x")]
+        rig.usage.given = [answer_of(*names), answer_of("é", "-x")]
         answers[form] = await rig.get(PATH, rig.superuser, params=asked | {"format": form})
 
     groups = answers["json"].json()["groups"]
@@ -55,7 +55,7 @@ async def test_a_table_holds_all_groups_and_the_same_numbers_in_csv_and_parquet(
 
 async def test_tables_of_nothing_have_their_columns(rig):
     for form in ("csv", "parquet"):
-        rig.usage.answers = [answer_of()]
+        rig.usage.given = [answer_of()]
         answer = await rig.get(PATH, rig.superuser, params=WINDOW | {"group_by": "operation,day", "format": form})
         if form == "csv":
             assert answer.text.startswith("operation,start,end,llm_calls_total,")
@@ -70,7 +70,7 @@ async def test_sums_beyond_64_bits_are_exact_in_parquet_too(rig):
     group = Group(
         keys={"operation": "x"}, llm_calls=Measures(input_tokens=huge, cost_usd=Decimal("2999999.999999999997"))
     )
-    rig.usage.answers = [UsageAnswer(groups=(group,), total=group, as_of=AS_OF)]
+    rig.usage.given = [UsageAnswer(groups=(group,), total=group, as_of=AS_OF)]
     asked = WINDOW | {"group_by": "operation", "format": "parquet"}
     table = read_parquet(io.BytesIO((await rig.get(PATH, rig.superuser, params=asked)).content)).read_all()
     assert table.column("llm_calls_input_tokens_total").to_pylist() == [3 * (2**63 - 1)]
@@ -83,7 +83,7 @@ async def test_what_the_period_before_has_no_stretch_for_is_empty_cells(rig):
         keys={"operation": "x"}, start=datetime(2026, 3, 31, tzinfo=UTC), end=datetime(2026, 4, 1, tzinfo=UTC)
     )
     answer = UsageAnswer(groups=(first,), total=first, as_of=AS_OF)
-    rig.usage.answers = [answer, answer_of()]
+    rig.usage.given = [answer, answer_of()]
     told = await rig.get(PATH, rig.superuser, params=march | {"compare": "previous", "format": "csv"})
     lines = list(csv.DictReader(io.StringIO(told.text)))
     assert len(lines) == 31
