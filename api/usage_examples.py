@@ -17,6 +17,7 @@ def _calls(total: int, failed: int, cost: str, failed_cost: str) -> dict[str, An
         "late": 0,
         "cost_usd": cost,
         "failed_cost_usd": failed_cost,
+        "failed_unpriced": 0,
         "cache_read_input_tokens": 0,
         "reasoning_output_tokens": 0,
         "duration_ms": {**_DURATIONS, "percentiles": _PERCENTILES},
@@ -42,6 +43,7 @@ EXAMPLE: dict[str, Any] = {
     "zone": "Europe/Kyiv",
     "group_by": ["operation", "day"],
     "compared_with": {"from": "2026-10-01T00:00:00+03:00", "to": "2026-11-01T00:00:00+02:00"},
+    "not_compared": None,
     "ingested_before": None,
     "as_of": "2026-12-01T08:12:44.102934Z",
     "freshness": {

@@ -183,6 +183,7 @@ def _assert_measures(measures: Measures, items: list[Item], percentiles: Iterabl
         **{name: sum(item[name] for item in items) for name in added},
         "cost_usd": _plain(sum((item["cost"] for item in items), Decimal(0))),
         "failed_cost_usd": _plain(sum((item["cost"] for item in failed), Decimal(0))),
+        "failed_unpriced": sum(item["unpriced"] for item in failed),
         "cost_is_lower_bound": any(item["unpriced"] for item in items),
     }
     assert given == wanted, (given, wanted)

@@ -41,6 +41,7 @@ class Measures(_Part):
     late: int = Field(default=0, description="How many LLM calls of them were stored over an hour after they ended.")
     cost_usd: USD = Field(default=Decimal(0), description="What they cost, as far as it is known.")
     failed_cost_usd: USD = Field(default=Decimal(0), description="The failed items' part of cost_usd.")
+    failed_unpriced: int = Field(default=0, description="The failed items' part of unpriced.")
     cache_read_input_tokens: int = Field(default=0, description="The part of all input tokens read from a cache.")
     reasoning_output_tokens: int = Field(default=0, description="The part of all output tokens spent on reasoning.")
     duration_ms: Spread = Spread()

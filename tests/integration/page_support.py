@@ -1,7 +1,7 @@
 """What the tests of the page share: a served API with calls in its database, and a person at a browser."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -19,7 +19,9 @@ from adapters.postgres.usage.failures import PostgresFailureAnswers
 from adapters.postgres.usage.reader import PostgresUsageAnswers
 from api.app import create_app
 from api.server import listen, serve
+from domain.errors import UsageUnavailableError
 from domain.ports import DeadLetterRow
+from domain.usage.questions import UsageQuestion
 from schemas.llm_calls import LLMCall
 from tests.browser import Browser, Page
 from tests.dead_letters_support import a_dead_letter_row
@@ -67,16 +69,19 @@ PLACES = """['cost', 'calls', 'operation', 'model'].map((id) =>
 
 
 class Answers(PostgresUsageAnswers):
-    """The real ones, that fail or wait when told."""
+    """The real ones, that fail or wait when told; to `refused` questions alone there may be no answer."""
 
     error: Exception | None = None
     may_go_on: asyncio.Event | None = None
+    refused: Callable[[UsageQuestion], bool] | None = None
 
     async def answers(self, questions: Any, *asker: Any) -> Any:
         if self.may_go_on is not None:
             await self.may_go_on.wait()
         if self.error is not None:
             raise self.error
+        if self.refused is not None and any(map(self.refused, questions)):
+            raise UsageUnavailableError("The database did not answer.")
         return await super().answers(questions, *asker)
 
 
@@ -128,6 +133,8 @@ def calls() -> list[LLMCall]:
         }
         if number % 10 == 0:
             fields |= {"status": "error", "error_class": "RateLimitedError", "http_status": 429}
+        if number == 60:
+            fields |= {"cost_usd": None, "cost_source": None}  # failed, so that nobody knows what it cost
         if number % 17 == 1:
             fields |= {"cost_usd": None, "model": "no-price", "cost_source": None}
         made.append(llm_call(**fields))

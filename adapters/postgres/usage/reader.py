@@ -108,6 +108,7 @@ class _Sum:
     sums: dict[str, Any] = field(default_factory=lambda: dict.fromkeys(SUMS, 0))
     failed: int = 0
     failed_cost_usd: Decimal = Decimal(0)
+    failed_unpriced: int = 0
     items: dict[str, int] = field(default_factory=lambda: dict.fromkeys(MEASURES, 0))
     totals: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(MEASURES, Decimal(0)))
     least: dict[str, Any] = field(default_factory=dict)
@@ -120,6 +121,7 @@ class _Sum:
         if row["failed"]:
             self.failed += int(row["total"])
             self.failed_cost_usd += row["cost_usd"]
+            self.failed_unpriced += int(row["unpriced"])
         for name in MEASURES:
             if not row[f"{name}_items"]:
                 continue
@@ -136,6 +138,7 @@ class _Sum:
             failed=self.failed,
             cost_usd=Decimal(sums["cost_usd"]),
             failed_cost_usd=self.failed_cost_usd,
+            failed_unpriced=self.failed_unpriced,
             duration_ms=self._spread("duration_us", percentiles, 1000),
             input_tokens=self._spread("input_tokens", percentiles),
             output_tokens=self._spread("output_tokens", percentiles),

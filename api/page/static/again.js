@@ -11,7 +11,7 @@ export const againParts = () => [
 
 /** The `total` of an answer about failures in a sentence or two. */
 export function againSaid({ retries, repeats }) {
-  const money = (part) => `${part.unpriced ? "≥ " : ""}${format.money(part.cost_usd)}`;
+  const money = (part) => format.atLeast(part.cost_usd, part.unpriced);
   const said = [
     `Retries: ${format.count(retries.calls)} (${money(retries)}).`,
     `Done again on the same input: ${format.count(repeats.invocations)} (${money(repeats)}), ${format.count(repeats.after_an_answer)} of them after an answer.`,

@@ -50,7 +50,7 @@ const shares = (row) => format.share(ratio(row.measures.failed, row.measures.tot
 
 function breakdown(title, head, counted) {
   return new Breakdown({ title, head, weight: (row) => number(row.measures.cost_usd) || 0, columns: [
-    { head: "Cost", text: (row) => (row.measures.unpriced ? `≥ ${format.money(row.measures.cost_usd)}` : format.money(row.measures.cost_usd)) },
+    { head: "Cost", text: (row) => format.atLeast(row.measures.cost_usd, row.measures.unpriced) },
     { head: counted, text: (row) => format.count(row.measures.total) },
     { head: "Failed", text: shares },
     { head: "p95", text: (row) => format.duration(percentile(row.measures, "95")) },
@@ -66,7 +66,7 @@ export function makeCards() {
   const errors = new Breakdown({ title: "By error class", head: "Error class", style: "failed", weight: (row) => row.measures.failed, columns: [
     { head: "Failed", text: (row) => format.count(row.measures.failed) },
     { head: "Of all failed", text: (row) => format.share(row.share) },
-    { head: "Spent", text: (row) => format.money(row.measures.failed_cost_usd) },
+    { head: "Spent", text: (row) => format.atLeast(row.measures.failed_cost_usd, row.measures.failed_unpriced) },
   ] });
   const elements = [
     card("cost", "Cost over time", time.cost.parts),
@@ -86,9 +86,9 @@ export function makeCards() {
     /** The dimension that a card's CSV is by; "time" for the unit of time. */
     dimensions: { cost: "time", calls: "time", latency: "time", failures: "time", operation: "operation", model: "model", errors: "error_class", tenant: "tenant" },
     showTime: time.show,
-    /** Show an answer; null: none yet. */
-    show(dimension, answer, view) {
-      if (!answer) return { operation, model, tenant, error_class: errors }[dimension].show([], "");
+    /** Show an answer; null: there is none, and `said` is all there is to say. */
+    show(dimension, answer, view, said = "") {
+      if (!answer) return { operation, model, tenant, error_class: errors }[dimension].show([], said);
       const found = rows(answer.groups, view, dimension);
       if (dimension === "operation") return operation.show(found, "No operation asked a model.");
       if (dimension === "model") return model.show(found, "No model was asked.");

@@ -21,6 +21,9 @@ export function money(amount) {
   return dollarsBy[size === 0 || size >= 0.1 ? 2 : size >= 0.001 ? 4 : 6].format(value);
 }
 
+/** Money that is, or is less than, what was spent: where some items' cost is not known. */
+export const atLeast = (amount, unpriced) => `${unpriced ? "≥ " : ""}${money(amount)}`;
+
 /** Money on an axis, whose steps are this large. */
 export function axisMoney(amount, step) {
   if (amount >= 10_000) return shortDollars.format(amount);

@@ -1,19 +1,16 @@
 // The page: who looks (a key), at what (the state in the address), and what the API answers.
 
 import { againSaid } from "./again.js";
-import { makeCards } from "./cards.js";
-import { deadLetters } from "./dead.js";
 import { byId, html } from "./dom.js";
+import { makeFigures } from "./figures.js";
 import * as format from "./format.js";
 import { ask, askDeadLetters, askFailures, holder, keepCSV, mayBeKey, parameters, Refused } from "./query.js";
 import { readState, writeState } from "./state.js";
-import { emptyTiles, tiles } from "./tiles.js";
 import { dateField, windowOf, zones } from "./time.js";
 
 const KEY = "feedback-key";
 const root = document.documentElement;
-const cards = makeCards();
-const dead = deadLetters();
+const figures = makeFigures();
 let key = kept(() => sessionStorage.getItem(KEY));
 let state = readState(location.hash);
 let window_ = null;
@@ -136,7 +133,7 @@ byId("cards").addEventListener("click", async (event) => {
   if (event.target.id === "count-again" && window_ && key) return countAgain(event.target, asking.signal);
   const id = event.target.closest("[data-csv]")?.dataset.csv;
   if (!id || !window_ || !key) return;
-  const by = cards.dimensions[id] === "time" ? window_.unit : cards.dimensions[id];
+  const by = figures.dimensions[id] === "time" ? window_.unit : figures.dimensions[id];
   const days = `${dateField(window_.from, state.zone)}_${dateField(window_.to - 1, state.zone)}`;
   try {
     await keepCSV(key, parameters(state, window_, by, { percentiles: "50,95,99" }), `usage-by-${by}_${days}.csv`);
@@ -195,71 +192,32 @@ async function askAll(signal) {
   window_ = asked;
   byId("period").textContent = format.period(asked.from, asked.to, state.zone);
   const one = (by, options, of = state) => ask(key, parameters(of, asked, by, options), signal);
+  // What has no answer is emptied: what stood there was of another time, which the heading does not name any more.
+  const shown = (answer, show, empty) => answer.then(show).catch((error) => {
+    if (!signal.aborted) empty();
+    throw error;
+  });
+  const by = (name, answer, show = (found) => figures.showBy(name, found, state)) => shown(answer, show, () => figures.emptyBy(name, state));
+  const time = one(asked.unit, { compare: true, percentiles: "50,95,99" });
   const work = [
-    one(asked.unit, { compare: true, percentiles: "50,95,99" }).then((answer) => showTime(answer, asked)),
-    ...["operation", "model", "error_class"].map((by) => one(by).then((answer) => showBy(by, answer))),
-    dead.show(askDeadLetters(key, parameters(state, asked), signal), state.zone),
+    shown(time, (answer) => figures.showTime(answer, asked, state), () => figures.emptyTime()),
+    ...["operation", "model", "error_class"].map((name) => by(name, one(name))),
+    shown(figures.dead.show(askDeadLetters(key, parameters(state, asked), signal), state.zone), () => {}, figures.dead.clear),
   ];
-  if (who.superuser) work.push(one("tenant", {}, { ...state, tenant: null }).then(showByTenant));
+  if (who.superuser) work.push(by("tenant", one("tenant", {}, { ...state, tenant: null }), showByTenant));
   return Promise.allSettled(work);
-}
-
-function showTime(answer, asked) {
-  const total = answer.total[state.view];
-  const before = answer.total.previous?.[state.view] ?? null;
-  byId("tiles").replaceChildren(...tiles(total, before, state.view));
-  byId("title-calls").textContent = state.view === "llm_calls" ? "Calls over time" : "Invocations over time";
-  const quiet = total.total === 0;
-  byId("empty").hidden = !quiet;
-  byId("cards").hidden = quiet;
-  const names = { ...format.stretchNames(asked.unit, state.zone), moments: answer.groups.map((group) => Math.max(Date.parse(group.start), asked.from)) };
-  const partial = answer.groups.length > 0 && Date.parse(answer.groups.at(-1).end) > asked.to;
-  cards.showTime(answer.groups.map((group) => group[state.view]), { names, partial, unit: asked.unit });
-  showFreshness(answer, total);
-}
-
-function showBy(by, answer) {
-  cards.show(by, answer, state.view);
-  if (by === "model") showLowerBound(answer);
 }
 
 function showByTenant(answer) {
   tenants = answer.groups.map((group) => group.keys.tenant).filter(Boolean);
   showTenants();
-  showBy("tenant", answer);
-}
-
-function showLowerBound(answer) {
-  const { unpriced, total } = answer.total[state.view];
-  const models = answer.groups.filter((group) => group[state.view].unpriced).map((group) => group.keys.model ?? "(none named)");
-  const named = new Intl.ListFormat(undefined).format(models);
-  byId("unpriced").textContent = unpriced
-    ? `The cost is a lower bound: ${format.count(unpriced)} of ${format.count(total)} have no price, those of ${named}.` : "";
-}
-
-function showFreshness(answer, total) {
-  const parts = [`Everything that was stored until ${format.moment(Date.parse(answer.as_of), state.zone)}.`];
-  const lag = answer.freshness?.lag;
-  if (typeof lag === "number") parts.push(`${format.count(lag)} LLM calls wait to be stored.`);
-  if (total.late) parts.push(`${format.count(total.late)} LLM calls were stored over an hour after they ended.`);
-  if (answer.compared_with) {
-    const { from, to } = answer.compared_with;
-    parts.push(`“Before” is ${format.period(Date.parse(from), Date.parse(to), state.zone)}, as long a time.`);
-  }
-  byId("fresh").textContent = parts.join(" ");
+  figures.showBy("tenant", answer, state);
 }
 
 function clear() {
-  byId("tiles").replaceChildren(...emptyTiles());
-  for (const id of ["unpriced", "counted-again"]) byId(id).replaceChildren();
+  byId("counted-again").replaceChildren();
   byId("trouble").hidden = true;
-  byId("empty").hidden = true;
-  byId("cards").hidden = false;
-  byId("fresh").textContent = "\u00a0";
-  const nothing = { names: { ...format.stretchNames("day", "UTC"), moments: [] }, partial: false, unit: "day" };
-  cards.showTime([], nothing);
-  dead.clear();
-  for (const by of ["operation", "model", "error_class", "tenant"]) cards.show(by, null, state.view);
+  figures.clear(state);
 }
 
 function busy(is) {
@@ -288,7 +246,6 @@ function trouble(error) {
   else showTrouble(error.message);
 }
 
-byId("cards").append(...cards.elements);
 byId("zone").replaceChildren(...zones().map((name) => html("option", { value: name }, name.replaceAll("_", " "))));
 clear();
 showTheme();

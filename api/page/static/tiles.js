@@ -32,12 +32,12 @@ export function tiles(total, before, view) {
   const tokens = (measures) => (measures ? (measures.input_tokens.total ?? 0) + (measures.output_tokens.total ?? 0) : null);
   const many = calls ? "with every retry" : `${format.count(total.attempts)} LLM calls`;
   return [
-    tile("cost", "Cost", total.cost_usd, `${total.unpriced ? "≥ " : ""}${format.money(total.cost_usd)}`, changed(Number(total.cost_usd), before && Number(before.cost_usd)),
+    tile("cost", "Cost", total.cost_usd, format.atLeast(total.cost_usd, total.unpriced), changed(Number(total.cost_usd), before && Number(before.cost_usd)),
       total.unpriced ? `a lower bound: ${format.count(total.unpriced)} unpriced` : each(total)),
     tile("count", calls ? "LLM calls" : "Invocations", total.total, format.count(total.total), changed(total.total, before && before.total), many),
     tile("failed", "Failed", total.failed, format.share(failed),
       `${format.count(total.failed)}; ${before ? format.share(ratio(before.failed, before.total)) : format.NONE} before`,
-      `spent: ${format.money(total.failed_cost_usd)}`),
+      `spent: ${format.atLeast(total.failed_cost_usd, total.failed_unpriced)}`),
     tile("duration", "Duration, p95", p95, format.duration(p95), changed(p95, duration(before, "95")),
       `median ${format.duration(duration(total, "50"))}`),
     tile("tokens", "Tokens", tokens(total), format.shortCount(tokens(total)), changed(tokens(total), tokens(before)),
