@@ -1,4 +1,4 @@
-"""Whether a pooled connection still lives, asked where it may have died unseen: where nobody used it for a while.
+"""Whether a pooled connection still lives: what the driver saw closed does not, and what idled for a while is asked.
 
 SQLAlchemy's `pool_pre_ping` asks at every use, in three messages, which takes as long as a short question itself.
 """
@@ -12,15 +12,15 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 IDLE_SECONDS = 1.0
-"""What is used again sooner is not asked: where it died meanwhile, the first question tells, and fails."""
+"""What is used again sooner is not asked: where it died meanwhile unseen, the first question tells, and fails."""
 
 _SINCE = "idle_since"
 
 
 def ask_idle_connections(engine: AsyncEngine, clock: Callable[[], float] = time.monotonic) -> None:
-    """See that a connection that idled is asked whether it lives before it is used.
+    """See that a connection that idled is asked whether it lives before it is used, and that none is used that is closed.
 
-    Where it does not, all that the pool had before are replaced, as with `pool_pre_ping`.
+    Where one does not live, all that the pool had before are replaced, as with `pool_pre_ping`.
 
     Args:
         engine: whose connections.
@@ -33,6 +33,8 @@ def ask_idle_connections(engine: AsyncEngine, clock: Callable[[], float] = time.
 
     def out(connection: Any, record: Any, _: Any) -> None:
         since = record.info.pop(_SINCE, None)
+        if connection.driver_connection.is_closed():  # costs no message: a server that stops says goodbye
+            raise InvalidatePoolError
         if since is None or clock() - since < IDLE_SECONDS:
             return
         try:

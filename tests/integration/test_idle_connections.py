@@ -1,5 +1,8 @@
 """Connections of the pool that died while nobody used them."""
 
+import asyncio
+from threading import Thread
+
 import asyncpg
 import pytest
 from sqlalchemy import text
@@ -54,10 +57,24 @@ async def test_a_connection_that_died_while_it_idled_is_replaced_and_nobody_noti
     assert not before & await both_pids(engine)
 
 
-async def test_one_that_died_in_between_two_questions_fails_once_for_all_of_the_pool(pool, postgres):
+async def test_one_that_the_driver_saw_closed_is_replaced_at_once_and_nobody_notices(pool, postgres):
     engine, _ = pool
+    async with engine.connect() as one:
+        driver = (await one.get_raw_connection()).driver_connection
+    closed = asyncio.Event()
+    driver.add_termination_listener(lambda _: closed.set())
     before = await both_pids(engine)
     await end(postgres.url, before)
+    await closed.wait()
+    assert not before & await both_pids(engine)
+
+
+async def test_one_that_died_unseen_in_between_two_questions_fails_once_for_all_of_the_pool(pool, postgres):
+    engine, _ = pool
+    before = await both_pids(engine)
+    ending = Thread(target=lambda: asyncio.run(end(postgres.url, before)))
+    ending.start()
+    ending.join()  # without a turn of this loop, which therefore has seen nothing
     with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever the driver says; it is told from other faults below
         await both_pids(engine)
     assert is_databases_fault(caught.value)
