@@ -18,7 +18,7 @@ _SINCE = "idle_since"
 
 
 def ask_idle_connections(engine: AsyncEngine, clock: Callable[[], float] = time.monotonic) -> None:
-    """See that a connection that idled is asked whether it lives before it is used, and that none is used that is closed.
+    """See that no connection is used that is closed, and that one that idled is asked before whether it lives.
 
     Where one does not live, all that the pool had before are replaced, as with `pool_pre_ping`.
 

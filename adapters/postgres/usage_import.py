@@ -12,7 +12,7 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres import older_table
+from adapters.postgres import known_calls, older_table
 from adapters.postgres.llm_calls import REFUSALS
 from adapters.postgres.older_table import OlderTable, connected
 from adapters.postgres.row_sink import PostgresRowSink, Rows
@@ -20,8 +20,7 @@ from domain.usage.adopting import Adopted, NotAdoptableError, Sums, adopt, sums_
 
 BATCH_ROWS = 2_500
 DROPPED = "of a month whose LLM calls were dropped (feedback retention)"
-ANOTHERS = "another row was imported under this id: give this table another --source-name"
-MOVED = "imported before with another timestamp: set it back, or give another table another --source-name"
+CHANGED = "imported before with another {}: what was stored then stays"
 NOT_HELD = "the database refuses one of its values"
 NO_ID = "id is null"
 _FIRST_MONTH = date(2000, 1, 1)
@@ -65,8 +64,6 @@ _READ_BACK = text("""
            CASE WHEN repriced_at IS NULL THEN cost_usd ELSE recorded_cost_usd END AS cost_usd
     FROM llm_calls WHERE call_id = ANY(CAST(:ids AS uuid[])) AND "timestamp" >= :first AND "timestamp" <= :last
 """)
-# In any month, as an id is unique within one only.
-_KNOWN = text('SELECT call_id, "timestamp" FROM llm_calls WHERE call_id = ANY(CAST(:ids AS uuid[]))')
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +86,7 @@ class ImportTally:
         rounding: what the costs that were stored grew by, to have twelve places.
         target: of all rows that are in `llm_calls` now, as they were read back.
         stored, already_there: how many of those are new, and how many were there before.
+        changed: how many were refused as their ids are there with other figures.
         reasons: how many were refused, by reason.
     """
 
@@ -99,6 +97,7 @@ class ImportTally:
     target: Sums = field(default_factory=Sums)
     stored: int = 0
     already_there: int = 0
+    changed: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
 
     @property
@@ -106,6 +105,11 @@ class ImportTally:
         """What the target must be."""
         left = self.source.minus(self.refused).minus(self.disbelieved)
         return left.plus(Sums(self.disbelieved.rows)).plus(self.rounding)
+
+    @property
+    def of_another_table(self) -> bool:
+        """Whether the rows under these ids look like another table's: more of them differ than agree."""
+        return self.changed > self.already_there
 
     @property
     def adds_up(self) -> bool:
@@ -138,6 +142,7 @@ class UsageImport:
         self._source, self._target, self._table, self._name = source, target, table, source_name
         self._told, self._dry_run = refuse, dry_run
         self._sink: PostgresRowSink[Adopted] = PostgresRowSink(target, _ROWS)
+        self._seen_new = False
         self.tally = ImportTally()
 
     async def run(self, batch_rows: int = BATCH_ROWS) -> AsyncIterator[int]:
@@ -145,6 +150,7 @@ class UsageImport:
 
         Raises:
             SinkUnavailableError, UsageUnavailableError: one of the databases cannot do it now; run it again.
+            UserError: its calls are there under other ids.
         """
         async with connected(self._target) as connection:
             kept = (await connection.execute(text("SELECT raw_from FROM usage_retention"))).scalar_one_or_none()
@@ -181,17 +187,18 @@ class UsageImport:
 
     async def _not_moved(self, taken: Sequence[_Taken]) -> Sequence[_Taken]:
         """Without what is there under another moment: stored once more, it would count twice."""
-        asked = {"ids": [one.call.call_id for one in taken]}
-        known: dict[UUID, set[datetime]] = {}
+        calls = [one.call for one in taken]
         async with connected(self._target) as connection:
-            for call_id, moment in await connection.execute(_KNOWN, asked):
-                known.setdefault(call_id, set()).add(moment)
+            known = await known_calls.moments_of(connection, calls)
+            if calls and not known and not self._seen_new:
+                await known_calls.check_they_are_new(connection, calls, self._table.name)
+        self._seen_new = self._seen_new or bool(calls)
         left = []
         for one in taken:
             if known.get(one.call.call_id, set()) <= {one.call.timestamp}:
                 left.append(one)
             else:
-                self._refuse(one.row_id, MOVED, one.told)
+                self._refuse_changed(one, ["timestamp"])
         return left
 
     async def _store(self, taken: Sequence[_Taken]) -> None:
@@ -208,8 +215,8 @@ class UsageImport:
             if place in refused:
                 self._refuse(one.row_id, refused[place], one.told)
                 continue
-            if row is not None and any(row[name] != getattr(one.call, name) for name in _COMPARED):
-                self._refuse(one.row_id, ANOTHERS, one.told)
+            if row is not None and (other := [name for name in _COMPARED if row[name] != getattr(one.call, name)]):
+                self._refuse_changed(one, other)
                 continue
             if one.call.disbelieved:
                 kept = Sums(0, Decimal(0), one.call.input_tokens or 0, one.call.output_tokens or 0)
@@ -230,6 +237,10 @@ class UsageImport:
         async with connected(self._target) as connection:
             rows = (await connection.execute(_READ_BACK, asked)).mappings()
             return {row["call_id"]: {str(name): value for name, value in row.items()} for row in rows}
+
+    def _refuse_changed(self, one: _Taken, columns: Sequence[str]) -> None:
+        self.tally.changed += 1
+        self._refuse(one.row_id, CHANGED.format(", ".join(columns)), one.told)
 
     def _refuse(self, row_id: str | None, reason: str, told: Sums) -> None:
         self.tally.refused = self.tally.refused.plus(told)

@@ -82,7 +82,7 @@ async def _import(settings: "Settings", name: str, source_name: str | None, refu
             listing.close()
             if source is not target:
                 await source.dispose()
-    return _report(work.tally, table, now, listing, dry_run=dry_run)
+    return _report(work.tally, table, source_name or table.name, now, listing, dry_run=dry_run)
 
 
 class _Listing:
@@ -124,7 +124,9 @@ async def _run(work: "UsageImport", table: "OlderTable") -> None:
             progress.update(task, completed=read, total=max(read, table.rows))
 
 
-def _report(tally: "ImportTally", table: "OlderTable", now: int, listing: _Listing, *, dry_run: bool) -> int:
+def _report(
+    tally: "ImportTally", table: "OlderTable", named: str, now: int, listing: _Listing, *, dry_run: bool
+) -> int:
     from rich.console import Console
 
     Console(width=_NEVER_CUT, highlight=False).print(_table(tally, dry_run=dry_run))
@@ -133,10 +135,7 @@ def _report(tally: "ImportTally", table: "OlderTable", now: int, listing: _Listi
         f"{tally.source.rows:,} rows read = {tally.stored:,} {stored} + {tally.already_there:,} already there + "
         f"{tally.refused.rows:,} refused."
     )
-    for reason, count in tally.reasons.most_common():
-        warn(f"{count:,} refused: {reason}")
-    if tally.refused.rows:
-        warn(f"Each is listed in {listing}. Mend them in the older table, or leave them out; then run this again.")
+    _tell_refused(tally, table, named, listing)
     if tally.disbelieved.rows:
         warn(f"{tally.disbelieved.rows:,} have a cost or tokens that cannot be: stored as calls of unknown cost.")
     if now != tally.source.rows:
@@ -147,6 +146,23 @@ def _report(tally: "ImportTally", table: "OlderTable", now: int, listing: _Listi
     if dry_run:
         say("Nothing was stored (--dry-run).")
     return 0 if complete else 1
+
+
+def _tell_refused(tally: "ImportTally", table: "OlderTable", named: str, listing: _Listing) -> None:
+    if not tally.refused.rows:
+        return
+    for reason, count in tally.reasons.most_common():
+        warn(f"{count:,} refused: {reason}")
+    warn(f"Each is listed in {listing}.")
+    if tally.refused.rows > tally.changed:
+        warn("Mend what cannot be stored in the older table, or leave it out; then run this again.")
+    if tally.of_another_table:
+        warn(
+            f"Most rows with known ids differ from what was imported as {named}: if {table.name} is another table, "
+            "give it another --source-name. If it is the same, do not: all of it would count twice."
+        )
+    elif tally.changed:
+        warn("Rows that were changed after they were imported are not imported again: nothing is to be done.")
 
 
 def _table(tally: "ImportTally", *, dry_run: bool) -> "Table":

@@ -63,9 +63,7 @@ async def test_what_cannot_be_stored_is_counted_and_named_and_can_be_mended(data
     assert f"49 rows read = {refused - 1} stored + {50 - refused} already there + 0 refused" in mended.out
 
 
-async def test_rows_of_a_month_that_was_dropped_are_refused_and_another_tables_rows_are_not_taken_for_these(
-    database, feedback_says
-):
+async def test_rows_of_a_month_that_was_dropped_are_refused(database, feedback_says):
     url, engine = database
     await run(engine, "INSERT INTO usage_retention (raw_from) VALUES ('2025-02-01')")
     await older(engine, count=300)
@@ -78,14 +76,40 @@ async def test_rows_of_a_month_that_was_dropped_are_refused_and_another_tables_r
     )
     assert f"{late} stored + 0 already there + {early} refused" in done.out
     assert "of a month whose LLM calls were dropped" in done.err
+    assert "Mend what cannot be stored" in done.err
 
-    await run(engine, "CREATE SCHEMA elsewhere", "DELETE FROM older WHERE \"timestamp\" < '2025-02-01Z'")
-    await run(engine, "CREATE TABLE elsewhere.older AS SELECT * FROM older", "UPDATE elsewhere.older SET cost_usd = 7")
+
+async def test_another_tables_rows_are_not_taken_for_these_and_have_a_name_of_their_own(database, feedback_says):
+    url, engine = database
+    await older(engine, count=300)
+    assert (await says(feedback_says, url, "older")).code == 0
+    await run(engine, "CREATE SCHEMA elsewhere", "CREATE TABLE elsewhere.older AS SELECT * FROM older")
+    await run(engine, "UPDATE elsewhere.older SET cost_usd = 7, tenant_id = 'other'")
     same = await says(feedback_says, url, "elsewhere.older", "--source-name", "public.older")
-    assert (same.code, f"0 already there + {late} refused" in same.out) == (1, True), same
-    assert "--source-name" in same.err
+    assert (same.code, "0 already there + 300 refused" in same.out) == (1, True), same
+    assert "imported before with another tenant_id, cost_usd" in same.err
+    assert "if elsewhere.older is another table, give it another --source-name" in same.err
+    assert "Mend" not in same.err
     other = await says(feedback_says, url, "elsewhere.older")
-    assert (other.code, f"{late} stored + 0 already there" in other.out) == (0, True), other
+    assert (other.code, "300 stored + 0 already there" in other.out) == (0, True), other
+
+
+async def test_rows_that_were_changed_since_stay_as_they_were_and_nobody_is_led_to_store_them_twice(
+    database, feedback_says
+):
+    url, engine = database
+    await older(engine, count=200)
+    assert (await says(feedback_says, url, "older")).code == 0
+    before = await one(engine, "SELECT count(*), sum(cost_usd) FROM llm_calls")
+    await run(engine, "UPDATE older SET cost_usd = 7 WHERE id IN (7, 8)")
+    again = await says(feedback_says, url, "older")
+    assert (again.code, "198 already there + 2 refused" in again.out) == (1, True), again
+    assert "2 refused: imported before with another cost_usd: what was stored then stays" in again.err
+    assert "--source-name" not in again.err
+    for dry in ((), ("--dry-run",)):
+        renamed = await says(feedback_says, url, "older", "--source-name", "again", *dry)
+        renamed.assert_one_sentence("200 of the first 200 rows of public.older are in llm_calls already")
+    assert await one(engine, "SELECT count(*), sum(cost_usd) FROM llm_calls") == before
 
 
 async def test_a_row_that_was_moved_to_another_month_is_not_stored_twice(database, feedback_says):
@@ -98,6 +122,7 @@ async def test_a_row_that_was_moved_to_another_month_is_not_stored_twice(databas
         assert moved.code == 1, moved
         assert "198 already there + 2 refused" in moved.out
         assert "imported before with another timestamp" in moved.err
+        assert "--source-name" not in moved.err
     assert await one(engine, "SELECT count(*) FROM llm_calls") == (200,)
 
 
