@@ -60,8 +60,8 @@ class BackgroundSender(Generic[T]):
         self._connect, self._prepare = connect, prepare
         self._capacity, self._delivery_seconds, self._exit_seconds = capacity, delivery_seconds, exit_seconds
         self._exit_by: float | None = None
-        self._at_exit = False
         self._begin()
+        atexit.register(self._leave)  # now, as the first item may come while the program ends
 
     def _begin(self) -> None:
         self._owner = os.getpid()
@@ -110,9 +110,6 @@ class BackgroundSender(Generic[T]):
     def _start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="feedback-usage", daemon=True)
         self._thread.start()
-        if not self._at_exit:
-            self._at_exit = True
-            atexit.register(self._leave)
 
     def _wake(self) -> None:
         if self._loop is not None and self._woken is not None:

@@ -3,9 +3,11 @@
 It imports LiteLLM as the program has set it up, and changes nothing of that. `runtime.usage_logger` is the public door.
 """
 
+import asyncio
 import contextlib
 import logging
 import threading
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +18,7 @@ from uuid import UUID
 
 import litellm
 from litellm.integrations.custom_logger import CustomLogger
+from litellm.litellm_core_utils.logging_worker import GLOBAL_LOGGING_WORKER
 from pydantic import TypeAdapter, ValidationError
 
 from adapters.kafka.background import BackgroundSender
@@ -36,6 +39,8 @@ logger = logging.getLogger(__name__)
 SOURCE = "feedback-usage-logger"
 """The `ce_source` of its events."""
 
+FINISHED_SECONDS = 5.0
+_TURNS = 3
 _REMEMBERED = 10_000
 _MOST_ATTEMPTS = 32_767
 _MOMENT: TypeAdapter[datetime] = TypeAdapter(Moment)
@@ -107,6 +112,19 @@ class UsageLogger(CustomLogger):
     def flush(self, seconds: float) -> bool:
         """Wait until every event so far is sent or dropped, so long at most; whether it is."""
         return self._sender.flush(seconds)
+
+    async def finished(self, seconds: float = FINISHED_SECONDS) -> bool:
+        """Wait until every call so far is told of, and its event sent or dropped, so long at most; whether it is.
+
+        An asynchronous program awaits it before its loop ends: LiteLLM tells of a call in a task of that loop, later
+        than it returns, and what it has begun to tell when the loop ends is told nobody.
+        """
+        by = time.monotonic() + seconds
+        try:
+            await asyncio.wait_for(_all_told(), seconds)
+        except TimeoutError:
+            return False
+        return await asyncio.to_thread(self._sender.flush, max(0.0, by - time.monotonic()))
 
     def log_success_event(self, kwargs: Any, response_obj: Any, start_time: Any, end_time: Any) -> None:
         """LiteLLM's, of a call that answered."""
@@ -218,6 +236,13 @@ class UsageLogger(CustomLogger):
                 logger.warning("Usage events are priced without a price file. %s", error.message)
                 self._listed = (None,)
         return self._listed[0]
+
+
+async def _all_told() -> None:
+    """LiteLLM's own queue is empty, and what left it is told."""
+    for _ in range(_TURNS):  # a call that just returned is queued by a task that has not begun
+        await asyncio.sleep(0)
+    await GLOBAL_LOGGING_WORKER.flush()
 
 
 def _call_id(facts: Facts) -> UUID:

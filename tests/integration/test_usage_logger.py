@@ -228,19 +228,32 @@ async def test_a_program_without_kafka_goes_on_and_what_finds_no_room_is_counted
     assert SECRET not in caplog.text
 
 
-PROGRAM = """
+BEGIN = """
 import asyncio, sys
 import litellm
 from runtime.usage_logger import FeedbackUsageLogger
 
-litellm.callbacks = [FeedbackUsageLogger(topic=sys.argv[1], default_tenant="script")]
-message = [{"role": "user", "content": "hello"}]
-litellm.completion(model="gpt-4o-mini", messages=message, mock_response="one")
-asyncio.run(litellm.acompletion(model="gpt-4o-mini", messages=message, mock_response="two"))
+logger = FeedbackUsageLogger(topic=sys.argv[1], default_tenant="script")
+litellm.callbacks = [logger]
+asked = {"model": "gpt-4o-mini", "messages": [{"role": "user", "content": "hello"}], "mock_response": "one"}
+"""
+BOTH_WAYS = """
+litellm.completion(**asked)
+asyncio.run(litellm.acompletion(**asked))
+"""
+ASYNCHRONOUS = """
+async def work():
+    await asyncio.gather(*(litellm.acompletion(**asked) for _ in range(int(sys.argv[2]))))
+    print(await logger.finished())
+
+asyncio.run(work())
 """
 
 
-async def test_a_script_that_ends_at_once_has_sent_its_events(rig):
+@pytest.mark.parametrize(
+    ("program", "count"), [(BOTH_WAYS, 2), (ASYNCHRONOUS, 1), (ASYNCHRONOUS, 50)], ids=["both", "one", "fifty"]
+)
+async def test_a_script_that_ends_at_once_has_sent_its_events(rig, program, count):
     environment = {
         "PATH": "/usr/bin:/bin",
         "PYTHONPATH": str(Path(__file__).parents[2]),
@@ -250,7 +263,7 @@ async def test_a_script_that_ends_at_once_has_sent_its_events(rig):
     }
     ended = await asyncio.to_thread(
         subprocess.run,
-        [sys.executable, "-c", PROGRAM, rig.topic],
+        [sys.executable, "-c", BEGIN + program, rig.topic, str(count)],
         env=environment,
         capture_output=True,
         text=True,
@@ -258,7 +271,16 @@ async def test_a_script_that_ends_at_once_has_sent_its_events(rig):
         check=False,
     )
     assert ended.returncode == 0, ended.stderr
-    assert {event.tenant_id for event, _ in await events(rig, 2)} == {"script"}
+    assert ended.stdout == ("True\n" if program is ASYNCHRONOUS else "")
+    assert {event.tenant_id for event, _ in await events(rig, count)} == {"script"}
+
+
+async def test_who_waits_for_its_events_waits_as_long_as_it_says(using):
+    logger = using(FeedbackUsageLogger(kafka_bootstrap_servers="127.0.0.1:1", exit_seconds=0.1))
+    assert await logger.finished()
+    await litellm.acompletion(**asked(mock_response="Noted."))
+    assert not await logger.finished(0.3)
+    assert (logger.sent, logger.dropped) == (0, 0)
 
 
 def test_a_proxy_finds_its_logger_by_name_and_nothing_began():
