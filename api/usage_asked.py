@@ -173,6 +173,7 @@ async def asked(key: Caller, given: Annotated[Parameters, Depends()]) -> Asked:
     ]
     of_filters = sorted((name, sorted(values, key=str)) for name, values in filters.items())
     identity = [*named, group_by, unit, zone.key, of_filters, percentiles, views, compares]
+    wanted = _format(given)
     cursor = read(given.cursor, identity) if given.cursor is not None else None
     if cursor is not None:
         # All pages are of the moment of the first one.
@@ -187,7 +188,6 @@ async def asked(key: Caller, given: Annotated[Parameters, Depends()]) -> Asked:
         ingested_before=early,
     )
     before = replace(question, window=period_before(question.window, zone)) if compares else None
-    wanted = _format(given)
     limit = parameters.limit(given.limit)
     return Asked(question, before, views, window is None, wanted, limit, cursor, identity)
 

@@ -93,7 +93,7 @@ def page(asked: Asked, answer: UsageAnswer, groups: Sequence[Compared], total: C
     question, before = asked.question, asked.before if asked.not_compared is None else None
     unit = [question.unit] if question.unit is not None else []
     head = {
-        **_period(question.window),
+        **_period(_in(question.window, question.zone)),
         "window_is_default": asked.window_is_default,
         "zone": question.zone.key,
         "group_by": [*question.group_by, *unit],

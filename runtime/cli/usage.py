@@ -19,7 +19,9 @@ _OF_FAILURES = {"failures", "start", "end", "tenant", "form"}
 _FILTERS = ("tenant", "operation", "model", "provider", "status", "error_class", "prompt_version")
 _UNITS = ("hour", "day", "week", "month")
 _ROWS = "100"
-_COLUMNS = 100
+_LEAST_COLUMNS = 100
+_WHOLE = 1000
+"""Columns where nobody looks at a terminal."""
 
 _Command = Callable[..., Any]
 
@@ -69,8 +71,10 @@ def command(form: str, view: str, failures: bool, **options: Any) -> None:
     if failures:
         _failures(form, **options)
         return
-    if form == "table" and (options["cursor"] or options["percentiles"]):
-        raise click.UsageError("--cursor and --percentiles are for --format json and csv.")
+    if options["cursor"] and form != "json":
+        raise click.UsageError("--cursor is for --format json: the others have all groups at once.")
+    if options["percentiles"] and form == "table":
+        raise click.UsageError("--percentiles is for --format json and csv.")
     settings = begin(at_terminal=True)
     from runtime.api_client import APIClient
 
@@ -141,8 +145,9 @@ async def _failures_shown(client: "APIClient", asked: list[tuple[str, str]]) -> 
 def _print(parts: Iterable[Any]) -> None:
     from rich.console import Console
 
+    console = Console(highlight=False)
     # No number is cut, on however narrow a terminal.
-    console = Console(highlight=False, width=_COLUMNS)
+    console.width = max(_LEAST_COLUMNS, console.width) if console.is_terminal else _WHOLE
     for part in parts:
         console.print(part)
 

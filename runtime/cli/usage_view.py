@@ -1,9 +1,10 @@
-"""The answer to a question about usage as a terminal shows it, within 100 columns."""
+"""The answer to a question about usage as a terminal shows it: numbers within 100 columns, names in what is left."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -28,17 +29,30 @@ def shown(answer: dict[str, Any], over_time: dict[str, Any], view: str) -> Itera
     if answer["next_cursor"] is not None:
         yield Text("There are more groups: --limit shows more, --format csv all.")
     yield Text(sparkline(over_time, view))
-    unpriced = answer["total"][view]["unpriced"]
-    if unpriced:
-        names = [one["model"] for one in answer.get("unpriced_models", ())]
-        told = f" ({printable(', '.join(names))})" if names else ""
-        yield Text(f"The cost is a lower bound: {unpriced:,} have no known price{told}.")
+    if answer["total"][view]["unpriced"]:
+        yield Text(_lower_bound(answer, view))
+    if answer.get("not_compared"):
+        yield Text(answer["not_compared"])
     yield Text(freshness(answer))
+
+
+def _lower_bound(answer: dict[str, Any], view: str) -> str:
+    """Why: a price that nobody knows is another thing than a call that failed."""
+    total = answer["total"][view]
+    said = [
+        f"The cost is a lower bound: of {total['unpriced']:,} of {total['total']:,} it is not, or not wholly, known."
+    ]
+    if total["failed_unpriced"]:
+        said.append(f"{total['failed_unpriced']:,} of them failed.")
+    if names := [one["model"] for one in answer["unpriced_models"] if one["calls"] > one["failed"]]:
+        said.append(f"No price is known for {printable(', '.join(names))}.")
+    return " ".join(said)
 
 
 def freshness(answer: dict[str, Any]) -> str:
     """The moment of an answer, and what it could not know."""
-    said = [f"As of {datetime.fromisoformat(answer['as_of']).strftime('%Y-%m-%d %H:%M:%S %Z')}."]
+    as_of = datetime.fromisoformat(answer["as_of"]).astimezone(ZoneInfo(answer.get("zone", "UTC")))
+    said = [f"As of {as_of.strftime('%Y-%m-%d %H:%M:%S ') + _zone_of(as_of)}."]
     fresh = answer.get("freshness", {})  # an API of the release before says nothing of it
     if fresh and fresh["lag"] is None:
         said.append("How much is not stored yet is not known.")
@@ -59,7 +73,11 @@ def _title(answer: dict[str, Any], view: str) -> str:
 def minute(moment: str) -> str:
     """A moment of an answer, to the minute, with its zone."""
     found = datetime.fromisoformat(moment)
-    return found.strftime("%Y-%m-%d %H:%M ") + (found.strftime("%z") if found.utcoffset() else "UTC")
+    return found.strftime("%Y-%m-%d %H:%M ") + _zone_of(found)
+
+
+def _zone_of(moment: datetime) -> str:
+    return moment.strftime("%z") if moment.utcoffset() else "UTC"
 
 
 def _table(answer: dict[str, Any], view: str) -> Table:

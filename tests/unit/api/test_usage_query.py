@@ -115,6 +115,7 @@ BAD = [
     ({"limit": "10001"}, "invalid_limit", "1 to 10000"),
     ({"limit": "many"}, "invalid_limit", "1 to 10000"),
     ({"format": "csv", "limit": "5"}, "pages_are_json", "`json`"),
+    ({"format": "parquet", "cursor": "x"}, "pages_are_json", "`json`"),
     ({"cursor": "x"}, "invalid_cursor", "`next_cursor`"),
     ({"cursor": "ñ"}, "invalid_cursor", "`next_cursor`"),
     ({"cursor": "W10"}, "invalid_cursor", "`next_cursor`"),

@@ -9,10 +9,11 @@ from rich.console import Console
 from runtime.cli.usage_view import bars, money, shown, sparkline
 
 
-def measures(total: int, cost: str, unpriced: int = 0) -> dict[str, Any]:
+def measures(total: int, cost: str, unpriced: int = 0, failed_unpriced: int = 0) -> dict[str, Any]:
     spread = {"avg": 1.0, "min": 1, "max": 2, "total": 10**13 + 4, "percentiles": {"50": 812.4, "95": 61_200.0}}
     spreads = dict.fromkeys(("duration_ms", "input_tokens", "output_tokens"), spread)
-    return {"total": total, "failed": total // 2, "unpriced": unpriced, "cost_usd": cost, **spreads}
+    unknown = {"unpriced": unpriced, "failed_unpriced": failed_unpriced}
+    return {"total": total, "failed": total // 2, "cost_usd": cost, **unknown, **spreads}
 
 
 def group(name: str | None, now: dict[str, Any], before: dict[str, Any] | None, start: str | None = None) -> Any:
@@ -26,6 +27,9 @@ def answer(*groups: Any, group_by: list[str], total: Any = None, **more: Any) ->
         "to": "2026-12-01T00:00:00+02:00",
         "compared_with": {"from": "2026-10-01T00:00:00+03:00", "to": "2026-11-01T00:00:00+02:00"},
         "as_of": "2026-12-02T08:30:00.5Z",
+        "zone": "Europe/Kyiv",
+        "not_compared": None,
+        "unpriced_models": [],
         "next_cursor": None,
         "group_by": group_by,
         "groups": list(groups),
@@ -59,9 +63,9 @@ def test_the_largest_numbers_fit_and_names_fold():
     assert "\x1b" not in text
     assert "\u202e" not in text
     assert "There are more groups" in text
-    assert "The cost is a lower bound: 9,876,543 have no known price." in text
+    assert "a lower bound: of 9,876,543 of 10,123,456 it is not, or not wholly, known." in text
     assert "LLM calls from 2026-11-01 00:00 +0200 to 2026-12-01 00:00 +0200 (±: since 2026-10-01 00:00 +0300)" in text
-    assert lines[-1] == "As of 2026-12-02 08:30:00 UTC."
+    assert lines[-1] == "As of 2026-12-02 10:30:00 +0200."
 
 
 @pytest.mark.parametrize(
@@ -75,7 +79,30 @@ def test_the_largest_numbers_fit_and_names_fold():
 def test_how_fresh_the_numbers_are(lag, late, said):
     found = answer(group("a", measures(1, "0"), None), group_by=["operation"], freshness={"lag": lag, "late": late})
     times = answer(group("a", measures(1, "0"), None, "2026-11-01T00:00:00+02:00"), group_by=["day"])
-    assert printed(*shown(found, times, "llm_calls"))[-1] == f"As of 2026-12-02 08:30:00 UTC.{said}"
+    assert printed(*shown(found, times, "llm_calls"))[-1] == f"As of 2026-12-02 10:30:00 +0200.{said}"
+
+
+def test_a_price_that_nobody_knows_is_told_apart_from_a_call_that_failed():
+    models = [
+        {"model": "acme/own", "calls": 5, "failed": 1},
+        {"model": "openai/gpt-4o", "calls": 3, "failed": 3},
+    ]
+    one = group("a", measures(100, "1", 8, 4), None)
+    found = answer(one, group_by=["operation"], unpriced_models=models)
+    said = printed(*shown(found, answer(one | {"start": "2026-11-01T00:00:00Z"}, group_by=["day"]), "llm_calls"))
+    text = " ".join(said)
+    assert "of 8 of 100 it is not, or not wholly, known. 4 of them failed. No price is known for acme/own." in text
+    assert "gpt-4o" not in text
+
+
+def test_why_there_is_nothing_to_compare_with():
+    why = "The period before cannot be told exactly. Of 2026-10 only whole days are left."
+    one = group("a", measures(1, "1"), None)
+    found = answer(one, group_by=["operation"], compared_with=None, not_compared=why)
+    times = answer(one | {"start": "2026-11-01T00:00:00Z"}, group_by=["day"])
+    said = printed(*shown(found, times, "llm_calls"))
+    assert why in said
+    assert "±" not in "".join(said)
 
 
 @pytest.mark.parametrize(
