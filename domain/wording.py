@@ -4,6 +4,8 @@ Only names of fields, kinds and limits are told, never a value but an id: the wo
 """
 
 from collections.abc import Container, Sequence
+from datetime import date, time
+from decimal import Decimal
 from typing import Any
 
 from pydantic import ValidationError
@@ -33,6 +35,7 @@ _BOUNDS = {
 
 _FIXED = {
     "missing": "is missing",
+    "extra_forbidden": "is not a name that is known here",
     "string_too_short": "is empty",
     "too_short": "is empty",
     "string_pattern_mismatch": "does not have the form that it should",
@@ -48,10 +51,11 @@ _CHOICES = ("enum", "literal_error")
 
 
 def kind_of(value: object) -> str:
-    """What a JSON value is: `null`, `a number`, `a list`, ..."""
+    """What a value of JSON or TOML is: `null`, `a number`, `a list`, ..."""
     kinds: tuple[tuple[type | tuple[type, ...], str], ...] = (
         (bool, "true or false"),
-        ((int, float), "a number"),
+        ((int, float, Decimal), "a number"),
+        ((date, time), "a time"),
         (str, "text"),
         (list, "a list"),
         (dict, "an object"),

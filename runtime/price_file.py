@@ -32,8 +32,11 @@ def load_prices(file: Path) -> PriceList:
         text = raw.decode("utf-8-sig")
         # Decimals: what is written is what is reckoned with.
         content = (tomllib if kind == "TOML" else json).loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError, ArithmeticError):
+    except (ValueError, RecursionError, ArithmeticError) as error:
+        # Both say a line and a column, and nothing of the file's text but a character.
+        told = f": {error}" if isinstance(error, tomllib.TOMLDecodeError | json.JSONDecodeError) else ""
         raise UserError(
-            f"The price file {file} is no {kind}.", "Its name must end in .toml or .json, as its content is."
+            f"The price file {file} is no {kind}{told}.",
+            "Correct it; its name must end in .toml or .json, as its content is.",
         ) from None
     return read_prices(content, f"The price file {file}")

@@ -11,6 +11,7 @@ import click
 from runtime.cli.options import begin, say, warn
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from decimal import Decimal
 
     from rich.table import Table
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _NEVER_CUT = 1000
 """Columns: no number is cut, on however narrow a terminal."""
+
+_THEIRS = "Check IMPORT_DATABASE_URL, or --database: postgresql://user:password@host:5432/name, odd characters as %40."
 
 _READABLE = 40
 """Characters of a number."""
@@ -68,7 +71,7 @@ async def _import(settings: "Settings", name: str, source_name: str | None, refu
         if settings.import_database_url is not None:
             url = settings.import_database_url.get_secret_value()
             reached = replace(database_settings(settings), url=url, auth="password", command_timeout_seconds=None)
-            await check(reached)
+            await _check_theirs(check(reached))
             source = create_engine(reached)
         listing = _Listing(refused)
         try:
@@ -83,6 +86,15 @@ async def _import(settings: "Settings", name: str, source_name: str | None, refu
             if source is not target:
                 await source.dispose()
     return _report(work.tally, table, source_name or table.name, now, listing, dry_run=dry_run)
+
+
+async def _check_theirs(checking: "Awaitable[None]") -> None:
+    from domain.errors import UserError
+
+    try:
+        await checking
+    except UserError as error:
+        raise UserError(f"The older table's database: {error.message}", _THEIRS) from None  # not DATABASE_URL's fault
 
 
 class _Listing:

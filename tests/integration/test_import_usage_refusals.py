@@ -169,7 +169,10 @@ async def test_what_is_no_such_table_is_told_in_one_sentence(database, feedback_
 async def test_a_wrong_database_is_told_in_one_sentence_without_its_password(database, feedback_says):
     url, _ = database
     ended = await says(feedback_says, url, "older", "--database", "postgresql://u:hush@127.0.0.1:1/x")
-    ended.assert_one_sentence("cannot be reached")
+    ended.assert_one_sentence("The older table's database")
+    assert "cannot be reached" in ended.err
+    assert "IMPORT_DATABASE_URL" in ended.err
+    assert " DATABASE_URL" not in ended.err
     assert "hush" not in ended.err
 
 

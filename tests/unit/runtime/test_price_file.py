@@ -41,3 +41,13 @@ def test_every_model_is_given_the_file_of_the_settings(monkeypatch: pytest.Monke
     assert given.at(NOW, "openai", "gpt-4o", "openai/gpt-4o") is not None
     with pytest.raises(UserError, match="cannot be read"):
         llm_settings(load_settings(prices_file=tmp_path / "none.toml"))
+
+
+@pytest.mark.parametrize(
+    ("name", "written"), [("p.toml", '[[prices]]\nmodel = "m\n'), ("p.json", '{"prices": [\n  {"model": "m",}]}')]
+)
+def test_what_cannot_be_read_is_told_with_its_place(tmp_path: Path, name, written):
+    file = tmp_path / name
+    file.write_text(written)
+    with pytest.raises(UserError, match=r"is no (TOML|JSON): .*line 2,? column \d+"):
+        load_prices(file)

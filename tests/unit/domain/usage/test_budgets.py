@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from uuid import UUID
@@ -230,14 +230,15 @@ def test_a_file_has_budgets_and_what_it_leaves_out_is_as_usual():
         ({"zone": 1}, r"`budgets\[1\].zone` is not the name of a time zone"),
         ({"limit_usd": 0}, r"`budgets\[1\].limit_usd` is not more than 0"),
         ({"limit_usd": Decimal(-1)}, r"`budgets\[1\].limit_usd` is not more than 0"),
-        ({"limit_usd": Decimal("nan")}, r"`budgets\[1\].limit_usd`"),
+        ({"limit_usd": Decimal("nan")}, r"`budgets\[1\].limit_usd` is a number, and not a finite number"),
+        ({"tenant": date(2026, 11, 1)}, r"`budgets\[1\].tenant` is a time, and not text"),
         ({"limit_usd": True}, r"`budgets\[1\].limit_usd` is not a number"),
         ({"limit_usd": Decimal("1e-13")}, r"`budgets\[1\].limit_usd` has more than 12 places"),
         ({"thresholds": []}, r"`budgets\[1\].thresholds` is empty"),
         ({"thresholds": [1, Decimal("1.0")]}, r"`budgets\[1\].thresholds` has the same share twice"),
         ({"thresholds": [0]}, r"`budgets\[1\].thresholds\[0\]` is not more than 0"),
         ({"thresholds": [80, 120]}, r"`budgets\[1\].thresholds\[1\]` is more than 100"),
-        ({"limit": 5}, r"`budgets\[1\].limit` does not fit"),
+        ({"limit": 5}, r"`budgets\[1\].limit` is not a name that is known here"),
         ({}, r"two budgets for a month of a in UTC: `budgets\[0\]` and `budgets\[1\]`"),
     ],
 )
