@@ -14,7 +14,8 @@ from tests.chaos.checker import check
 from tests.chaos.collect import collect
 from tests.chaos.ground import Ground, a_ground
 from tests.chaos.report import Outcome
-from tests.chaos.stage import Stage, a_stage
+from tests.chaos.setting import a_stage
+from tests.chaos.stage import Stage
 
 
 async def run_cases(cases: Iterable[Case], seed: int, home: Path) -> AsyncIterator[Outcome]:

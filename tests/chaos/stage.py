@@ -3,34 +3,24 @@
 import asyncio
 import secrets
 import signal
-from collections.abc import AsyncIterator, Iterable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import Iterable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from random import Random
-from string import ascii_lowercase
 from time import monotonic, time
 
 import asyncpg
-from aiokafka import AIOKafkaProducer
-from aiokafka.admin import AIOKafkaAdminClient
 
-from adapters.postgres.engine import DatabaseSettings
-from adapters.postgres.migrate import migrate
 from domain.delivery.places import places
-from schemas.topics import FRAMEWORKS
-from tests import services
-from tests.builders import a_framework
 from tests.chaos.evidence import Input, Partition, Vitals
 from tests.chaos.ground import Ground
-from tests.chaos.inputs import Inputs
 from tests.chaos.ledger import Ledger
 from tests.chaos.members import Member, a_port
 from tests.chaos.record import Record, Stake
-from tests.chaos.sightings import RESULTS, following
+from tests.chaos.sightings import RESULTS
 from tests.integration.system_support import eventually
-from tests.llm_server import running_llm_server
 
 _WARM_UP = 60
 """Records: each connection is open then, and each kind of work was done."""
@@ -38,7 +28,7 @@ _WARM_UP = 60
 
 @dataclass(kw_only=True)
 class Stage(Record):
-    """One case's stage; see `a_stage`.
+    """One case's stage; see `tests.chaos.setting`.
 
     Attributes:
         database: the URL of the case's own database.
@@ -257,58 +247,6 @@ class Stage(Record):
         """
         now = self.at_stake(self.workers if members is None else members)
         await self.disturbed("fault", what, stake or now, monotonic())
-
-
-@asynccontextmanager
-async def a_stage(ground: Ground, home: Path, random: Random) -> AsyncIterator[Stage]:
-    """A cleared ground, a database of the case's own, a provider, and nobody at work yet; all is gone at the end."""
-    # A generator of its own: how many answers are late by then must not change what the case draws.
-    ground.kafka.proxy.rng = Random(random.random())
-    await ground.clear()
-    # Letters alone: digits could be a telephone number, which the provider is not to see.
-    group = f"chaos-{''.join(secrets.choice(ascii_lowercase) for _ in range(8))}"
-    bootstrap, framework = ground.kafka.bootstrap_servers, a_framework()
-    async with (
-        AsyncExitStack() as stack,
-        services.new_database(ground.postgres.url) as database,
-        running_llm_server(Ledger()) as ledger,
-        following(bootstrap) as sightings,
-        AIOKafkaProducer(
-            bootstrap_servers=bootstrap,
-            enable_idempotence=True,
-            acks="all",
-            linger_ms=2,
-            request_timeout_ms=300_000,
-            max_request_size=16 * 2**20,
-            compression_type="gzip",
-        ) as producer,
-        AsyncExitStack() as processes,
-    ):
-        assert isinstance(ledger, Ledger)
-        await migrate(DatabaseSettings(url=database))
-        admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
-        await admin.start()
-        stack.push_async_callback(admin.close)
-        await producer.send_and_wait(FRAMEWORKS.name, framework.to_bytes(), key=framework.key.encode())
-        inputs = Inputs(producer, sightings, group, f"canary-{secrets.token_hex(8)}")
-        stage = Stage(
-            group=group,
-            sightings=sightings,
-            inputs=inputs,
-            admin=admin,
-            home=home,
-            ground=ground,
-            database=database,
-            ledger=ledger,
-            random=random,
-            stack=processes,
-        )
-        sampling = asyncio.create_task(stage.sample())
-        try:
-            yield stage
-        finally:
-            sampling.cancel()
-            await asyncio.gather(sampling, return_exceptions=True)
 
 
 async def fetch(database: str, query: str) -> list[asyncpg.Record]:
