@@ -34,4 +34,4 @@ def table(title: str, columns: Sequence[str]) -> Table:
 
 def show(made: Table) -> None:
     """Print it; never cut, wherever the output goes."""
-    Console(width=140, highlight=False).print(made)
+    Console(width=180, highlight=False).print(made)

@@ -1,6 +1,6 @@
-"""Records a second through `feedback run`, with one worker and with two, in turn.
+"""Records a second through `feedback run`, with one worker and with two, or with a setting and without it, in turn.
 
-    python -m bench.run_throughput --records FILE [--framework FILE] [--workers 1 2] [--rounds 3]
+    python -m bench.run_throughput --records FILE [--framework FILE] [--workers 1 2] [--rounds 3] [--beside NAME=VALUE]
 
 Each run is the whole command: servers, topics, schema, processes, the job, the report. Three times are taken: the
 whole, from the command to its end; the work, from the moment that the job begins to publish to its last result
@@ -43,13 +43,13 @@ class Run:
 TIMES: tuple[Callable[[Run], float], ...] = (lambda run: run.flow, lambda run: run.work, lambda run: run.whole)
 
 
-def measure(command: list[str], out: Path) -> Run:
-    """Run the command once; it writes to `out`."""
+def measure(command: list[str], settings: dict[str, str], out: Path) -> Run:
+    """Run the command once, with these settings; it writes to `out`."""
     with tempfile.TemporaryDirectory(prefix="bench-") as home:
         began = time.monotonic()
         done = subprocess.run(
             [*command, "--out", str(out)],
-            env={**os.environ, "FEEDBACK_HOME": home},
+            env={**os.environ, **settings, "FEEDBACK_HOME": home},
             capture_output=True,
             text=True,
             check=False,
@@ -78,36 +78,39 @@ def main() -> None:
     options.add_argument("--workers", type=int, nargs="+", default=[1, 2], help="default: 1 2")
     options.add_argument("--rounds", type=int, default=3, help="default 3")
     options.add_argument("--model", default="offline/semantic", help="default offline/semantic")
+    options.add_argument("--beside", metavar="NAME=VALUE", help="the same with this setting, too")
     given = options.parse_args()
     command = [str(Path(sys.executable).with_name("feedback")), "run", "--records", str(given.records)]
     command += ["--model", given.model, *(word for path in given.framework for word in ("--framework", str(path)))]
-    found: dict[int, list[Run]] = {workers: [] for workers in given.workers}
+    beside = dict([given.beside.split("=", 1)]) if given.beside else None
+    ways = [(workers, settings) for workers in given.workers for settings in ({}, beside) if settings is not None]
+    found: dict[str, list[Run]] = {}
     with tempfile.TemporaryDirectory(prefix="bench-") as directory:
         for number in range(given.rounds):
-            for workers in given.workers:
-                out = Path(directory, f"{number}-{workers}")
-                run = measure([*command, "--workers", str(workers)], out)
-                found[workers].append(run)
-                print(f"round {number + 1}, {workers} workers: {run.work:.1f} s of {run.whole:.1f} s", file=sys.stderr)
+            for place, (workers, settings) in enumerate(ways):
+                name = ", ".join([str(workers), *(f"{key}={value}" for key, value in settings.items())])
+                run = measure([*command, "--workers", str(workers)], settings, Path(directory, f"{number}-{place}"))
+                found.setdefault(name, []).append(run)
+                print(f"round {number + 1}, {name} workers: {run.work:.1f} s of {run.whole:.1f} s", file=sys.stderr)
     report(found, given.records.name, given.model)
 
 
-def report(found: dict[int, list[Run]], name: str, model: str) -> None:
+def report(found: dict[str, list[Run]], name: str, model: str) -> None:
     """Print the table."""
     first = next(iter(found.values()))
     made = table(
         f"{first[0].records} records of {name} with {model}: median (min..max) of {len(first)} rounds",
         ("workers", "records/s, flow", "records/s, work", "records/s, whole", "flow s", "work s", "whole s"),
     )
-    for workers, runs in found.items():
+    for way, runs in found.items():
         made.add_row(
-            str(workers),
+            way,
             *(told([run.records / seconds(run) for run in runs]) for seconds in TIMES),
             *(told([seconds(run) for run in runs], 1) for seconds in TIMES),
         )
-    for workers, runs in list(found.items())[1:]:
+    for way, runs in list(found.items())[1:]:
         gains = [told(ratios([seconds(run) for run in first], [seconds(run) for run in runs]), 2) for seconds in TIMES]
-        made.add_row(f"{workers} / {next(iter(found))}", *gains)
+        made.add_row(f"{way} / {next(iter(found))}", *gains)
     show(made)
     dead = max(run.dead_letters for runs in found.values() for run in runs)
     print(f"records lost: 0 in every run; dead letters: {dead or 'none'}")
