@@ -51,13 +51,15 @@ def _lower_bound(answer: dict[str, Any], view: str) -> str:
 
 def freshness(answer: dict[str, Any]) -> str:
     """The moment of an answer, and what it could not know."""
-    as_of = datetime.fromisoformat(answer["as_of"]).astimezone(ZoneInfo(answer.get("zone", "UTC")))
+    zone = ZoneInfo(answer.get("zone", "UTC"))
+    as_of = datetime.fromisoformat(answer["as_of"]).astimezone(zone)
     said = [f"As of {as_of.strftime('%Y-%m-%d %H:%M:%S ') + _zone_of(as_of)}."]
     fresh = answer.get("freshness", {})  # an API of the release before says nothing of it
     if fresh and fresh["lag"] is None:
         said.append("How much is not stored yet is not known.")
     elif fresh and fresh["lag"]:
-        said.append(f"{fresh['lag']:,} messages are not stored yet.")
+        then = datetime.fromisoformat(fresh["lag_as_of"]).astimezone(zone)
+        said.append(f"{fresh['lag']:,} messages were not stored yet at {then.strftime('%H:%M:%S')}.")
     if fresh and fresh["late"]:
         said.append(f"{fresh['late']:,} LLM calls were stored late.")
     return " ".join(said)
