@@ -24,6 +24,7 @@ _LIKE_THEM = text("""
         WHERE (known.tenant_id, known."timestamp", known.operation, known.call_duration_ms, known.status)
               = (told.tenant_id, told."timestamp", told.operation, told.call_duration_ms, told.status)
           AND known.input_tokens IS NOT DISTINCT FROM told.input_tokens
+          AND known.call_id <> ALL(CAST(:ids AS uuid[]))
     )
 """)
 
@@ -43,6 +44,7 @@ async def check_they_are_new(connection: AsyncConnection, calls: Sequence[Adopte
         UserError: half of them are, to the microsecond: they would count twice.
     """
     told = {name: list(map(attrgetter(name), calls)) for name in _LIKE}
+    told["ids"] = [call.call_id for call in calls]  # another process may store them at this moment
     alike = (await connection.execute(_LIKE_THEM, told)).scalar_one()
     if 2 * alike > len(calls):
         raise UserError(
