@@ -8,6 +8,7 @@ from domain.delivery.decoding import decode, read_event
 from domain.delivery.inputs import Assignment
 from domain.delivery.job import Job
 from domain.delivery.messages import InboundMessage
+from domain.delivery.pauses import NOBODY, Pauses
 from domain.errors import InputError
 from domain.judging.sampling import chosen
 from domain.judging.settings import JudgingSettings, JudgingTally
@@ -49,13 +50,15 @@ class Results:
     """Fulfils `Inputs` for the topics of results.
 
     What is no result (word of progress) or not among the sample asks for nothing. Neither does a result of which the
-    records are gone, or too long for one question: that is counted, and harms nobody.
+    records are gone, or too long for one question, or whose tenant has spent a budget: that is counted, and harms
+    nobody.
 
     Args:
         past: the inputs that results were made from.
         settings: how many are judged.
         tally: where those are counted that are not judged.
         anonymiser: hides personal data from the judge; None: nothing is hidden.
+        pauses: whose results are not to be judged now.
     """
 
     def __init__(
@@ -64,11 +67,13 @@ class Results:
         settings: JudgingSettings,
         tally: JudgingTally | None = None,
         anonymiser: Anonymiser | None = None,
+        pauses: Pauses = NOBODY,
     ) -> None:
         self._past = past
         self._settings = settings
         self._tally = tally or JudgingTally()
         self._anonymiser = anonymiser
+        self._pauses = pauses
 
     async def read(self, job: Job) -> None:
         """See `Inputs`."""
@@ -88,6 +93,9 @@ class Results:
         return (Assignment(Operation.JUDGE, partial(self._judging, job.event)),)
 
     async def _judging(self, result: Result) -> Work | None:
+        if self._pauses.is_paused(result.tenant_id, Operation.JUDGE.value):
+            self._tally.paused += 1
+            return None
         said = retold(result)
         try:
             records = await self._records(result, self._settings.max_characters - len(said))

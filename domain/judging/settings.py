@@ -28,8 +28,10 @@ class JudgingTally:
         left_out: not among the sample.
         without_records: their records are not on Kafka any more.
         too_long: longer than one question may be.
+        paused: their tenant has spent a budget for it.
     """
 
     left_out: int = 0
     without_records: int = 0
     too_long: int = 0
+    paused: int = 0

@@ -81,7 +81,7 @@ def _of_worker(figures: WorkerFigures) -> Iterator[Metric]:
     yield from _of_calls(figures.calls)
     if figures.judging is not None:
         unjudged = _counter("results_unjudged", "Results that were not judged, and why.", labels=("because",))
-        for because in ("left_out", "without_records", "too_long"):
+        for because in ("left_out", "without_records", "too_long", "paused"):
             unjudged.add_metric((because,), getattr(figures.judging, because))
         yield unjudged
 

@@ -17,6 +17,7 @@ from runtime.process import collect_garbage_less_often, run_with
 from runtime.settings import Settings
 from runtime.wiring.answering import anonymising, one_model
 from runtime.wiring.parts import delivery_settings, kafka_connection, llm_settings, publisher
+from runtime.wiring.pauses import watched_pauses
 
 
 async def run_judge(settings: Settings, stop: asyncio.Event) -> None:
@@ -85,6 +86,7 @@ async def _delivery(settings: Settings, figures: WorkerFigures) -> AsyncIterator
         one_model(settings, judge_settings(settings), events, figures.calls, figures.breaker) as routing,
         KafkaPastMessages(connection, patience) as past,
         anonymising(settings) as anonymiser,
+        watched_pauses(settings) as pauses,
     ):
-        inputs = Results(past, JudgingSettings(settings.judge_share), figures.judging, anonymiser)
+        inputs = Results(past, JudgingSettings(settings.judge_share), figures.judging, anonymiser, pauses)
         yield Delivery(inputs, routing, events, delivery_settings(settings), dead_letters=figures.dead_letters)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.delivery.delivery import Delivery
+from domain.delivery.pauses import NOBODY, PausedNow
 from domain.errors import BrokerUnavailableError, ProviderRefusedError
 from domain.judging.results import Results
 from domain.judging.sampling import chosen
@@ -57,12 +58,12 @@ class SwahiliNumbers:
 class Setup:
     """A judge among fakes; the judged summary says what stands in `record`."""
 
-    def __init__(self, *past, says=GOOD, anonymiser=None, **settings):
+    def __init__(self, *past, says=GOOD, anonymiser=None, pauses=NOBODY, **settings):
         clock, self.publisher, self.tally = FakeClock(), FakePublisher(), JudgingTally()
         self.model = ScriptedModel(lambda prompt, attempt: says() if callable(says) else says)
         chosen_settings, self.past = delivery_settings(), PastMessages(*past)
         self.delivery = Delivery(
-            Results(self.past, JudgingSettings(**settings), self.tally, anonymiser),
+            Results(self.past, JudgingSettings(**settings), self.tally, anonymiser, pauses),
             Routing.of_one(self.model, CircuitBreaker(BreakerPolicy(), clock=clock, call_later=clock.call_later)),
             self.publisher,
             chosen_settings,
@@ -112,6 +113,16 @@ async def test_a_result_is_judged_beside_its_record_by_a_score_of_our_own():
     assert judged["score"] == pytest.approx(0.6 * 0.9 + 0.3 * 0.5 + 0.1 * 1.0)
     assert (judged["result_id"], judged["tenant_id"]) == (str(summary.result_id), TENANT)
     assert judged["prompt_version"] == "judge.v1"
+
+
+@pytest.mark.parametrize("operation", [None, "judge"])
+async def test_whoever_has_spent_a_budget_for_it_is_not_judged_and_others_are(operation):
+    record, theirs = a_message(a_record()), a_message(a_record(tenant_id="birch"), offset=1)
+    setup = Setup(record, theirs, pauses=PausedNow({(TENANT, operation), ("birch", "summarize")}))
+    await setup.judge(a_summary(record))
+    assert (setup.tally.paused, setup.past.asked, setup.judgements) == (1, 0, [])
+    await setup.judge(a_summary(theirs, tenant_id="birch"))
+    assert (setup.tally.paused, len(setup.judgements)) == (1, 1)
 
 
 async def test_the_judge_is_shown_no_more_than_the_worker_showed_its_model():
