@@ -76,14 +76,20 @@ async def _tablespace(connection: asyncpg.Connection, directory: Path) -> AsyncI
     disk = _Real(directory / "ballast")
     try:
         await connection.execute(f"CREATE TABLESPACE {name} LOCATION '{directory}'")
-        await connection.execute(f"ALTER TABLE llm_calls SET TABLESPACE {name}")
+        await _move_to(connection, name)
         yield disk
     finally:
         await disk.free()
         with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-            await connection.execute("ALTER TABLE llm_calls SET TABLESPACE pg_default")
+            await _move_to(connection, "pg_default")
             await connection.execute(f"DROP TABLESPACE {name}")
         await asyncio.to_thread(_unmount, directory)
+
+
+async def _move_to(connection: asyncpg.Connection, tablespace: str) -> None:
+    """The table with its months, in which alone there are rows."""
+    for name in await connection.fetch("SELECT relid::regclass::text FROM pg_partition_tree('llm_calls')"):
+        await connection.execute(f"ALTER TABLE {name[0]} SET TABLESPACE {tablespace}")
 
 
 class _Real:

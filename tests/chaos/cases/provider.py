@@ -116,21 +116,27 @@ async def hangs(stage: Stage) -> None:
 async def sends_50_mb(stage: Stage) -> None:
     """Bodies of 50 MB, and bodies without end: memory stays bounded, these inputs are given up, others answered."""
     [worker] = await stage.system()
-    # Answers of megabytes need room that is kept: what counts is that the next ones need no more.
-    first = await stage.inputs.publish(4, "[[huge:50]]", reason="invalid_output")
-    await stage.answered([*first, *await stage.inputs.publish(4, "[[endless]]", reason="invalid_output")])
+    # Answers of megabytes need room that is kept: what counts is that the same again needs no more.
+    await stage.answered(await _too_much(stage))
     await stage.warm_up()  # with the connections that good answers leave open
     watching = asyncio.create_task(_peak(worker))
     before = psutil.Process(worker.pid).memory_info().rss
-    huge = await stage.inputs.publish(6, "[[huge:50]]", reason="invalid_output")
-    huge += await stage.inputs.publish(4, "[[endless]]", reason="invalid_output")
-    huge += await stage.inputs.publish(2, "[[huge:50x1]]")
+    huge = await _too_much(stage)
     await while_others_are_answered(stage, huge)
     watching.cancel()
     [peak] = await asyncio.gather(watching)
     # Eight at a time may be read up to 8 MB, and no further.
     assert peak - before < 120 * 2**20, f"it took {(peak - before) / 2**20:.0f} MB"
     await stage.settled()
+
+
+async def _too_much(stage: Stage) -> list[Input]:
+    """Inputs whose answers are too long, and two whose second answers are not."""
+    return [
+        *await stage.inputs.publish(6, "[[huge:50]]", reason="invalid_output"),
+        *await stage.inputs.publish(4, "[[endless]]", reason="invalid_output"),
+        *await stage.inputs.publish(2, "[[huge:50x1]]"),
+    ]
 
 
 async def _peak(member: Member) -> int:
