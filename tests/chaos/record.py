@@ -32,6 +32,7 @@ class Record:
         more_groups: groups that are watched as well as the workers'.
         disturbances, samples: what was done, and how things stood each second.
         sampling: whether samples are taken now; not while the broker is away.
+        over: whether the case is over: a library may let no cancellation through.
         watched_seconds: for how long they were taken.
     """
 
@@ -43,6 +44,7 @@ class Record:
     disturbances: list[Disturbance] = field(default_factory=list)
     samples: list[Snapshot] = field(default_factory=list)
     sampling: bool = True
+    over: bool = False
     watched_seconds: float = 0.0
 
     async def committed(self) -> dict[Partition, int]:
@@ -73,12 +75,13 @@ class Record:
         return taken
 
     async def sample(self) -> None:
-        """Take a snapshot each second, for as long as the case runs."""
-        while True:
+        """Take a snapshot each second, until the case is over."""
+        while not self.over:
             began, on = monotonic(), self.sampling
             if on:
                 with contextlib.suppress(KafkaError, TimeoutError):
-                    await asyncio.wait_for(self.snapshot(), 5)
+                    async with asyncio.timeout(5):
+                        await self.snapshot()
             await asyncio.sleep(1)
             if on and self.sampling:
                 self.watched_seconds += monotonic() - began

@@ -72,5 +72,6 @@ async def a_stage(ground: Ground, home: Path, random: Random) -> AsyncIterator[S
         try:
             yield stage
         finally:
+            stage.over = True
             sampling.cancel()
             await asyncio.gather(sampling, return_exceptions=True)
