@@ -1,7 +1,8 @@
 """Calls priced anew from their tokens, by a price list: what that would change, and then the change itself.
 
 What a call used stays as it is told. A call is priced anew where the list has its model at its moment, and its input
-and output tokens are known and can be (no more cached than read, no more reasoning than written).
+and output tokens are known and can be (no more cached than read, no more reasoning than written). What cost nothing, as
+no provider was asked (`offline`), costs nothing whatever a list says.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -58,10 +59,14 @@ class ModelCosts:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What pricing anew would change: by model, and the number of calls by day of UTC."""
+    """What pricing anew would change: by model, and the number of calls by day of UTC.
+
+    `kept_from`: the first day of single calls, where earlier ones of the scope may have been dropped.
+    """
 
     models: Sequence[ModelCosts]
     changed_by_day: Sequence[tuple[date, int]]
+    kept_from: date | None = None
 
     @property
     def changed(self) -> int:
@@ -89,6 +94,7 @@ _MATCHED = """
     AND (price.behind IS NULL OR call."timestamp" < price.behind)
     AND coalesce(call.cache_read_input_tokens, 0) <= call.input_tokens
     AND coalesce(call.reasoning_output_tokens, 0) <= call.output_tokens
+    AND coalesce(call.recorded_cost_source, call.cost_source) IS DISTINCT FROM 'offline'
 """
 # Exact, and with twelve places at most, as no price has more: `domain.usage.prices.TokenPrices.cost` in SQL.
 _COST = """(
@@ -138,6 +144,7 @@ class PostgresRepricer:
     def __init__(self, engine: AsyncEngine, prices: PriceList, scope: Scope) -> None:
         self._engine = engine
         self._prices = prices
+        self._start = scope.start
         self._scope = {"start": scope.start, "end": scope.end, "tenant": scope.tenant_id}
         self._listed: dict[str, list[Any]] | None = None
 
@@ -150,6 +157,7 @@ class PostgresRepricer:
         async with _connected(self._engine) as connection:
             listed = self._listed = await self._look_up(connection)
             rows = (await connection.execute(_SURVEY, listed | self._scope)).mappings().all()
+            kept = (await connection.execute(text("SELECT raw_from FROM usage_retention"))).scalar_one_or_none()
         days: dict[date, int] = {}
         models: dict[str, list[Any]] = {}
         for row in rows:
@@ -158,7 +166,8 @@ class PostgresRepricer:
             held = models.setdefault(row["model"], [0] * len(numbers))
             models[row["model"]] = [one + more for one, more in zip(held, numbers, strict=True)]
         found = [ModelCosts(model, *numbers) for model, numbers in sorted(models.items())]
-        return Survey(found, [(day, count) for day, count in sorted(days.items()) if count])
+        cut = kept is not None and (self._start is None or self._start < datetime.combine(kept, time(), UTC))
+        return Survey(found, [(day, count) for day, count in sorted(days.items()) if count], kept if cut else None)
 
     async def store(self, survey: Survey) -> AsyncIterator[int]:
         """Store the new costs; each batch is a transaction, and says how many calls it changed.

@@ -84,10 +84,11 @@ WATCHING_BUDGETS: Rights = {
 SHOWING_BUDGETS: Rights = {**WATCHING_BUDGETS, "budget_alerts": ("SELECT",), "budget_pauses": ("SELECT",)}
 """Of `feedback budgets --once`."""
 
-SURVEYING_PRICES: Rights = {"llm_calls": ("SELECT",)}
+SURVEYING_PRICES: Rights = dict.fromkeys(("llm_calls", "usage_retention"), ("SELECT",))
 """Of `feedback reprice --dry-run`."""
 
 REPRICING: Rights = {
+    "usage_retention": ("SELECT",),
     "llm_calls": (
         "SELECT",
         "UPDATE (cost_usd)",
@@ -95,7 +96,7 @@ REPRICING: Rights = {
         "UPDATE (recorded_cost_usd)",
         "UPDATE (recorded_cost_source)",
         "UPDATE (repriced_at)",
-    )
+    ),
 }
 """Of `feedback reprice`."""
 

@@ -161,12 +161,17 @@ def _report(
 
 
 def _tell_refused(tally: "ImportTally", table: "OlderTable", named: str, listing: _Listing) -> None:
+    from adapters.postgres.usage_import import DROPPED
+
     if not tally.refused.rows:
         return
     for reason, count in tally.reasons.most_common():
         warn(f"{count:,} refused: {reason}")
     warn(f"Each is listed in {listing}.")
-    if tally.refused.rows > tally.changed:
+    dropped = tally.reasons[DROPPED]
+    if dropped:
+        warn("Into months that were dropped nothing is imported any more; what was imported before still counts.")
+    if tally.refused.rows > tally.changed + dropped:
         warn("Mend what cannot be stored in the older table, or leave it out; then run this again.")
     if tally.of_another_table:
         warn(

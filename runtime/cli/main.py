@@ -1,9 +1,11 @@
 """`feedback`: finds the sub-command and turns what goes wrong into one line and an exit code (`runtime.exit_codes`)."""
 
+import errno
 import importlib
 import os
 import signal
 import sys
+from contextlib import suppress
 from typing import Any
 
 import click
@@ -33,6 +35,8 @@ COMMANDS = {
     "import-usage": "Adopt the LLM calls of an older service's table.",
     "lag": "Show what the workers and consumers have not read yet.",
 }
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
 
 SERVICES = frozenset({"up", "worker", "judge", "consumer", "roller", "budgets", "api"})
 """They run until they are stopped: SIGTERM is a good end, also while they are still being imported."""
@@ -82,6 +86,11 @@ def main(arguments: list[str] | None = None) -> Any:
         sys.exit(_exit_code(arguments))
     except (click.exceptions.Abort, KeyboardInterrupt):
         sys.exit(exit_codes.INTERRUPTED)
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            say(error)
+            sys.exit(exit_codes.BUG)
+        sys.exit(_cannot_write(error))
     except Exception as error:  # noqa: BLE001 - the process's edge: a traceback could quote feedback
         say(error)
         sys.exit(exit_codes.BUG)
@@ -103,7 +112,15 @@ def _exit_code(arguments: list[str] | None) -> int:
         return _say(f"halted: {error.message}", exit_codes.HALTED)
     except FeedbackError as error:
         return _say(error.message, exit_codes.BUG)
+    if sys.stdout is not None:
+        sys.stdout.flush()  # here, where it can be told that there is no room
     return code if isinstance(code, int) else 0
+
+
+def _cannot_write(error: OSError) -> int:
+    with suppress(OSError):  # what is left in the buffer would be complained of once more at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return _say(f"The output cannot be written ({error.strerror}). Make room, or write it elsewhere.", exit_codes.USER)
 
 
 def _say(text: str, code: int) -> int:

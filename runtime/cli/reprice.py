@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runtime.cli.options import begin, say
+from runtime.cli.options import begin, say, warn
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -75,6 +75,11 @@ async def _reprice(settings: "Settings", prices: "PriceList", scope: "Scope", *,
         repricer = PostgresRepricer(engine, prices, scope)
         survey = await repricer.survey()
         Console(width=_NEVER_CUT, highlight=False).print(_table(survey))
+        if survey.kept_from is not None:
+            warn(
+                f"Single LLM calls are kept from {survey.kept_from} on (feedback retention): what earlier ones cost "
+                "stays as it was, and still counts."
+            )
         if dry_run:
             say(f"{survey.changed:,} calls would get another cost. Nothing was changed (--dry-run).")
             return
@@ -105,7 +110,15 @@ def _table(survey: "Survey") -> "Table":
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("model", no_wrap=True)
-    for column in ("calls", "in the file", "recorded USD", "repriced USD", "difference", "unpriced", "then"):
+    for column in (
+        "calls",
+        "in the file",
+        "recorded USD",
+        "repriced USD",
+        "difference",
+        "unpriced now",
+        "unpriced then",
+    ):
         table.add_column(column, no_wrap=True, justify="right")
     for one in survey.models:
         table.add_row(

@@ -13,7 +13,8 @@ from rich.text import Text
 _BARS = "▁▂▃▄▅▆▇█"
 _MOST_BARS = 62
 _UNITS = ("hour", "day", "week", "month")
-_COLUMNS = ("calls", "±", "failed", "cost", "±", "unpriced", "p50", "p95", "tokens in", "out")
+_COUNTED = {"llm_calls": "calls", "invocations": "invoc."}
+_COLUMNS = ("±", "failed", "cost", "±", "unpriced", "p50", "p95", "tokens in", "out")
 
 
 def shown(answer: dict[str, Any], over_time: dict[str, Any], view: str) -> Iterator[Table | Text]:
@@ -87,7 +88,7 @@ def _table(answer: dict[str, Any], view: str) -> Table:
     unit = next((name for name in answer["group_by"] if name in _UNITS), None)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(printable(" / ".join(answer["group_by"])), overflow="fold", min_width=10)
-    for name in _COLUMNS:
+    for name in (_COUNTED[view], *_COLUMNS):
         if name != "±" or compares:
             table.add_column(name, justify="right", no_wrap=True)
     for group in answer["groups"]:

@@ -24,6 +24,7 @@ from tests.integration.system_support import eventually
 
 _WARM_UP = 60
 """Records: each connection is open then, and each kind of work was done."""
+_WARM_LATENCY = 0.2
 
 
 @dataclass(kw_only=True)
@@ -134,8 +135,14 @@ class Stage(Record):
         return [member for member in self.members.values() if member.command == "worker" and member.alive]
 
     async def warm_up(self, count: int = _WARM_UP) -> None:
-        """Answer so many records; what the members hold then is what they must come back to."""
+        """Answer so many records; what the members hold then is what they must come back to.
+
+        The provider takes a moment for each, so that as many connections are opened to it as there ever may be: where
+        it answers at once, a few are enough.
+        """
+        usual, self.ledger.latency = self.ledger.latency, max(self.ledger.latency, _WARM_LATENCY)
         await self.answered(await self.inputs.publish(count))
+        self.ledger.latency = usual
         await self.weighed()
         self._warm = len(self.sightings.results) + len(self.sightings.letters)
 

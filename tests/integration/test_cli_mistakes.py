@@ -248,3 +248,15 @@ def test_help_works_anywhere_and_loads_nothing_heavy(tmp_path):
     loaded = {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines()}
     assert "click" in loaded
     assert not loaded & {"litellm", "faust", "sklearn", "numpy", "aiokafka", "sqlalchemy", "fastapi", "pydantic"}
+
+
+def test_output_that_finds_no_room_is_told_in_one_line():
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [FEEDBACK, "--help"], env=an_environment(), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+    assert ended.returncode == 2
+    assert ended.stderr == (
+        "feedback: The output cannot be written (No space left on device). Make room, or write it elsewhere.\n"
+    )

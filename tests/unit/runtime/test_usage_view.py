@@ -8,6 +8,8 @@ from rich.console import Console
 
 from runtime.cli.usage_view import bars, money, shown, sparkline
 
+DAY = "2026-11-01T00:00:00Z"
+
 
 def measures(total: int, cost: str, unpriced: int = 0, failed_unpriced: int = 0) -> dict[str, Any]:
     spread = {"avg": 1.0, "min": 1, "max": 2, "total": 10**13 + 4, "percentiles": {"50": 812.4, "95": 61_200.0}}
@@ -98,6 +100,14 @@ def test_a_price_that_nobody_knows_is_told_apart_from_a_call_that_failed():
     text = " ".join(said)
     assert "of 8 of 100 it is not, or not wholly, known. 4 of them failed. No price is known for acme/own." in text
     assert "gpt-4o" not in text
+
+
+@pytest.mark.parametrize(("view", "counted"), [("llm_calls", "calls"), ("invocations", "invoc.")])
+def test_the_column_says_what_is_counted(view, counted):
+    one = group("a", measures(3, "1"), None)
+    one |= {"invocations": one["llm_calls"]}
+    lines = printed(*shown(answer(one, group_by=["operation"]), answer(one | {"start": DAY}, group_by=["day"]), view))
+    assert next(line.split() for line in lines if line.strip().startswith("operation"))[1] == counted
 
 
 def test_why_there_is_nothing_to_compare_with():
