@@ -116,6 +116,8 @@ class UsageLogger(CustomLogger):
     async def finished(self, seconds: float = FINISHED_SECONDS) -> bool:
         """Wait until every call so far is told of, and its event sent or dropped, so long at most; whether it is.
 
+        False: that is not known yet; LiteLLM's queue holds other callbacks' work, too.
+
         An asynchronous program awaits it before its loop ends: LiteLLM tells of a call in a task of that loop, later
         than it returns, and what it has begun to tell when the loop ends is told nobody.
         """

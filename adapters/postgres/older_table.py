@@ -29,7 +29,7 @@ _TABLE = text("""
     JOIN pg_class ON pg_class.oid = found.oid JOIN pg_namespace ON pg_namespace.oid = relnamespace
 """)
 _COLUMNS = text("""
-    SELECT attname, format_type(atttypid, NULL) FROM pg_attribute
+    SELECT attname, format_type(atttypid, NULL), format_type(atttypid, atttypmod) FROM pg_attribute
     WHERE attrelid = :oid AND attnum > 0 AND NOT attisdropped
 """)
 _UNIQUE = text("""
@@ -48,7 +48,7 @@ class OlderTable:
         name: schema and table; its rows' calls have their ids by it.
         naive: its columns of moments without a time zone, which are taken to be of UTC.
         selected, source: SQL: the columns, and the table.
-        kind: the type of its ids.
+        kind: the type of its ids, with its length: `character` alone is one character.
         months: the months of UTC that it has rows of.
         rows, without_id: how many rows it has, and how many of them have no id.
     """
@@ -80,7 +80,8 @@ async def look_at(engine: AsyncEngine, name: str) -> OlderTable:
         if found is None:
             raise UserError(f"There is no table {name!r} in that database.", "Check its spelling; say schema.table.")
         quoted = found.quoted.replace(":", r"\:")  # what follows a colon would be a parameter
-        kinds = {row[0]: row[1] for row in await connection.execute(_COLUMNS, {"oid": found.oid})}
+        columns = (await connection.execute(_COLUMNS, {"oid": found.oid})).all()
+        kinds = {row[0]: row[1] for row in columns}
         _check_columns(found.name, kinds)
         naive = tuple(column for column in _MOMENTS if kinds[column] == _NAIVE)
         moment = _moment("timestamp", kinds["timestamp"])
@@ -95,7 +96,7 @@ async def look_at(engine: AsyncEngine, name: str) -> OlderTable:
             naive=naive,
             selected=", ".join(_selected(column, kinds[column]) for column in COLUMNS),
             source=quoted,
-            kind=kinds["id"],
+            kind=next(row[2] for row in columns if row[0] == "id"),
             months=(await connection.execute(text(months))).scalars().all(),
             rows=rows,
             without_id=without_id,
@@ -106,6 +107,7 @@ async def batches(engine: AsyncEngine, table: OlderTable, most: int) -> AsyncIte
     """Its rows with ids, by their ids, in batches; those that are written meanwhile behind them, too.
 
     Raises:
+        UserError: its ids have no order.
         UsageUnavailableError: the database cannot answer now.
     """
     # By the ids themselves, not by the texts that they are selected as.
@@ -120,6 +122,11 @@ async def batches(engine: AsyncEngine, table: OlderTable, most: int) -> AsyncIte
             rows = [{str(name): value for name, value in row.items()} for row in found]
         if not rows:
             return
+        if rows[-1]["id"] == after:
+            raise UserError(
+                f"The rows of {table.name} cannot be read in the order of their ids ({table.kind}).",
+                "Import a view of it whose id is a text, a number or a uuid.",
+            )
         yield rows
         after = rows[-1]["id"]
 

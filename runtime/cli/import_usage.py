@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from adapters.postgres.older_table import OlderTable  # imported late, so that --help is quick
     from adapters.postgres.usage_import import ImportTally, UsageImport
+    from domain.errors import UserError
     from runtime.settings import Settings
 
 _NEVER_CUT = 1000
@@ -98,27 +100,37 @@ async def _check_theirs(checking: "Awaitable[None]") -> None:
 
 
 class _Listing:
-    """The rows that cannot be stored, as JSON Lines; there is no file where there are none."""
+    """The rows that cannot be stored, as JSON Lines; where there are none there is no file, or an empty one."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: IO[str] | None = None
+        try:
+            if path.is_file():  # and no device
+                path.write_text("", encoding="utf-8")  # an earlier import's: these rows may be mended
+        except OSError as error:
+            raise self._unwritable(error) from None
 
     def add(self, row_id: str | None, reason: str) -> None:
-        from domain.errors import UserError
-
         try:
             if self._file is None:
-                self._file = self._path.open("w", encoding="utf-8")
+                self._file = self._path.open("w", encoding="utf-8", buffering=1)  # what fails does so here
             self._file.write(json.dumps({"id": row_id, "reason": reason}) + "\n")
         except OSError as error:
-            raise UserError(
-                f"{self._path} cannot be written ({error.strerror}).", "Name another file with --refused."
-            ) from None
+            raise self._unwritable(error) from None
 
     def close(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # it was told of with the row
+                self._file.close()
+
+    def _unwritable(self, error: OSError) -> "UserError":
+        from domain.errors import UserError
+
+        return UserError(
+            f"{self._path} cannot be written ({error.strerror}): what cannot be stored could not be listed.",
+            "Name another file with --refused, and run this again.",
+        )
 
     def __str__(self) -> str:
         return str(self._path)

@@ -87,7 +87,8 @@ def main(arguments: list[str] | None = None) -> Any:
     except (click.exceptions.Abort, KeyboardInterrupt):
         sys.exit(exit_codes.INTERRUPTED)
     except OSError as error:
-        if error.errno not in _NO_ROOM:
+        words = sys.argv[1:] if arguments is None else arguments
+        if error.errno not in _NO_ROOM or (words and words[0] in SERVICES):  # these are started again
             say(error)
             sys.exit(exit_codes.BUG)
         sys.exit(_cannot_write(error))
@@ -120,7 +121,10 @@ def _exit_code(arguments: list[str] | None) -> int:
 def _cannot_write(error: OSError) -> int:
     with suppress(OSError):  # what is left in the buffer would be complained of once more at the end
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return _say(f"The output cannot be written ({error.strerror}). Make room, or write it elsewhere.", exit_codes.USER)
+    return _say(
+        f"The output, or a file, cannot be written ({error.strerror}). Make room, or name another place.",
+        exit_codes.USER,
+    )
 
 
 def _say(text: str, code: int) -> int:

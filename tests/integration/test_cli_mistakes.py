@@ -257,6 +257,5 @@ def test_output_that_finds_no_room_is_told_in_one_line():
             check=False,
         )  # fmt: skip
     assert ended.returncode == 2
-    assert ended.stderr == (
-        "feedback: The output cannot be written (No space left on device). Make room, or write it elsewhere.\n"
-    )
+    told = "feedback: The output, or a file, cannot be written (No space left on device)."
+    assert ended.stderr == f"{told} Make room, or name another place.\n"

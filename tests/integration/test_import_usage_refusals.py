@@ -113,6 +113,23 @@ async def test_rows_that_were_changed_since_stay_as_they_were_and_nobody_is_led_
     assert await one(engine, "SELECT count(*), sum(cost_usd) FROM llm_calls") == before
 
 
+async def test_ids_of_a_fixed_length_are_read_once_each(database, feedback_says, tmp_path):
+    url, engine = database
+    await older(engine, id="char(36)")
+    await run(
+        engine,
+        'INSERT INTO older (id, tenant_id, operation, "timestamp", call_duration_ms, input_tokens, output_tokens, '
+        "status) SELECT 'call-' || number, 't', 'o', '2025-01-31', 5, number, 2, 'ok' "
+        "FROM generate_series(1, 3000) AS number",
+    )
+    (tmp_path / "import-usage.refused.jsonl").write_text("of an earlier import")
+    done = await says(feedback_says, url, "older")
+    assert (done.code, "3,000 rows read = 3,000 stored + 0 already there" in done.out) == (0, True), done
+    assert (tmp_path / "import-usage.refused.jsonl").read_text() == ""
+    await run(engine, "UPDATE older SET tenant_id = NULL WHERE id = 'call-7'")
+    (await says(feedback_says, url, "older", "--refused", "/dev/full")).assert_one_sentence("could not be listed")
+
+
 async def test_a_row_that_was_moved_to_another_month_is_not_stored_twice(database, feedback_says):
     url, engine = database
     await older(engine, count=200)
