@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from multiprocessing import util as processes
 from typing import Any, Generic, TypeVar
 
 from adapters.kafka.connection import KafkaConnection
@@ -59,12 +60,18 @@ class BackgroundSender(Generic[T]):
     ) -> None:
         self._connect, self._prepare = connect, prepare
         self._capacity, self._delivery_seconds, self._exit_seconds = capacity, delivery_seconds, exit_seconds
-        self._exit_by: float | None = None
         self._begin()
+        os.register_at_fork(after_in_child=self._begin)  # the thread, and what waits for it, are the parent's
         atexit.register(self._leave)  # now, as the first item may come while the program ends
+        self._leave_as_worker()
+        processes.register_after_fork(self, BackgroundSender._leave_as_worker)
+
+    def _leave_as_worker(self) -> None:
+        """A process of multiprocessing ends without atexit's functions, and begins with no finalizers."""
+        processes.Finalize(None, self._leave, exitpriority=0)
 
     def _begin(self) -> None:
-        self._owner = os.getpid()
+        self._exit_by: float | None = None
         self._changed = threading.Condition()
         self._waiting: deque[T] = deque()
         self._under_way = 0
@@ -77,8 +84,6 @@ class BackgroundSender(Generic[T]):
 
     def put(self, item: T) -> bool:
         """Take an item to be sent; False: there was no room for it. Returns at once, but while the program ends."""
-        if self._owner != os.getpid():
-            self._begin()  # a child of the program: the thread, and what waited for it, are the parent's
         with self._changed:
             if len(self._waiting) + self._under_way >= self._capacity:
                 self._drop("its queue is full")
@@ -118,12 +123,13 @@ class BackgroundSender(Generic[T]):
 
     def _leave(self) -> None:
         """At the end of the program. What other exit handlers still put is waited for within the same time."""
+        if self._exit_by is not None:
+            return
         self._exit_by = time.monotonic() + self._exit_seconds
-        if self._owner == os.getpid():
-            self.flush(self._exit_seconds)
-            left = len(self._waiting) + self._under_way
-            if left or self.dropped:
-                log.warning("Usage events: %d sent, %d dropped, %d not sent at the end.", self.sent, self.dropped, left)
+        self.flush(self._exit_seconds)
+        left = len(self._waiting) + self._under_way
+        if left or self.dropped:
+            log.warning("Usage events: %d sent, %d dropped, %d not sent at the end.", self.sent, self.dropped, left)
 
     def _run(self) -> None:
         loop = _Loop()

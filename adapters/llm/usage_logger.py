@@ -6,6 +6,7 @@ It imports LiteLLM as the program has set it up, and changes nothing of that. `r
 import asyncio
 import contextlib
 import logging
+import os
 import threading
 import time
 from collections import OrderedDict
@@ -93,11 +94,16 @@ class UsageLogger(CustomLogger):
         self._sender: BackgroundSender[tuple[Facts, _Invocation, int]] = BackgroundSender(
             connect, self._message, **sending
         )
-        self._lock = threading.Lock()
+        self._unlock()
+        os.register_at_fork(after_in_child=self._unlock)
         self._invocations: OrderedDict[UUID, _Invocation] = OrderedDict()
         self._seen: OrderedDict[UUID, None] = OrderedDict()
         self._books: dict[tuple[str, str], PriceBook] = {}
         self._listed: tuple[PriceList | None] | None = None
+
+    def _unlock(self) -> None:
+        """Behind a fork, too, that came while another thread of the parent held the lock."""
+        self._lock = threading.Lock()
 
     @property
     def sent(self) -> int:

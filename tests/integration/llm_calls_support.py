@@ -46,6 +46,16 @@ class Rig:
             sent.append(await self.producer.send(self.topic, raw, b"key", number % PARTITIONS))
         await asyncio.gather(*sent)
 
+    async def messages(self, count: int) -> list[Any]:
+        """The topic's first messages, so many, once they are there."""
+        consumer = AIOKafkaConsumer(self.topic, bootstrap_servers=self.bootstrap, auto_offset_reset="earliest")
+        await consumer.start()
+        try:
+            async with asyncio.timeout(SECONDS):
+                return [await consumer.getone() for _ in range(count)]
+        finally:
+            await consumer.stop()
+
     async def rows(self) -> int:
         async with self.engine.connect() as connection:
             return (await connection.execute(text("SELECT count(*) FROM llm_calls"))).scalar_one()
