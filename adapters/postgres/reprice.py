@@ -2,7 +2,7 @@
 
 What a call used stays as it is told. A call is priced anew where the list has its model at its moment, and its input
 and output tokens are known and can be (no more cached than read, no more reasoning than written). What cost nothing, as
-no provider was asked (`offline`), costs nothing whatever a list says.
+no provider was asked (`offline`), costs nothing whatever a list says, also where it was once repriced otherwise.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -43,8 +43,9 @@ class ModelCosts:
         calls: how many there are.
         priced: how many of them the list has a price for.
         changed: how many of those will cost something else than they do now.
-        recorded_usd, repriced_usd: what all calls cost as recorded, and as they will cost.
-        recorded_unpriced, repriced_unpriced: how many have no known cost, as recorded, and then.
+        recorded_usd: what all calls cost as recorded.
+        counted_usd, repriced_usd: what they count as costing now, and then.
+        counted_unpriced, repriced_unpriced: how many have no known cost now, and then.
     """
 
     model: str
@@ -52,8 +53,9 @@ class ModelCosts:
     priced: int
     changed: int
     recorded_usd: Decimal
+    counted_usd: Decimal
     repriced_usd: Decimal
-    recorded_unpriced: int
+    counted_unpriced: int
     repriced_unpriced: int
 
 
@@ -94,36 +96,38 @@ _MATCHED = """
     AND (price.behind IS NULL OR call."timestamp" < price.behind)
     AND coalesce(call.cache_read_input_tokens, 0) <= call.input_tokens
     AND coalesce(call.reasoning_output_tokens, 0) <= call.output_tokens
-    AND coalesce(call.recorded_cost_source, call.cost_source) IS DISTINCT FROM 'offline'
 """
+_OFFLINE = "coalesce(call.recorded_cost_source, call.cost_source) IS NOT DISTINCT FROM 'offline'"
 # Exact, and with twelve places at most, as no price has more: `domain.usage.prices.TokenPrices.cost` in SQL.
-_COST = """(
+_COST = f"""CASE WHEN {_OFFLINE} THEN 0 ELSE (
     price.input * (call.input_tokens - coalesce(call.cache_read_input_tokens, 0))
     + price.cached * coalesce(call.cache_read_input_tokens, 0)
     + price.output * (call.output_tokens - coalesce(call.reasoning_output_tokens, 0))
     + price.reasoning * coalesce(call.reasoning_output_tokens, 0)
-)"""
+) END"""
 _BELIEVED = f"{_COST} <= {MAX_COST_USD}"
 
 _SURVEY = text(f"""
     WITH {_PRICES}, costs AS (
         SELECT (call."timestamp" AT TIME ZONE 'UTC')::date AS day, coalesce(call.model, call.request_model) AS model,
                CASE WHEN call.repriced_at IS NULL THEN call.cost_usd ELSE call.recorded_cost_usd END AS recorded,
-               call.cost_usd AS held, CASE WHEN {_BELIEVED} THEN {_COST} END AS found
+               call.cost_usd AS held, {_OFFLINE} AS offline, CASE WHEN {_BELIEVED} THEN {_COST} END AS found
         FROM llm_calls AS call LEFT JOIN prices AS price ON {_MATCHED}
         WHERE {_IN_SCOPE}
     )
-    SELECT day, model, count(*) AS calls, count(found) AS priced,
+    SELECT day, model, count(*) AS calls, count(found) FILTER (WHERE NOT offline) AS priced,
            count(*) FILTER (WHERE found IS NOT NULL AND found IS DISTINCT FROM held) AS changed,
-           coalesce(sum(recorded), 0) AS recorded_usd, coalesce(sum(coalesce(found, held)), 0) AS repriced_usd,
-           count(*) - count(recorded) AS recorded_unpriced, count(*) - count(coalesce(found, held)) AS repriced_unpriced
+           coalesce(sum(recorded), 0) AS recorded_usd, coalesce(sum(held), 0) AS counted_usd,
+           coalesce(sum(coalesce(found, held)), 0) AS repriced_usd,
+           count(*) - count(held) AS counted_unpriced, count(*) - count(coalesce(found, held)) AS repriced_unpriced
     FROM costs GROUP BY day, model ORDER BY day, model
 """)  # noqa: S608 - the parts are ours, the values parameters
 
 _STORE = text(f"""
     WITH {_PRICES}
     UPDATE llm_calls AS call
-    SET cost_usd = {_COST}, cost_source = '{PRICE_FILE}', repriced_at = now(),
+    SET cost_usd = {_COST}, repriced_at = now(),
+        cost_source = CASE WHEN {_OFFLINE} THEN 'offline' ELSE '{PRICE_FILE}' END,
         recorded_cost_usd = CASE WHEN repriced_at IS NULL THEN cost_usd ELSE recorded_cost_usd END,
         recorded_cost_source = CASE WHEN repriced_at IS NULL THEN cost_source ELSE recorded_cost_source END
     FROM prices AS price

@@ -163,7 +163,7 @@ async def send_again(book: PauseBook, inputs: SetAside, settled: timedelta, now:
         still = PausedNow(frozenset(one.of for one in await book.lasting()))
         sent = await inputs.send_again(_tenants_of(over), still)
         await book.sent(over, now - settled, now)
-    logger.info("%d pauses of budgets are over; %d inputs were sent again", len(over), sent)
+    logger.info("budget pauses that are over: %d; inputs sent again: %d", len(over), sent)
     return sent
 
 

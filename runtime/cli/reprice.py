@@ -11,14 +11,34 @@ import click
 from runtime.cli.options import begin, say, warn
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.table import Table
 
-    from adapters.postgres.reprice import PostgresRepricer, Scope, Survey  # imported late, so that --help is quick
+    from adapters.postgres.reprice import (
+        ModelCosts,
+        PostgresRepricer,
+        Scope,
+        Survey,
+    )  # imported late, so that --help is quick
     from domain.usage.prices import PriceList
     from runtime.settings import Settings
 
 _NEVER_CUT = 1000
 """Columns: no number is cut, on however narrow a terminal."""
+
+
+_COLUMNS = (
+    "calls",
+    "in file",
+    "to change",
+    "recorded USD",
+    "counted USD",
+    "repriced USD",
+    "difference USD",
+    "unpriced now",
+    "unpriced then",
+)
 
 
 @click.command(short_help="Price stored LLM calls anew, by a file of dated prices.")
@@ -32,9 +52,9 @@ _NEVER_CUT = 1000
 def command(prices: Path | None, start: str | None, end: str | None, tenant: str | None, dry_run: bool) -> None:
     """Price stored LLM calls anew from their tokens, where the price file has their model at their moment.
 
-    The table shows, by model, what the calls cost as recorded and as repriced. Without --dry-run the new costs are
-    stored, and every answer about usage counts them; the recorded ones are kept beside them. It may be stopped and run
-    again: what is done is done, and nothing is priced twice.
+    The table shows, by model, what the calls cost as recorded, as they are counted now, and as repriced. Without
+    --dry-run the new costs are stored, and every answer about usage counts them; the recorded ones are kept beside
+    them. It may be stopped and run again: what is done is done, and nothing is priced twice.
     """
     settings = begin(at_terminal=True, prices_file=prices)
     from adapters.postgres.reprice import Scope
@@ -106,38 +126,30 @@ def _table(survey: "Survey") -> "Table":
     from rich.markup import escape
     from rich.table import Table
 
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("model", no_wrap=True, vertical="bottom")
+    for column in _COLUMNS:
+        table.add_column(column.replace(" ", "\n"), no_wrap=True, justify="right", vertical="bottom")
+    for one in survey.models:
+        name = escape("".join(character if character.isprintable() else "?" for character in one.model))
+        table.add_row(name, *_numbers([one]))
+    table.add_section()
+    table.add_row("total", *_numbers(survey.models), style="bold")
+    return table
+
+
+def _numbers(models: "Sequence[ModelCosts]") -> list[str]:
+    """What they add up to, by `_COLUMNS`."""
     from domain.usage.report import plain
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    table.add_column("model", no_wrap=True)
-    for column in (
-        "calls",
-        "in the file",
-        "recorded USD",
-        "repriced USD",
-        "difference",
-        "unpriced now",
-        "unpriced then",
-    ):
-        table.add_column(column, no_wrap=True, justify="right")
-    for one in survey.models:
-        table.add_row(
-            escape("".join(character if character.isprintable() else "?" for character in one.model)),
-            f"{one.calls:,}",
-            f"{one.priced:,}",
-            plain(one.recorded_usd),
-            plain(one.repriced_usd),
-            plain(one.repriced_usd - one.recorded_usd),
-            f"{one.recorded_unpriced:,}",
-            f"{one.repriced_unpriced:,}",
-        )
-    recorded = sum((one.recorded_usd for one in survey.models), start=Decimal(0))
-    repriced = sum((one.repriced_usd for one in survey.models), start=Decimal(0))
-    counts = [
-        f"{sum(getattr(one, name) for one in survey.models):,}"
-        for name in ("calls", "priced", "recorded_unpriced", "repriced_unpriced")
+    counts = [sum(getattr(one, name) for one in models) for name in ("calls", "priced", "changed")]
+    recorded, counted, repriced = (
+        sum((getattr(one, name) for one in models), start=Decimal(0))
+        for name in ("recorded_usd", "counted_usd", "repriced_usd")
+    )
+    unpriced = [sum(getattr(one, name) for one in models) for name in ("counted_unpriced", "repriced_unpriced")]
+    return [
+        *(f"{count:,}" for count in counts),
+        *(plain(amount) for amount in (recorded, counted, repriced, repriced - counted)),
+        *(f"{count:,}" for count in unpriced),
     ]
-    table.add_section()
-    money = (plain(recorded), plain(repriced), plain(repriced - recorded))
-    table.add_row("total", *counts[:2], *money, *counts[2:], style="bold")
-    return table

@@ -63,10 +63,13 @@ async def _retain(settings: "Settings", keep_months: int, *, dry_run: bool, yes:
         Console(width=_NEVER_CUT, highlight=False).print(_table(plan))
         if plan.marked_days:
             say(f"{plan.marked_days:,} days of tenants among them have changed since they were added up.")
-        if dry_run:
-            say(f"LLM calls would be kept from {plan.raw_from} on. Nothing was dropped (--dry-run).")
-            return
         calls = sum(month.calls for month in plan.dropped)
+        if dry_run:
+            say(
+                f"{calls:,} LLM calls would be dropped for good, and kept from {plan.raw_from} on. "
+                "Nothing was dropped (--dry-run)."
+            )
+            return
         asked = f"Drop {calls:,} LLM calls, all before {plan.raw_from}? It cannot be undone."
         if not yes and not click.confirm(asked):
             say("Nothing was dropped.")

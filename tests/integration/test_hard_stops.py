@@ -161,7 +161,7 @@ async def test_a_tenant_over_its_budget_is_paused_and_answered_when_the_limit_is
                 assert await first.ends(signal.SIGKILL) == -signal.SIGKILL
                 (tmp_path / "budgets.toml").write_text(BUDGETS.format(limit=100))
                 async with feedback("budgets", cwd=tmp_path, **settings) as second:
-                    await second.says(rf"1 pauses of budgets are over; {2 * RECORDS_EACH} inputs were sent again")
+                    await second.says(rf"budget pauses that are over: 1; inputs sent again: {2 * RECORDS_EACH}")
                     results = await all_of(crm, "frugal", SUMMARIES.name, SENSITIVITY.name)
                     await eventually(lambda: nothing_is_left(engine))
                     assert await second.ends(signal.SIGTERM) == 0, second.errors
@@ -256,7 +256,7 @@ async def test_none_is_lost_and_none_sent_twice_though_the_worker_and_the_watch_
                     await found.until(is_replay)
                     assert await broken_off.ends(signal.SIGKILL) == -signal.SIGKILL
                 async with feedback("budgets", cwd=tmp_path, **settings) as last:
-                    await last.says("1 pauses of budgets are over")
+                    await last.says("budget pauses that are over: 1")
                     await until_different(found, SUMMARIES.name, "result_id")
                     assert await last.ends(signal.SIGTERM) == 0, last.errors
                 assert await again.ends(signal.SIGTERM) == 0, again.errors

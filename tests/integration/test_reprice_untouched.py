@@ -26,6 +26,7 @@ async def test_calls_that_asked_no_provider_and_those_that_were_dropped_keep_the
     async with migrated_database(postgres.url) as (database, engine):
         calls = [
             llm_call(**told, cost_usd=Decimal(0), cost_source="offline"),
+            llm_call(**told, cost_usd=Decimal(0), cost_source="offline"),
             llm_call(**told, cost_usd=Decimal(1), cost_source="price_map"),
         ]
         await PostgresLLMCallSink(engine).write(calls)
@@ -37,11 +38,25 @@ async def test_calls_that_asked_no_provider_and_those_that_were_dropped_keep_the
                 feedback_says, "reprice", "--prices", prices, *more, DATABASE_URL=database.url
             )
 
+        async with engine.begin() as connection:  # as an earlier version left one behind
+            await connection.execute(
+                text(
+                    "UPDATE llm_calls SET cost_usd = 2, cost_source = 'price_file', recorded_cost_usd = 0, "
+                    "recorded_cost_source = 'offline', repriced_at = now() WHERE call_id = :call"
+                ),
+                {"call": calls[0].call_id},
+            )
         whole, kept = await says(), await says("--from", "2026-11-01", "--dry-run")
         async with engine.connect() as connection:
-            asked = text("SELECT recorded_cost_source, cost_usd FROM llm_calls ORDER BY cost_usd")
+            asked = text("SELECT recorded_cost_source, cost_source, cost_usd FROM llm_calls ORDER BY cost_usd, 1")
             found = [tuple(row) for row in await connection.execute(asked)]
     assert (whole.code, kept.code, kept.err) == (0, 0, ""), (whole, kept)
-    assert "1 calls have another cost now" in whole.out
+    assert "2 calls have another cost now" in whole.out
+    (total,) = [line.split() for line in whole.out.splitlines() if line.startswith(" total")]
+    assert total[1:] == ["3", "1", "2", "1", "3", "0.00005", "-2.99995", "0", "0"]
     assert "Single LLM calls are kept from 2026-11-01 on" in whole.err
-    assert found == [(None, Decimal(0)), ("price_map", Decimal("0.00005"))]
+    assert found == [
+        ("offline", "offline", Decimal(0)),
+        (None, "offline", Decimal(0)),
+        ("price_map", "price_file", Decimal("0.00005")),
+    ]

@@ -24,7 +24,7 @@ HELD_BACK = 400
 _LOOKS = 1.0
 """Seconds between two looks of a worker for who is paused."""
 
-_SENT = r"pauses of budgets are over; \d+ inputs were sent again"
+_SENT = r"budget pauses that are over: \d+; inputs sent again: \d+"
 _FILE = """
 [[budgets]]
 tenant = "{tenant}"
