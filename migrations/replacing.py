@@ -3,7 +3,7 @@
 from alembic import op
 from sqlalchemy.exc import DBAPIError
 
-from adapters.postgres.failures import chain, sqlstate
+from adapters.postgres.database_errors import chain, sqlstate
 from domain.errors import UserError
 
 _DEPENDENTS = "2BP01"

@@ -15,6 +15,20 @@ from aiohttp import web
 _MARKER = re.compile(r"\[\[([a-z-]+)(?::([A-Za-z0-9._~/-]+?))?(?:x(\d+))?\]\]")
 DRIP_SECONDS = 0.1
 
+ABSURD_USAGE: dict[str, Callable[[int], object]] = {
+    "negative": lambda n: {"prompt_tokens": -n, "completion_tokens": 5, "total_tokens": 5 - n},
+    "text": lambda _: {"prompt_tokens": "many", "completion_tokens": 5, "total_tokens": 5},
+    "huge": lambda _: {"prompt_tokens": 10**15, "completion_tokens": 5, "total_tokens": 10**15 + 5},
+    "bool": lambda _: {"prompt_tokens": True, "completion_tokens": False, "total_tokens": True},
+    "list": lambda _: [1, 2, 3],
+    "cached": lambda n: {
+        "prompt_tokens": n,
+        "completion_tokens": 5,
+        "total_tokens": n + 5,
+        "prompt_tokens_details": {"cached_tokens": n * 10},
+    },
+}
+
 
 @dataclass(frozen=True)
 class Behaviour:

@@ -37,21 +37,7 @@ from typing import Any
 from aiohttp import web
 
 from tests.llm_answers import Question, answer, read_system, tokens, unknown_id_answer
-from tests.llm_behaviours import Behaviour, Script, Shares, failure
-
-ABSURD_USAGE: dict[str, Callable[[int], object]] = {
-    "negative": lambda n: {"prompt_tokens": -n, "completion_tokens": 5, "total_tokens": 5 - n},
-    "text": lambda _: {"prompt_tokens": "many", "completion_tokens": 5, "total_tokens": 5},
-    "huge": lambda _: {"prompt_tokens": 10**15, "completion_tokens": 5, "total_tokens": 10**15 + 5},
-    "bool": lambda _: {"prompt_tokens": True, "completion_tokens": False, "total_tokens": True},
-    "list": lambda _: [1, 2, 3],
-    "cached": lambda n: {
-        "prompt_tokens": n,
-        "completion_tokens": 5,
-        "total_tokens": n + 5,
-        "prompt_tokens_details": {"cached_tokens": n * 10},
-    },
-}
+from tests.llm_behaviours import ABSURD_USAGE, Behaviour, Script, Shares, failure
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import TextClause, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.failures import is_databases_fault, summary
+from adapters.postgres.database_errors import is_databases_fault, summary
 from adapters.postgres.reading import answering
 from domain.errors import SinkUnavailableError
 from domain.usage.alerting import Owed

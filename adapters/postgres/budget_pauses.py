@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import Uuid
 
-from adapters.postgres.failures import is_databases_fault, summary
+from adapters.postgres.database_errors import is_databases_fault, summary
 from adapters.postgres.reading import answering
 from domain.delivery.pauses import Paused
 from domain.errors import SinkUnavailableError, UsageUnavailableError

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from adapters.postgres.failures import explain
+from adapters.postgres.database_errors import explain
 from adapters.postgres.liveness import ask_idle_connections
 from adapters.postgres.tls import TLS, default_mode, hosts_of
 from adapters.postgres.tokens import CachedTokens, EntraTokenProvider, TokenProvider

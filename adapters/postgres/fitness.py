@@ -8,8 +8,8 @@ import asyncio
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.database_errors import UnknownHostError, chain, sqlstate
 from adapters.postgres.engine import DatabaseSettings, check
-from adapters.postgres.failures import UnknownHostError, chain, sqlstate
 from adapters.postgres.migrate import is_current
 from adapters.postgres.rights import Rights, check_rights
 from adapters.postgres.tls import DatabaseTLSError

@@ -10,7 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.failures import is_databases_fault, sqlstate, summary
+from adapters.postgres.database_errors import sqlstate
+from adapters.postgres.reading import working
 from domain.errors import UsageUnavailableError, UserError
 from domain.usage.adopting import COLUMNS
 from schemas.base import PLAUSIBLE_YEARS
@@ -183,16 +184,19 @@ def _selected(column: str, kind: str) -> str:
 
 @asynccontextmanager
 async def connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection without a limit on time."""
+    """A connection without a limit on time.
+
+    Raises:
+        UserError: the user has not the rights.
+        UsageUnavailableError: the database did not answer, or failed.
+    """
     try:
-        async with engine.connect() as connection:
+        async with working(engine) as connection:
             yield connection
-    except (SQLAlchemyError, OSError) as error:
+    except UsageUnavailableError as error:
         if sqlstate(error) == _NO_RIGHTS:
             raise UserError(
                 "This database user may not read the older table, or not write ours.",
                 "docs/security.md has the rights that `feedback import-usage` needs.",
             ) from None  # its text holds the statement
-        if is_databases_fault(error):
-            raise UsageUnavailableError(f"The database did not answer ({summary(error)}).") from error
         raise

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.failures import is_databases_fault, summary
+from adapters.postgres.database_errors import is_databases_fault, summary
 from domain.errors import SinkUnavailableError
 from domain.usage.freshness import Position
 

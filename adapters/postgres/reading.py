@@ -1,13 +1,13 @@
-"""A connection for one question: had quickly, or the asker is told that the database is not there."""
+"""A connection for one question: had quickly, or the asker is told that the database is not there. Or for a job."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.failures import is_databases_fault, summary
+from adapters.postgres.database_errors import is_databases_fault, summary
 from domain.errors import UsageUnavailableError
 
 CONNECTION_SECONDS = 5.0
@@ -31,6 +31,22 @@ async def answering(engine: AsyncEngine, patience: float = CONNECTION_SECONDS) -
     except IntegrityError:
         raise
     except Exception as error:
+        if is_databases_fault(error):
+            raise UsageUnavailableError(f"The database did not answer ({summary(error)}).") from error
+        raise
+
+
+@asynccontextmanager
+async def working(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
+    """A connection without a limit on time, for what nobody awaits over HTTP.
+
+    Raises:
+        UsageUnavailableError: the database did not answer, or failed.
+    """
+    try:
+        async with engine.connect() as connection:
+            yield connection
+    except (SQLAlchemyError, OSError) as error:
         if is_databases_fault(error):
             raise UsageUnavailableError(f"The database did not answer ({summary(error)}).") from error
         raise

@@ -6,18 +6,15 @@ no provider was asked (`offline`), costs nothing whatever a list says, also wher
 """
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.failures import is_databases_fault, summary
-from domain.errors import UsageUnavailableError
+from adapters.postgres.reading import working
 from domain.usage.prices import PRICE_FILE, PriceList
 from schemas.llm_calls import MAX_COST_USD
 
@@ -158,7 +155,7 @@ class PostgresRepricer:
         Raises:
             UsageUnavailableError: the database cannot answer now.
         """
-        async with _connected(self._engine) as connection:
+        async with working(self._engine) as connection:
             listed = self._listed = await self._look_up(connection)
             rows = (await connection.execute(_SURVEY, listed | self._scope)).mappings().all()
             kept = (await connection.execute(text("SELECT raw_from FROM usage_retention"))).scalar_one_or_none()
@@ -186,7 +183,7 @@ class PostgresRepricer:
             raise ValueError("survey() comes first: it looks up the models' prices")
         for day, count in survey.changed_by_day:
             for first, behind in _slices(day, count):
-                async with _connected(self._engine) as connection:
+                async with working(self._engine) as connection:
                     done = await connection.execute(
                         _STORE, self._listed | self._scope | {"first": first, "behind": behind}
                     )
@@ -225,15 +222,3 @@ def _slices(day: date, count: int) -> list[tuple[datetime, datetime]]:
     parts = next((parts for parts in (1, 24) if count / parts <= BATCH_ROWS), 24 * 60)
     length = timedelta(days=1) / parts
     return [(first + length * number, first + length * (number + 1)) for number in range(parts)]
-
-
-@asynccontextmanager
-async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection without a limit on time: this is no answer that anybody waits for over HTTP."""
-    try:
-        async with engine.connect() as connection:
-            yield connection
-    except (SQLAlchemyError, OSError) as error:
-        if is_databases_fault(error):
-            raise UsageUnavailableError(f"The database did not answer ({summary(error)}).") from error
-        raise

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.failures import is_databases_fault, is_rows_fault, summary
+from adapters.postgres.database_errors import is_databases_fault, is_rows_fault, summary
 from domain.errors import SinkUnavailableError
 from domain.ports import BatchOutcome
 

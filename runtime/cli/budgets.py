@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runtime.cli.options import begin
+from runtime.cli.options import begin, printable
 from runtime.process import run_until_signal
 
 if TYPE_CHECKING:
@@ -66,8 +66,8 @@ def table_of(found: "Sequence[Overview]") -> "Table":
         first = f"{window.start.astimezone(budget.zone):%Y-%m-%d}"
         least = ">= " if spent.unpriced else ""
         table.add_row(
-            escape(_printable(budget.tenant_id)),
-            "all" if budget.operation is None else escape(_printable(budget.operation)),
+            escape(printable(budget.tenant_id)),
+            "all" if budget.operation is None else escape(printable(budget.operation)),
             f"{budget.period} from {first} {budget.zone.key}",
             f"{least}{_cents(spent.usd)}",
             plain(budget.limit_usd),
@@ -95,7 +95,3 @@ def bar(share: Decimal) -> str:
 def _cents(amount: Decimal) -> str:
     """Six places, as single calls cost less than a cent."""
     return f"{amount:.6f}"
-
-
-def _printable(name: str) -> str:
-    return "".join(character if character.isprintable() else "?" for character in name)

@@ -15,6 +15,7 @@ from domain.dead_letters.originals import bytes_of, where
 from domain.dead_letters.register import Known
 from domain.dead_letters.replay import Plan
 from domain.delivery.dead_letters import lacks_original
+from runtime.cli.options import printable
 from schemas.dead_letters import DeadLetter
 
 _NAMED = 100
@@ -80,7 +81,7 @@ def _stacked(letters: Sequence[Known], replayed: Replayed) -> Table:
 
 
 def _cells(known: Known) -> dict[str, str]:
-    return {name: one_line(cell(known)) for name, cell in _COLUMNS.items()}
+    return {name: printable(cell(known)) for name, cell in _COLUMNS.items()}
 
 
 def as_json(known: Known, *, replayed: bool) -> str:
@@ -106,7 +107,7 @@ def as_json(known: Known, *, replayed: bool) -> str:
 def summary_of(letters: Sequence[Known], shown: int, replayed: Replayed) -> str:
     """How many of one or more there are, of which reasons, and how many were replayed."""
     reasons = Counter(known.reason for known in letters)
-    counts = ", ".join(f"{count:,} x {one_line(reason)}" for reason, count in sorted(reasons.items()))
+    counts = ", ".join(f"{count:,} x {printable(reason)}" for reason, count in sorted(reasons.items()))
     part = f" (the newest {shown:,} are shown)" if shown < len(letters) else ""
     return f"{_number(letters, replayed)}{part}: {counts}"
 
@@ -163,9 +164,9 @@ def lines_of(letter: DeadLetter, times: int, *, content: bool) -> Iterator[str]:
         "key": _told(letter.key_base64),
     }
     for name, value in fields.items():
-        yield f"{name + ':':<16}{one_line(value or '-')}"
+        yield f"{name + ':':<16}{printable(value or '-')}"
     for header in letter.headers:
-        yield f"{'header:':<16}{one_line(header.key)}: {one_line(_told(header.value_base64))}"
+        yield f"{'header:':<16}{printable(header.key)}: {printable(_told(header.value_base64))}"
     yield from _content_lines(letter, content=content)
 
 
@@ -200,11 +201,6 @@ def _harmless(text: str) -> str:
     return "".join(
         character if character.isprintable() or character in "\n\t" else repr(character)[1:-1] for character in text
     )
-
-
-def one_line(text: str) -> str:
-    """A value that cannot break its line, nor command the terminal."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def utc(moment: datetime) -> str:

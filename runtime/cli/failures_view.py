@@ -7,7 +7,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from runtime.cli.usage_view import freshness, minute, money, printable
+from runtime.cli.options import printable
+from runtime.cli.usage_view import freshness, minute, money
 
 _FAILED = ("calls", "failed", "cost", "invocations", "failed", "cost")
 _AGAIN = ("retries", "cost", "repeats", "cost", "after an answer", "cost")

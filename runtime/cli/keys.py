@@ -5,7 +5,7 @@ import re
 
 import click
 
-from runtime.cli.options import begin, say
+from runtime.cli.options import begin, printable, say
 
 _NEVER_CUT = 1000
 """Columns: a row that is wider than the terminal goes on in its next line, which breaks no name where it is copied."""
@@ -74,7 +74,7 @@ def _plain(name: str) -> str:
     """A name as a terminal shows it: no control characters, and nothing that the table would take for markup."""
     from rich.markup import escape
 
-    return escape("".join(character if character.isprintable() else "?" for character in name))
+    return escape(printable(name))
 
 
 # What begins with a dash is no option here: half of a pasted key can, and must not come back in click's complaint.

@@ -43,6 +43,11 @@ def say(line: str) -> None:
     click.echo(line)
 
 
+def printable(text: str) -> str:
+    """A value that cannot break its line, nor command the terminal."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 def warn(line: str) -> None:
     """One line on stderr that begins as the line of an error does, whatever line breaks a quoted word brings along."""
     click.echo(f"feedback: {' '.join(line.split())}", err=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runtime.cli.options import begin, say, warn
+from runtime.cli.options import begin, printable, say, warn
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,7 +131,7 @@ def _table(survey: "Survey") -> "Table":
     for column in _COLUMNS:
         table.add_column(column.replace(" ", "\n"), no_wrap=True, justify="right", vertical="bottom")
     for one in survey.models:
-        name = escape("".join(character if character.isprintable() else "?" for character in one.model))
+        name = escape(printable(one.model))
         table.add_row(name, *_numbers([one]))
     table.add_section()
     table.add_row("total", *_numbers(survey.models), style="bold")

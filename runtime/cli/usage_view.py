@@ -10,6 +10,8 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from runtime.cli.options import printable
+
 _BARS = "▁▂▃▄▅▆▇█"
 _MOST_BARS = 62
 _UNITS = ("hour", "day", "week", "month")
@@ -176,8 +178,3 @@ def bars(amounts: Sequence[Decimal]) -> str:
     sums = [sum(amounts[first : first + size], Decimal(0)) for first in range(0, len(amounts), size)]
     most = max(sums)
     return "".join(" " if not one else _BARS[min(int(one / most * len(_BARS)), len(_BARS) - 1)] for one in sums)
-
-
-def printable(text: str) -> str:
-    """A name as a terminal shows it: no control characters."""
-    return "".join(character if character.isprintable() else "?" for character in text)

@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+from adapters.postgres.database_errors import is_databases_fault
 from adapters.postgres.engine import DatabaseSettings, connector
-from adapters.postgres.failures import is_databases_fault
 from adapters.postgres.liveness import IDLE_SECONDS, ask_idle_connections
 
 

@@ -12,7 +12,7 @@ from datetime import date
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.failures import is_databases_fault, sqlstate, summary
+from adapters.postgres.database_errors import is_databases_fault, sqlstate, summary
 
 logger = logging.getLogger(__name__)
 

@@ -8,17 +8,16 @@ says that these days are not counted anew, and a constraint refuses what is told
 import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 
 from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.failures import is_databases_fault, sqlstate, summary
+from adapters.postgres.database_errors import sqlstate
 from adapters.postgres.llm_calls import KEPT_CONSTRAINT
+from adapters.postgres.reading import working
 from adapters.postgres.usage.roller import LOCK, PostgresUsageRoller
 from domain.errors import UsageUnavailableError, UserError
 
@@ -141,7 +140,7 @@ class PostgresRetention:
         Raises:
             UsageUnavailableError: the database cannot answer now.
         """
-        async with _connected(self._engine) as connection:
+        async with working(self._engine) as connection:
             now = (await connection.execute(_NOW)).one()
             raw_from = max(_months_before(now.this_month, keep_months), now.kept_from or date.min)
             found = (await connection.execute(_MONTHS)).mappings().all()
@@ -157,7 +156,7 @@ class PostgresRetention:
             UserError: they are somebody else's.
             UsageUnavailableError: the database cannot answer now.
         """
-        async with _connected(self._engine) as connection:
+        async with working(self._engine) as connection:
             if not (await connection.execute(_NOW)).one().is_owner:
                 raise UserError(
                     "Only the owner of the table llm_calls may drop its partitions.",
@@ -174,7 +173,7 @@ class PostgresRetention:
         roller = PostgresUsageRoller(self._engine)
         idle = 0
         while True:
-            async with _connected(self._engine) as connection:
+            async with working(self._engine) as connection:
                 left = (await connection.execute(_MARKED, {"day": plan.raw_from})).scalar_one()
             yield left
             if not left:
@@ -197,7 +196,7 @@ class PostgresRetention:
             UsageUnavailableError: the database cannot answer now.
         """
         asked = {"raw_from": plan.raw_from, "behind": _beginning(plan.raw_from), "kept_from": plan.kept_from}
-        async with _connected(self._engine) as connection:
+        async with working(self._engine) as connection:
             different = (await connection.execute(_DIFFERENT, asked)).scalars().all()
         if different:
             raise UserError(
@@ -214,7 +213,7 @@ class PostgresRetention:
         """
         for _ in range(TRIES):
             try:
-                async with _connected(self._engine) as connection:
+                async with working(self._engine) as connection:
                     done = await _drop(connection, plan)
             except UsageUnavailableError as error:
                 if sqlstate(error) not in _BUSY:
@@ -280,15 +279,3 @@ def _month_of(partition: str) -> date:
 
 def _beginning(day: date) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=UTC)
-
-
-@asynccontextmanager
-async def _connected(engine: AsyncEngine) -> AsyncIterator[AsyncConnection]:
-    """A connection without a limit on time."""
-    try:
-        async with engine.connect() as connection:
-            yield connection
-    except (SQLAlchemyError, OSError) as error:
-        if is_databases_fault(error):
-            raise UsageUnavailableError(f"The database did not answer ({summary(error)}).") from error
-        raise

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import RowMapping, TextClause, insert, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.failures import is_databases_fault, summary
+from adapters.postgres.database_errors import is_databases_fault, summary
 from adapters.postgres.tables import metadata
 from adapters.postgres.usage.columns import COUNTED, DIMENSION_NAMES, MEASURES, TOTAL_NAMES
 from adapters.postgres.usage.items import UNPRICED_MODEL, VIEWS, added_up, grouped, items

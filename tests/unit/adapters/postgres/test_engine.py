@@ -9,8 +9,8 @@ import asyncpg
 import pytest
 from sqlalchemy.exc import DBAPIError
 
+from adapters.postgres.database_errors import is_databases_fault, is_rows_fault, summary
 from adapters.postgres.engine import DatabaseSettings, check, connector, create_engine
-from adapters.postgres.failures import is_databases_fault, is_rows_fault, summary
 from adapters.postgres.tokens import AccessToken, CachedTokens, EntraTokenProvider, NoTokenError
 from domain.errors import UserError
 

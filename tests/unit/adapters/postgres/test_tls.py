@@ -5,8 +5,8 @@ import ssl
 import asyncpg
 import pytest
 
+from adapters.postgres.database_errors import explain
 from adapters.postgres.engine import DatabaseSettings, connector, create_engine
-from adapters.postgres.failures import explain
 from adapters.postgres.tls import TLS, DatabaseTLSError, explain_tls
 from domain.errors import UserError
 
