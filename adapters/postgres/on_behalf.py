@@ -3,6 +3,8 @@
 The policies of migration 0009 read the two settings: a member of feedback_api that does not make them sees nothing.
 """
 
+import asyncio
+
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -18,6 +20,23 @@ _SETTINGS = text("""
            set_config('statement_timeout', :milliseconds, true), set_config('work_mem', '64MB', true),
            set_config('jit', 'off', true)
 """)
+
+
+# In which partitions a statement looks is of the moment, what it sees there of the snapshot, which a SELECT takes and
+# LOCK does not (PostgreSQL's manual, LOCK): held before it, no partition is made or dropped between the two.
+_HOLD_CALLS = text("LOCK TABLE ONLY llm_calls IN ACCESS SHARE MODE")
+
+
+async def begin_snapshot_for(connection: AsyncConnection, asker: Asker, seconds: float = STATEMENT_SECONDS) -> None:
+    """As `begin_for`, for several statements about LLM calls that see the same moment.
+
+    Raises:
+        TimeoutError: the table is locked for longer than a statement may take.
+    """
+    await connection.execution_options(isolation_level="REPEATABLE READ")
+    async with asyncio.timeout(seconds):
+        await connection.execute(_HOLD_CALLS)
+    await begin_for(connection, asker, seconds)
 
 
 async def begin_for(connection: AsyncConnection, asker: Asker, seconds: float = STATEMENT_SECONDS) -> None:

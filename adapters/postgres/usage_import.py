@@ -1,5 +1,6 @@
 """Adopts the rows of an older table: each is stored once, read back, and held against what was to be stored."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,8 @@ from adapters.postgres import known_calls, older_table
 from adapters.postgres.llm_calls import REFUSALS
 from adapters.postgres.older_table import OlderTable, connected
 from adapters.postgres.row_sink import PostgresRowSink, Rows
+from adapters.postgres.usage.months import is_busy, make_month
+from domain.errors import UsageUnavailableError
 from domain.usage.adopting import Adopted, NotAdoptableError, Sums, adopt, sums_of
 
 BATCH_ROWS = 2_500
@@ -24,6 +27,8 @@ CHANGED = "imported before with another {}: what was stored then stays"
 NOT_HELD = "the database refuses one of its values"
 NO_ID = "id is null"
 _FIRST_MONTH = date(2000, 1, 1)
+_TRIES, _PAUSE_SECONDS = 20, 0.5
+"""For a month's partition, beside whoever uses the table."""
 
 _COLUMNS = {
     "call_id": "uuid",
@@ -167,9 +172,21 @@ class UsageImport:
         today = datetime.now(UTC).date()
         for month in self._table.months:
             if max(_FIRST_MONTH, kept or date.min) <= month <= today:
+                await self._make_month(month)
+
+    async def _make_month(self, month: date) -> None:
+        """Where the table is in use all the time, a roller does it later: its rows are stored with those of others."""
+        for _ in range(_TRIES):
+            try:
                 async with connected(self._target) as connection:
-                    await connection.execute(text("SELECT ensure_llm_calls_month(:month)"), {"month": month})
+                    await make_month(connection, month)
                     await connection.commit()
+            except UsageUnavailableError as error:
+                if not is_busy(error):
+                    raise
+            else:
+                return
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     async def _adopt(self, rows: Sequence[dict[str, Any]], kept: date | None) -> None:
         taken: list[_Taken] = []

@@ -47,8 +47,8 @@ async def where(engine: AsyncEngine) -> dict[str, int]:
 
 
 async def waits(engine: AsyncEngine) -> bool:
-    """Whether somebody waits for the partition of all other months."""
-    asked = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'llm_calls_other'::regclass")
+    """Whether somebody waits for the table."""
+    asked = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'llm_calls'::regclass")
     async with engine.connect() as connection:
         return (await connection.execute(asked)).scalar_one() == 1
 

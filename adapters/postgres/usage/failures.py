@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Row, RowMapping, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.on_behalf import STATEMENT_SECONDS, begin_for
+from adapters.postgres.on_behalf import STATEMENT_SECONDS, begin_snapshot_for
 from adapters.postgres.reading import answering
 from adapters.postgres.usage.freshness import beginning
 from adapters.postgres.usage.items import items
@@ -125,8 +125,7 @@ class PostgresFailureAnswers:
         in_window = f"{{time}} >= :start AND {{time}} < :end {shape['own']}"
         calls = text(_CALLS.format(items=items("llm_calls", in_window), **shape))
         async with answering(self._engine) as connection:
-            await connection.execution_options(isolation_level="REPEATABLE READ")
-            await begin_for(connection, asker, self._statement_seconds)
+            await begin_snapshot_for(connection, asker, self._statement_seconds)
             begun = (await connection.execute(*beginning(asked))).one()
             _check_kept(begun)
             of_calls = (await connection.execute(calls, asked)).mappings().all()

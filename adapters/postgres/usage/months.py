@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import date
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.database_errors import is_databases_fault, sqlstate, summary
 
@@ -23,7 +23,9 @@ broken clock makes no thousand partitions, each of which every question would ha
 OLDER_AT_ONCE = 2
 
 FIRST_PAUSE, LONGEST_PAUSE = 60.0, 3600.0
-"""Seconds until it is tried again, where the database did not let it end: those who write waited for it, too."""
+"""Seconds until it is tried again, where the database did not let it end: all others waited for it, too."""
+BUSY_PAUSE = 5.0
+"""The same, where others used the table just then: those who came after had to wait."""
 
 _MISSING = text(f"""
     SELECT first, first >= this AS is_due FROM (
@@ -46,6 +48,21 @@ _PATIENCE = text("SELECT set_config('lock_timeout', '200', true)")
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
+async def make_month(connection: AsyncConnection, first: date) -> None:
+    """Make the partition of the month that begins then, unless it is there; others wait until the transaction ends.
+
+    Raises:
+        SQLAlchemyError: what the database says; `is_busy` where others use the table just now.
+    """
+    await connection.execute(_PATIENCE)
+    await connection.execute(_MAKE, {"first": first})
+
+
+def is_busy(error: BaseException) -> bool:
+    """Whether it is only that others use the table just now."""
+    return sqlstate(error) == _LOCK_NOT_AVAILABLE
+
+
 class Months:
     """Keeps the partitions of this month, of those to come, and of those that have rows without having one.
 
@@ -64,7 +81,7 @@ class Months:
     async def make(self) -> bool:
         """Make what is missing, a bounded number; False where the database did not let it end, which is logged once.
 
-        Where rows of other months are being used just now, it is left for another time.
+        Where the table is being used for longer just now, it is left for another time.
         """
         if self._clock() < self._again_at:
             return True
@@ -73,7 +90,8 @@ class Months:
         except Exception as error:
             if not is_databases_fault(error):
                 raise
-            if sqlstate(error) == _LOCK_NOT_AVAILABLE:
+            if is_busy(error):
+                self._again_at = self._clock() + BUSY_PAUSE
                 return True
             self._put_off(error)
             return False
@@ -109,8 +127,7 @@ class Months:
     async def _make_one(self, first: date) -> None:
         self._first = first
         async with self._engine.begin() as connection:
-            await connection.execute(_PATIENCE)
-            await connection.execute(_MAKE, {"first": first})
+            await make_month(connection, first)
 
     def _put_off(self, error: Exception) -> None:
         if self._pause == FIRST_PAUSE:

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Row, RowMapping
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.on_behalf import STATEMENT_SECONDS, begin_for
+from adapters.postgres.on_behalf import STATEMENT_SECONDS, begin_snapshot_for
 from adapters.postgres.reading import answering
 from adapters.postgres.usage.columns import DIMENSION_COLUMNS, MEASURES, SUMS
 from adapters.postgres.usage.freshness import beginning
@@ -57,8 +57,7 @@ class PostgresUsageAnswers:
         """
         all_times = [_times(question) for question in questions]
         async with answering(self._engine) as connection:
-            await connection.execution_options(isolation_level="REPEATABLE READ")
-            await begin_for(connection, asker, self._statement_seconds)
+            await begin_snapshot_for(connection, asker, self._statement_seconds)
             found = [
                 await _rows(connection, question, times) for question, times in zip(questions, all_times, strict=True)
             ]
