@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from urllib.parse import parse_qsl, urlencode
 
 import httpx
 import pytest
@@ -245,3 +246,21 @@ async def test_the_file_is_the_apis_csv_and_nothing_at_all_is_friendly(browser, 
         await page.wait(f"document.querySelector('#empty').checkVisibility() && {QUIET}")
         assert "Nothing was asked of a model" in await page.text("#empty")
         assert not await page.evaluate("document.querySelector('#cards').checkVisibility()")
+
+
+HOURS = "[...document.querySelectorAll('#card-cost .plot svg > g')].filter((one) => !one.querySelector('line, text'))"
+MARKS = "[...document.querySelectorAll('#card-cost .plot text[text-anchor=middle]')].map((one) => one.textContent)"
+
+
+async def test_hours_name_their_days_one_is_running_and_the_address_names_what_is_shown(browser, site):
+    now = datetime.now(UTC)
+    first, last = f"{now - timedelta(days=1):%Y-%m-%d}", f"{now:%Y-%m-%d}"
+    shown = {"range": "custom", "view": "llm_calls", "zone": "UTC", "from": first, "to": last}
+    asked = urlencode(shown | {"view": "odd", "tenant": "nobodys-business"})
+    async with opened(browser, site, site.tenant, f"#{asked}") as page:
+        assert dict(parse_qsl((await page.evaluate("location.hash"))[1:])) == shown
+        days = [mark for mark in await page.evaluate(MARKS) if ":" not in mark]
+        assert [f"{now - timedelta(days=back):%b}" in day for day, back in zip(days, (1, 0), strict=True)] == [True] * 2
+        assert await page.evaluate(f"{HOURS}.filter((one) => !one.matches('.cursor')).length") == 48
+        running = await page.evaluate(f"{HOURS}.findIndex((one) => one.matches('.so-far'))")
+        assert running - 24 in (now.hour, now.hour + 1)

@@ -28,7 +28,7 @@ async def browser() -> AsyncIterator[Browser]:
 
 async def test_it_says_how_many_and_why_and_tells_what_waits_for_a_budget_apart(browser, site):
     async with opened(browser, site, site.superuser, "#zone=UTC") as page:
-        assert await page.text("#dead-said") == "10 could not be answered."
+        assert await page.text("#dead-said") == "10 could not be answered, or taken in."
         assert [row[:3] for row in await page.evaluate(ROWS)] == [
             ["The message was not JSON", "the whole input", "4"],
             ["Its coding framework did not come in time", "assign_codes", "3"],
@@ -50,9 +50,9 @@ async def test_it_says_how_many_and_why_and_tells_what_waits_for_a_budget_apart(
 
 async def test_a_tenant_sees_its_own_and_a_superuser_the_one_that_is_chosen(browser, site):
     async with opened(browser, site, site.tenant) as page:
-        assert await page.text("#dead-said") == "5 could not be answered."
+        assert await page.text("#dead-said") == "5 could not be answered, or taken in."
     async with opened(browser, site, site.superuser, "#tenant=delta-water", width=360, height=800, dark=True) as page:
-        assert await page.text("#dead-said") == "1 could not be answered."
+        assert await page.text("#dead-said") == "1 could not be answered, or taken in."
         assert await page.text("#dead-waiting") == ""
         assert await page.evaluate(WIDTH) == 360
         contrast, where = await page.evaluate(WORST_CONTRAST)
@@ -72,7 +72,7 @@ async def test_what_it_cannot_tell_leaves_the_rest_of_the_page_as_it_is(browser,
         assert not await page.evaluate("document.querySelector('#trouble').checkVisibility()")
         assert "503" in page.troubles.pop()  # the browser itself notes it
         await page.click("#refresh")
-        await page.wait("document.querySelector('#dead-said').textContent === '5 could not be answered.'")
+        await page.wait("document.querySelector('#dead-said').textContent === '5 could not be answered, or taken in.'")
 
     async with served_site(postgres.url, older=True) as older, opened(browser, older, older.tenant) as page:
         assert "This API does not count dead letters" in await page.text("#dead-said")

@@ -28,7 +28,7 @@ function timeCards() {
 
   function show(stretches, frame) {
     const of = (pick) => stretches.map(pick);
-    const shown = (chart, series, note) => chart.show({ series, names: frame.names, partial: frame.partial, note });
+    const shown = (chart, series, note) => chart.show({ series, names: frame.names, running: frame.running, note });
     const each = { hour: "an hour", day: "a day", week: "a week", month: "a month" }[frame.unit];
     shown(cost, [
       { name: "answered", style: "accent", text: format.money, values: of((m) => Math.max(0, number(m.cost_usd) - number(m.failed_cost_usd))) },

@@ -48,7 +48,7 @@ export class TimeChart {
     this.#listen();
   }
 
-  /** Draw: series; names of the stretches {full, brief, moments}; whether the last one is not over; a note for no pointer. */
+  /** Draw: series; names of the stretches {full, brief, every, marked, moments}; which of them is not over, or -1; a note for no pointer. */
   show(shown) {
     this.#shown = shown;
     this.#at = null;
@@ -92,12 +92,12 @@ export class TimeChart {
   }
 
   #read() {
-    const { series, names, partial, note } = this.#shown;
+    const { series, names, running, note } = this.#shown;
     if (this.#at === null) {
       this.readout.replaceChildren(html("span", { class: "faint" }, note), ...(series.length > 1 ? [legend(series)] : []));
       return;
     }
-    const soFar = partial && this.#at === names.moments.length - 1 ? ", so far" : "";
+    const soFar = this.#at === running ? ", so far" : "";
     const told = series.map((one) => html("span", { class: `key ${one.style}` }, `${one.name} `,
       html("b", {}, one.text(one.values[this.#at]))));
     const spaced = told.flatMap((one) => [" ", one]);
@@ -148,10 +148,10 @@ export class TimeChart {
   #times(names, left, step) {
     const texts = names.moments.map((moment) => names.brief(moment));
     const wide = Math.max(...texts.map((text) => text.length), 1) * LETTER + 18;
-    const every = Math.max(1, Math.ceil(wide / step));
+    const every = names.every(Math.max(1, Math.ceil(wide / step)));
     return texts.map((text, at) => {
       const x = left + (at + 0.5) * step;
-      const kept = at % every === 0 && x + wide / 2 - 14 < this.#width;
+      const kept = names.marked(names.moments[at], at, every) && x + wide / 2 - 14 < this.#width;
       return kept ? svg("text", { x: Math.max(x, (wide - 18) / 2), y: HEIGHT - 6, "text-anchor": "middle" }, text) : null;
     });
   }
@@ -161,7 +161,7 @@ export class TimeChart {
     const wide = Math.max(1, Math.min(48, step * 0.72, step - 1));
     return Array.from({ length: number }, (_, at) => {
       let under = 0;
-      const soFar = this.#shown.partial && at === number - 1 ? "so-far" : null;
+      const soFar = at === this.#shown.running ? "so-far" : null;
       return svg("g", { class: soFar }, series.map((one) => {
         const value = one.values[at] ?? 0;
         if (!value) return null;

@@ -46,7 +46,7 @@ export function deadLetters() {
     const failed = total - waiting;
     const rows = groups.filter((group) => group.reason !== BUDGET).map((group) =>
       ({ ...group, name: Object.hasOwn(REASONS, group.reason) ? REASONS[group.reason] : group.reason, last: format.day(Date.parse(group.last_failed_at), zone) }));
-    draw(rows, failed ? [html("data", { value: failed }, format.count(failed)), " could not be answered."] : "None in this time.",
+    draw(rows, failed ? [html("data", { value: failed }, format.count(failed)), " could not be answered, or taken in."] : "None in this time.",
       waiting ? `Set aside as a budget was spent: ${format.count(waiting)}. That is no fault: they are sent again when the pause is over.` : "");
   }
 

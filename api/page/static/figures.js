@@ -23,8 +23,9 @@ export function makeFigures() {
     byId("empty").hidden = !quiet;
     byId("cards").hidden = quiet;
     const names = { ...format.stretchNames(asked.unit, zone), moments: answer.groups.map((group) => Math.max(Date.parse(group.start), asked.from)) };
-    const partial = answer.groups.length > 0 && Date.parse(answer.groups.at(-1).end) > asked.to;
-    cards.showTime(answer.groups.map((group) => group[view]), { names, partial, unit: asked.unit });
+    const now = Date.parse(answer.as_of);
+    const running = answer.groups.findIndex((group) => Date.parse(group.start) <= now && now < Date.parse(group.end));
+    cards.showTime(answer.groups.map((group) => group[view]), { names, running, unit: asked.unit });
     byId("fresh").textContent = freshness(answer, total, zone);
   }
 
@@ -33,7 +34,7 @@ export function makeFigures() {
     byId("empty").hidden = true;
     byId("cards").hidden = false;
     byId("fresh").textContent = "\u00a0";
-    cards.showTime([], { names: { ...format.stretchNames("day", "UTC"), moments: [] }, partial: false, unit: "day" });
+    cards.showTime([], { names: { ...format.stretchNames("day", "UTC"), moments: [] }, running: -1, unit: "day" });
   }
 
   function showBy(by, answer, { view }) {

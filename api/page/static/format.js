@@ -1,5 +1,7 @@
 // Numbers and times as the browser's locale writes them.
 
+import { wall } from "./time.js";
+
 const intl = (options) => new Intl.NumberFormat(undefined, options);
 const whole = intl({ maximumFractionDigits: 0 });
 const short = intl({ notation: "compact", maximumSignificantDigits: 3 });
@@ -21,8 +23,8 @@ export function money(amount) {
   return dollarsBy[size === 0 || size >= 0.1 ? 2 : size >= 0.001 ? 4 : 6].format(value);
 }
 
-/** Money that is, or is less than, what was spent: where some items' cost is not known. */
-export const atLeast = (amount, unpriced) => `${unpriced ? "≥ " : ""}${money(amount)}`;
+/** Money that is, or is less than, what was spent: where some items' cost is not known, or none's. */
+export const atLeast = (amount, unpriced) => (unpriced && !Number(amount) ? "unknown" : `${unpriced ? "≥ " : ""}${money(amount)}`);
 
 /** Money on an axis, whose steps are this large. */
 export function axisMoney(amount, step) {
@@ -49,16 +51,30 @@ export function duration(ms) {
 export const axisDuration = (ms) => (ms === 0 ? "0" : duration(ms));
 
 const LONG = { hour: { weekday: "short", day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" }, day: { weekday: "short", day: "numeric", month: "short", year: "numeric" }, month: { month: "long", year: "numeric" } };
+const HOURS = [1, 2, 3, 4, 6, 8, 12, 24];
 const SHORT = { hour: { hour: "2-digit", minute: "2-digit" }, day: { day: "numeric", month: "short" }, week: { day: "numeric", month: "short" }, month: { month: "short" } };
 
-/** Names of stretches of time: in full, and as short as an axis wants them. */
+/**
+ * Names of stretches of time: in full, and as short as an axis wants them. Where there is no room for all, one of `every`
+ * so many is marked; of hours, those of a clock that begins at midnight, which has the day's name.
+ */
 export function stretchNames(unit, zone) {
   const by = (options) => new Intl.DateTimeFormat(undefined, { ...options, timeZone: zone });
   const full = by(unit === "week" ? LONG.day : LONG[unit]);
   const brief = by(SHORT[unit]);
+  const day = by(SHORT.day);
+  const hour = (moment) => wall(moment, zone).hour;
+  const ofHours = unit === "hour" && {
+    brief: (moment) => (hour(moment) ? brief : day).format(moment),
+    every: (least) => HOURS.find((number) => number >= least) ?? 24,
+    marked: (moment, at, every) => hour(moment) % every === 0,
+  };
   return {
     full: (moment) => (unit === "week" ? `Week of ${full.format(moment)}` : full.format(moment)),
     brief: (moment) => brief.format(moment),
+    every: (least) => least,
+    marked: (moment, at, every) => at % every === 0,
+    ...ofHours,
   };
 }
 

@@ -179,6 +179,7 @@ async function knowHolder(signal) {
   signal.throwIfAborted();
   if (!who.superuser) state.tenant = null; // A shared view may name a tenant that this key does not open.
   byId("who").textContent = who.superuser ? "All tenants" : who.tenant_id;
+  if (location.hash) history.replaceState(null, "", writeState(state)); // What it named that is not shown goes.
   open();
   showControls();
 }

@@ -36,7 +36,7 @@ export function tiles(total, before, view) {
       total.unpriced ? `a lower bound: ${format.count(total.unpriced)} unpriced` : each(total)),
     tile("count", calls ? "LLM calls" : "Invocations", total.total, format.count(total.total), changed(total.total, before && before.total), many),
     tile("failed", "Failed", total.failed, format.share(failed),
-      `${format.count(total.failed)}; ${before ? format.share(ratio(before.failed, before.total)) : format.NONE} before`,
+      `${format.count(total.failed)}${before?.total ? `; ${format.share(ratio(before.failed, before.total))} before` : ""}`,
       `spent: ${format.atLeast(total.failed_cost_usd, total.failed_unpriced)}`),
     tile("duration", "Duration, p95", p95, format.duration(p95), changed(p95, duration(before, "95")),
       `median ${format.duration(duration(total, "50"))}`),
