@@ -11,6 +11,8 @@ from click.core import ParameterSource
 from runtime.cli.options import begin
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from runtime.api_client import APIClient
 
 _PATH = "/v1/usage/query"
@@ -19,7 +21,7 @@ _OF_FAILURES = {"failures", "start", "end", "tenant", "form"}
 _FILTERS = ("tenant", "operation", "model", "provider", "status", "error_class", "prompt_version")
 _UNITS = ("hour", "day", "week", "month")
 _ROWS = "100"
-_LEAST_COLUMNS = 100
+_LEAST_COLUMNS = 80
 _WHOLE = 1000
 """Columns where nobody looks at a terminal."""
 
@@ -132,22 +134,28 @@ async def _shown(client: "APIClient", parameters: list[tuple[str, str]], view: s
     over_time = await client.json(_PATH, _over_time(asked, answer))
     from runtime.cli.usage_view import shown
 
-    _print(shown(answer, over_time, view))
+    console = _console()
+    _print(console, shown(answer, over_time, view, console.width))
 
 
 async def _failures_shown(client: "APIClient", asked: list[tuple[str, str]]) -> None:
     answer = await client.json(_FAILURES, asked)
     from runtime.cli.failures_view import failures_shown
 
-    _print(failures_shown(answer))
+    _print(_console(), failures_shown(answer))
 
 
-def _print(parts: Iterable[Any]) -> None:
+def _console() -> "Console":
+    """As wide as the terminal; what is not read there has all there is."""
     from rich.console import Console
 
     console = Console(highlight=False)
     # No number is cut, on however narrow a terminal.
     console.width = max(_LEAST_COLUMNS, console.width) if console.is_terminal else _WHOLE
+    return console
+
+
+def _print(console: "Console", parts: Iterable[Any]) -> None:
     for part in parts:
         console.print(part)
 

@@ -1,4 +1,4 @@
-"""The answer to a question about usage as a terminal shows it: numbers within 100 columns, names in what is left."""
+"""The answer to a question about usage as a terminal shows it: what it has room for, and names in what is left."""
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -16,19 +16,37 @@ _BARS = "▁▂▃▄▅▆▇█"
 _MOST_BARS = 62
 _UNITS = ("hour", "day", "week", "month")
 _COUNTED = {"llm_calls": "calls", "invocations": "invoc."}
-_COLUMNS = ("±", "failed", "cost", "±", "unpriced", "p50", "p95", "tokens in", "out")
+_HEADS = {
+    "total": "",
+    "±total": "±",
+    "failed": "failed",
+    "cost": "cost",
+    "±cost": "±",
+    "unpriced": "unpriced",
+    "p50": "p50",
+    "p95": "p95",
+    "in": "tokens in",
+    "out": "out",
+}
+_SPARE = ("out", "in", "unpriced", "p50", "±total")
+"""What goes first where there is no room: how many are unpriced is said below the table, too."""
+_OF_NAMES = 16
 
 
-def shown(answer: dict[str, Any], over_time: dict[str, Any], view: str) -> Iterator[Table | Text]:
+def shown(answer: dict[str, Any], over_time: dict[str, Any], view: str, room: int) -> Iterator[Table | Text]:
     """What is printed, from top to bottom.
 
     Args:
         answer: of `/v1/usage/query`, with the percentiles 50 and 95.
         over_time: the same question by a unit of time alone, without groups of its own.
         view: which view of both.
+        room: columns that it may take.
     """
     yield Text(_title(answer, view))
-    yield _table(answer, view)
+    names = _fitting(answer, view, room)
+    yield _table(answer, view, names)
+    if left := [_HEADS[name] for name in _SPARE if name not in names and name != "±total"]:
+        yield Text(f"For a wider terminal: {', '.join(left)}.")
     if answer["next_cursor"] is not None:
         yield Text("There are more groups: --limit shows more, --format csv all.")
     yield Text(sparkline(over_time, view))
@@ -85,18 +103,34 @@ def _zone_of(moment: datetime) -> str:
     return moment.strftime("%z") if moment.utcoffset() else "UTC"
 
 
-def _table(answer: dict[str, Any], view: str) -> Table:
+def _fitting(answer: dict[str, Any], view: str, room: int) -> list[str]:
+    """The columns that there is room for."""
     compares = answer["compared_with"] is not None
+    names = [name for name in _HEADS if compares or not name.startswith("±")]
+    rows = [_cells(group, view) for group in (*answer["groups"], answer["total"])]
+    wide = {name: max(len(_head(name, view)), *(len(cells[name]) for cells in rows)) + 2 for name in names}
+    for name in _SPARE:
+        if name in names and sum(wide[one] for one in names) + _OF_NAMES > room:
+            names.remove(name)
+    return names
+
+
+def _head(name: str, view: str) -> str:
+    return _HEADS[name] or _COUNTED[view]
+
+
+def _table(answer: dict[str, Any], view: str, names: Sequence[str]) -> Table:
     unit = next((name for name in answer["group_by"] if name in _UNITS), None)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column(printable(" / ".join(answer["group_by"])), overflow="fold", min_width=10)
-    for name in (_COUNTED[view], *_COLUMNS):
-        if name != "±" or compares:
-            table.add_column(name, justify="right", no_wrap=True)
+    for name in names:
+        table.add_column(_head(name, view), justify="right", no_wrap=True)
     for group in answer["groups"]:
-        table.add_row(Text(_name(group, unit)), *_cells(group, view, compares))
+        cells = _cells(group, view)
+        table.add_row(Text(_name(group, unit)), *(cells[name] for name in names))
     table.add_section()
-    table.add_row("total", *_cells(answer["total"], view, compares), style="bold")
+    cells = _cells(answer["total"], view)
+    table.add_row("total", *(cells[name] for name in names), style="bold")
     return table
 
 
@@ -110,20 +144,22 @@ def _stretch(start: str, unit: str | None) -> str:
     return datetime.fromisoformat(start).strftime(form)
 
 
-def _cells(group: dict[str, Any], view: str, compares: bool) -> list[str]:
+def _cells(group: dict[str, Any], view: str) -> dict[str, str]:
+    """By the names of `_HEADS`."""
     now = group[view]
     before = (group.get("previous") or {}).get(view)
-    change = {name: [_change(now[name], before and before[name])] if compares else [] for name in ("total", "cost_usd")}
-    return [
-        f"{now['total']:,}",
-        *change["total"],
-        f"{now['failed']:,}",
-        money(now["cost_usd"]),
-        *change["cost_usd"],
-        f"{now['unpriced']:,}",
-        *(_duration(now["duration_ms"]["percentiles"][name]) for name in ("50", "95")),
-        *(_short(now[name]["total"]) for name in ("input_tokens", "output_tokens")),
-    ]
+    return {
+        "total": f"{now['total']:,}",
+        "±total": _change(now["total"], before and before["total"]),
+        "failed": f"{now['failed']:,}",
+        "cost": money(now["cost_usd"]),
+        "±cost": _change(now["cost_usd"], before and before["cost_usd"]),
+        "unpriced": f"{now['unpriced']:,}",
+        "p50": _duration(now["duration_ms"]["percentiles"]["50"]),
+        "p95": _duration(now["duration_ms"]["percentiles"]["95"]),
+        "in": _short(now["input_tokens"]["total"]),
+        "out": _short(now["output_tokens"]["total"]),
+    }
 
 
 def _change(now: str | int, before: str | int | None) -> str:

@@ -40,8 +40,8 @@ def answer(*groups: Any, group_by: list[str], total: Any = None, **more: Any) ->
     }
 
 
-def printed(*parts: Any) -> list[str]:
-    console = Console(width=100, highlight=False)
+def printed(*parts: Any, width: int = 100) -> list[str]:
+    console = Console(width=width, highlight=False)
     with console.capture() as capture:
         for part in parts:
             console.print(part)
@@ -55,7 +55,7 @@ def test_the_largest_numbers_fit_and_names_fold():
     found = answer(one, hostile, group_by=["operation", "model", "hour"], next_cursor="abc")
     times = answer(one, group_by=["hour"])
 
-    lines = printed(*shown(found, times, "llm_calls"))
+    lines = printed(*shown(found, times, "llm_calls", 120))
 
     assert max(map(len, lines)) <= 100
     text = "\n".join(lines)
@@ -68,6 +68,26 @@ def test_the_largest_numbers_fit_and_names_fold():
     assert "a lower bound: of 9,876,543 of 10,123,456 it is not, or not wholly, known." in text
     assert "LLM calls from 2026-11-01 00:00 +0200 to 2026-12-01 00:00 +0200 (±: since 2026-10-01 00:00 +0300)" in text
     assert lines[-1] == "As of 2026-12-02 10:30:00 +0200."
+
+
+@pytest.mark.parametrize(
+    ("width", "missing"),
+    [(100, ""), (80, "out, tokens in"), (64, "out, tokens in, unpriced, p50"), (20, "out, tokens in, unpriced, p50")],
+)
+def test_a_narrow_terminal_has_the_money_and_is_told_what_it_lacks(width, missing):
+    some = measures(4686, "13.92", 3)
+    one = group("assign_codes", some, measures(4000, "10"))
+    found, times = answer(one, group_by=["operation"]), answer(one | {"start": DAY}, group_by=["day"])
+    lines = printed(*shown(found, times, "llm_calls", width), width=max(width, 64))
+    (head,) = [line for line in lines if "operation" in line]
+    assert len(head) <= max(width, 64)
+    assert [name for name in ("out", "tokens in", "unpriced", "p50") if name not in head] == [
+        *filter(None, missing.split(", "))
+    ]
+    assert [line for line in lines if line.startswith("For a wider")] == (
+        [f"For a wider terminal: {missing}."] if missing else []
+    )
+    assert {"$13.92", "p95"} <= set(" ".join(lines).split())
 
 
 @pytest.mark.parametrize(
@@ -85,7 +105,7 @@ def test_how_fresh_the_numbers_are(lag, late, said):
         freshness={"lag": lag, "lag_as_of": "2026-12-02T08:29:58Z", "late": late},
     )
     times = answer(group("a", measures(1, "0"), None, "2026-11-01T00:00:00+02:00"), group_by=["day"])
-    lines = " ".join(printed(*shown(found, times, "llm_calls")))
+    lines = " ".join(printed(*shown(found, times, "llm_calls", 100)))
     assert lines.endswith(f" As of 2026-12-02 10:30:00 +0200.{said}")
 
 
@@ -96,7 +116,7 @@ def test_a_price_that_nobody_knows_is_told_apart_from_a_call_that_failed():
     ]
     one = group("a", measures(100, "1", 8, 4), None)
     found = answer(one, group_by=["operation"], unpriced_models=models)
-    said = printed(*shown(found, answer(one | {"start": "2026-11-01T00:00:00Z"}, group_by=["day"]), "llm_calls"))
+    said = printed(*shown(found, answer(one | {"start": "2026-11-01T00:00:00Z"}, group_by=["day"]), "llm_calls", 100))
     text = " ".join(said)
     assert "of 8 of 100 it is not, or not wholly, known. 4 of them failed. No price is known for acme/own." in text
     assert "gpt-4o" not in text
@@ -106,7 +126,9 @@ def test_a_price_that_nobody_knows_is_told_apart_from_a_call_that_failed():
 def test_the_column_says_what_is_counted(view, counted):
     one = group("a", measures(3, "1"), None)
     one |= {"invocations": one["llm_calls"]}
-    lines = printed(*shown(answer(one, group_by=["operation"]), answer(one | {"start": DAY}, group_by=["day"]), view))
+    lines = printed(
+        *shown(answer(one, group_by=["operation"]), answer(one | {"start": DAY}, group_by=["day"]), view, 100)
+    )
     assert next(line.split() for line in lines if line.strip().startswith("operation"))[1] == counted
 
 
@@ -115,7 +137,7 @@ def test_why_there_is_nothing_to_compare_with():
     one = group("a", measures(1, "1"), None)
     found = answer(one, group_by=["operation"], compared_with=None, not_compared=why)
     times = answer(one | {"start": "2026-11-01T00:00:00Z"}, group_by=["day"])
-    said = printed(*shown(found, times, "llm_calls"))
+    said = printed(*shown(found, times, "llm_calls", 100))
     assert why in said
     assert "±" not in "".join(said)
 
@@ -131,6 +153,7 @@ def test_the_change_since_the_period_before(now, before, said):
             answer(one, group_by=["operation"]),
             answer(one | {"start": "2026-11-01T00:00:00Z"}, group_by=["day"]),
             "llm_calls",
+            100,
         )
     )
     assert next(line for line in lines if line.strip().startswith("a ")).split()[2] == said
