@@ -88,5 +88,11 @@ def refusal() -> APIError:
     return APIError(422, "invalid_cursor", said)
 
 
+def group_is_gone() -> APIError:
+    """What is said of a cursor whose group is not in the answer any more."""
+    said = "The group that `cursor` names is not in the answer any more: begin again at the first page."
+    return APIError(422, "invalid_cursor", said)
+
+
 def _hash(what: Sequence[Any]) -> str:
     return blake2b(json.dumps(what).encode(), digest_size=12).hexdigest()

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from api.usage_asked import Asked
-from api.usage_cursors import Cursor, place_of, refusal, written
+from api.usage_cursors import Cursor, group_is_gone, place_of, written
 from domain.usage.answers import Group, Measures, UsageAnswer
 from domain.usage.comparison import Compared
 from domain.usage.freshness import Freshness
@@ -115,7 +115,7 @@ def _first(asked: Asked, groups: Sequence[Compared]) -> int:
     for number in chain(range(cursor.number, cursor.number + 1), range(1, len(groups) + 1)):
         if 0 < number <= len(groups) and place_of(groups[number - 1].group) == cursor.place:
             return number
-    raise refusal()
+    raise group_is_gone()
 
 
 def _next(asked: Asked, answer: UsageAnswer, number: int, last: Group) -> str:

@@ -63,11 +63,11 @@ class BackgroundSender(Generic[T]):
         self._begin()
         os.register_at_fork(after_in_child=self._begin)  # the thread, and what waits for it, are the parent's
         atexit.register(self._leave)  # now, as the first item may come while the program ends
-        self._leave_as_worker()
         processes.register_after_fork(self, BackgroundSender._leave_as_worker)
 
     def _leave_as_worker(self) -> None:
-        """A process of multiprocessing ends without atexit's functions, and begins with no finalizers."""
+        """A process of multiprocessing ends without atexit's functions, and begins with no finalizers; a fork of it
+        has none of its own."""
         processes.Finalize(None, self._leave, exitpriority=0)
 
     def _begin(self) -> None:
@@ -81,6 +81,7 @@ class BackgroundSender(Generic[T]):
         self._told: set[str] = set()
         self.dropped = 0
         self.sent = 0
+        self._leave_as_worker()
 
     def put(self, item: T) -> bool:
         """Take an item to be sent; False: there was no room for it. Returns at once, but while the program ends."""
@@ -89,7 +90,7 @@ class BackgroundSender(Generic[T]):
                 self._drop("its queue is full")
                 return False
             self._waiting.append(item)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():
                 self._start()
             self._wake()
         if self._exit_by is not None:
@@ -113,8 +114,13 @@ class BackgroundSender(Generic[T]):
             log.warning("A usage event is dropped: %s. Others that follow are counted, and not told of.", why)
 
     def _start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name="feedback-usage", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=self._run, name="feedback-usage", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:  # too many threads: the next item tries again
+            self._complain(f"{error}.")
+        else:
+            self._thread = thread
 
     def _wake(self) -> None:
         if self._loop is not None and self._woken is not None:

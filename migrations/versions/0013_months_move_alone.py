@@ -5,7 +5,8 @@ its snapshot. Rows that went from `llm_calls_other` to a month's own partition b
 answer had none of them, and a roller counted their days as empty. Whoever reads or writes locks the table before they
 look which partitions it has, so who makes one locks it, too.
 
-Days whose rollups are not of as many calls as there are rows are counted anew, which reads all rows once.
+Days whose rollups are not of as many calls, or of as much money, as there are rows are counted anew, which reads all
+rows once.
 
 Revision ID: 0013
 Revises: 0012
@@ -59,24 +60,24 @@ DO $$ BEGIN
 END $$"""
 
 
-# With the days on which the invocations of their calls began.
+# In both views: a day's calls may be counted rightly, and an invocation that began on it without its later ones.
 _MARK_DIFFERENT = """
-WITH held AS (
-    SELECT tenant_id, ("timestamp" AT TIME ZONE 'UTC')::date AS day, count(*) AS calls FROM llm_calls GROUP BY 1, 2
+WITH counted AS (
+    SELECT 'llm_calls' AS view, tenant_id, ("timestamp" AT TIME ZONE 'UTC')::date AS day, cost_usd FROM llm_calls
+    UNION ALL
+    SELECT 'invocations', tenant_id, (invocation_started_at AT TIME ZONE 'UTC')::date, cost_usd FROM llm_calls
+), raw AS (
+    SELECT view, tenant_id, day, count(*) AS calls, coalesce(sum(cost_usd), 0) AS cost_usd
+    FROM counted GROUP BY view, tenant_id, day
 ), rolled AS (
-    SELECT tenant_id, day, sum(total) AS calls FROM usage_daily_totals WHERE view = 'llm_calls' GROUP BY 1, 2
-), different AS (
-    SELECT tenant_id, day FROM held LEFT JOIN rolled USING (tenant_id, day)
-    WHERE held.calls IS DISTINCT FROM rolled.calls
-      AND (tenant_id, day) NOT IN (SELECT tenant_id, first_day FROM usage_marks WHERE unit = 'day')
+    SELECT view, tenant_id, day, sum(attempts) AS calls, sum(cost_usd) AS cost_usd
+    FROM usage_daily GROUP BY view, tenant_id, day
 )
-INSERT INTO usage_marks (tenant_id, unit, first_day) (
-    SELECT tenant_id, 'day', day FROM different
-    UNION
-    SELECT tenant_id, 'day', (invocation_started_at AT TIME ZONE 'UTC')::date
-    FROM different JOIN llm_calls USING (tenant_id)
-    WHERE "timestamp" >= day::timestamp AT TIME ZONE 'UTC' AND "timestamp" < (day + 1)::timestamp AT TIME ZONE 'UTC'
-) EXCEPT SELECT tenant_id, unit, first_day FROM usage_marks"""
+INSERT INTO usage_marks (tenant_id, unit, first_day)
+SELECT tenant_id, 'day', day FROM raw LEFT JOIN rolled USING (view, tenant_id, day)
+WHERE (raw.calls, raw.cost_usd) IS DISTINCT FROM (rolled.calls, rolled.cost_usd)
+  AND day >= coalesce((SELECT raw_from FROM usage_retention), '-infinity')
+EXCEPT SELECT tenant_id, unit, first_day FROM usage_marks"""
 
 
 def upgrade() -> None:

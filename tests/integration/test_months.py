@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.engine import DatabaseSettings, create_engine
@@ -132,6 +132,28 @@ async def test_it_is_tried_again_ever_less_often_and_told_once(database, caplog)
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     await PostgresLLMCallSink(engine).write([llm_call(timestamp=NOW)])
     assert await where(engine) == {partition(NOW): 1}
+
+
+async def test_beside_a_transaction_that_is_never_over_it_is_tried_ever_less_often(database):
+    """Each time all others wait."""
+    _, engine = database
+    await done(engine, f"DROP TABLE {partition(NOW)}")
+    now = 0.0
+    months = Months(engine, lambda: now)
+    made = "SELECT to_regclass(:name) IS NOT NULL"
+    tried = []
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *told: tried.append((now, told[2])))
+    async with engine.connect() as forgotten:
+        await forgotten.execute(text("SELECT count(*) FROM llm_calls"))
+        while now < 100:
+            assert await months.make()
+            now += 1
+    at = sorted({when for when, statement in tried if "ensure_llm_calls_month" in statement})
+    assert at == [0, 5, 15, 35, 75]
+    now = 1000.0
+    assert await months.make()
+    async with engine.connect() as connection:
+        assert (await connection.execute(text(made), {"name": partition(NOW)})).scalar_one()
 
 
 async def test_months_that_came_while_no_roller_was_there_get_their_partitions(database):

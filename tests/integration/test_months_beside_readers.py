@@ -128,19 +128,46 @@ async def test_a_roller_that_waits_for_the_making_of_a_month_counts_its_rows(eng
         assert (await connection.execute(day)).scalar_one() == COUNT
 
 
-async def test_the_migration_has_days_counted_anew_that_an_earlier_version_counted_without_their_rows(database):
+async def test_nothing_in_an_answer_was_stored_behind_its_moment_however_long_it_waited(database):
+    """Else a later page, which is of what was stored before that moment, would lack groups of the first one."""
+    _, engine = database
+    async with engine.connect() as making, engine.connect() as watching:
+        await making.execute(text("LOCK TABLE llm_calls IN ACCESS EXCLUSIVE MODE"))
+        answering = asyncio.create_task(PostgresUsageAnswers(engine).answer(UsageQuestion(WINDOW)))
+        await eventually(lambda: waits(watching))
+        stored = text("UPDATE llm_calls SET created_at = clock_timestamp() RETURNING created_at")
+        latest = max((await making.execute(stored)).scalars())
+        await making.commit()
+    answer = await answering
+    assert answer.total.llm_calls.total == COUNT
+    assert answer.as_of > latest
+    again = await PostgresUsageAnswers(engine).answer(UsageQuestion(WINDOW, ingested_before=answer.as_of))
+    assert again.total.llm_calls.total == COUNT
+
+
+@pytest.mark.parametrize("counted_again", [False, True], ids=["both views", "invocations alone"])
+async def test_the_migration_mends_what_an_earlier_version_counted_without_its_rows(database, counted_again):
     settings, engine = database
     before = NOON - timedelta(days=15)  # of another month
-    await PostgresLLMCallSink(engine).write(many_calls(3, timestamp=before, invocation_started_at=before))
-    await PostgresLLMCallSink(engine).write(many_calls(1, timestamp=NOON, invocation_started_at=before))
+    begun = many_calls(3, timestamp=before, invocation_started_at=before)
+    await PostgresLLMCallSink(engine).write(begun)
+    ended = many_calls(1, timestamp=NOON, invocation_started_at=before)
+    await PostgresLLMCallSink(engine).write(ended)
     async with engine.begin() as connection:
         await connection.run_sync(downgrade_to("0012"))
     await beside_the_making(engine, PostgresUsageRoller(engine).roll())
     assert await totals(engine) != (COUNT + 4, COUNT + 4)
+    if counted_again:
+        async with engine.begin() as connection:
+            again = "INSERT INTO usage_marks (tenant_id, unit, first_day) SELECT tenant_id, 'day', :day FROM llm_calls"
+            await connection.execute(text(f"{again} LIMIT 1"), {"day": NOON.date()})
+        await PostgresUsageRoller(engine).roll()
+        assert await totals(engine) != (COUNT + 4, COUNT + 4)
     await migrate(settings)
     async with engine.connect() as connection:
         marked = text("SELECT first_day FROM usage_marks WHERE unit = 'day' ORDER BY 1")
-        assert (await connection.execute(marked)).scalars().all() == [before.date(), NOON.date()]
+        found = (await connection.execute(marked)).scalars().all()
+    assert found == ([before.date()] if counted_again else [before.date(), NOON.date()])
     assert await totals(engine) == (COUNT + 4, COUNT + 4)
     await PostgresUsageRoller(engine).roll()
     assert await totals(engine) == (COUNT + 4, COUNT + 4)

@@ -1,6 +1,7 @@
 """FeedbackUsageLogger: what LiteLLM programs do becomes events on a real Kafka, and rows that say the same."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from decimal import Decimal
 from typing import Any
@@ -216,6 +217,27 @@ async def test_a_program_without_kafka_goes_on_and_what_finds_no_room_is_counted
     told = [record for record in caplog.records if "is dropped" in record.getMessage()]
     assert len(told) == 1
     assert SECRET not in caplog.text
+
+
+async def test_what_waited_for_a_thread_that_could_not_be_started_is_sent_with_the_next(
+    rig, using, monkeypatch, caplog
+):
+    logger = using(FeedbackUsageLogger(topic=rig.topic, kafka_bootstrap_servers=rig.bootstrap))
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "feedback-usage":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        await litellm.acompletion(**asked(mock_response="Noted."))
+        assert not await logger.finished(0.3)
+    await litellm.acompletion(**asked(mock_response="Noted."))
+    assert await logger.finished(SECONDS)
+    assert (logger.sent, logger.dropped) == (2, 0)
+    assert "Usage events wait: can't start new thread." in caplog.text
 
 
 async def test_who_waits_for_its_events_waits_as_long_as_it_says(using):

@@ -39,10 +39,24 @@ async def work():
 asyncio.run(work())
 """
 WORKERS = """
-import multiprocessing
+import multiprocessing, os
+
+def work():
+    litellm.completion(**asked)
+    child = os.fork()  # ends as the worker does
+    if child:
+        assert os.waitpid(child, 0)[1] == 0
+    else:
+        asyncio.run(work_later())
+
+async def work_later():
+    from adapters.llm.usage_logger import _all_told
+
+    await litellm.acompletion(**asked)
+    await _all_told()  # and not sent yet
 
 forked = multiprocessing.get_context("fork")
-workers = [forked.Process(target=litellm.completion, kwargs=asked) for _ in range(3)]
+workers = [forked.Process(target=work) for _ in range(3)]
 for worker in workers:
     with logger._lock, logger._sender._changed:
         worker.start()
@@ -55,7 +69,7 @@ sys.exit(sum(worker.exitcode for worker in workers))
 
 @pytest.mark.parametrize(
     ("program", "count"),
-    [(BOTH_WAYS, 2), (ASYNCHRONOUS, 1), (ASYNCHRONOUS, 50), (WORKERS, 4)],
+    [(BOTH_WAYS, 2), (ASYNCHRONOUS, 1), (ASYNCHRONOUS, 50), (WORKERS, 7)],
     ids=["both", "one", "fifty", "workers"],
 )
 async def test_a_script_that_ends_at_once_has_sent_its_events(rig, program, count):

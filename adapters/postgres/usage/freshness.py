@@ -29,9 +29,10 @@ _TOO_LATE = """
     WHERE day >= CAST(:first AS date) AND day < CAST(:behind AS date) AND last_stored >= :ingested_before {own}
 """
 
+# Behind the snapshot, whatever it waited for: what was stored later than `as_of` is in no answer.
 _BEGIN = """
     WITH {kept}, {told}, {marked}
-    SELECT now() AS as_of, {dropped},
+    SELECT clock_timestamp() AS as_of, {dropped},
            (SELECT sum(greatest(end_offset - next_offset, 0))::bigint FROM told) AS lag,
            (SELECT min(seen_at) FROM told) AS lag_as_of,
            (SELECT count(DISTINCT (tenant_id, first_day)) FROM marked) AS marked_days

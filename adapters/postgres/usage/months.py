@@ -25,7 +25,7 @@ OLDER_AT_ONCE = 2
 FIRST_PAUSE, LONGEST_PAUSE = 60.0, 3600.0
 """Seconds until it is tried again, where the database did not let it end: all others waited for it, too."""
 BUSY_PAUSE = 5.0
-"""The same, where others used the table just then: those who came after had to wait."""
+"""The same, where others used the table just then: those who came after had to wait. It doubles, too."""
 
 _MISSING = text(f"""
     SELECT first, first >= this AS is_due FROM (
@@ -44,7 +44,8 @@ _HAS_ROWS = """
 _MAKE = text("SELECT ensure_llm_calls_month(:first)")
 
 # Whoever waits for a lock keeps those out who come after: months are made long before they begin, so that can wait.
-_PATIENCE = text("SELECT set_config('lock_timeout', '200', true)")
+PATIENCE = text("SELECT set_config('lock_timeout', '200', true)")
+"""For a lock on the whole table: whoever wants one tries again, and lets others work in between."""
 _LOCK_NOT_AVAILABLE = "55P03"
 
 
@@ -54,7 +55,7 @@ async def make_month(connection: AsyncConnection, first: date) -> None:
     Raises:
         SQLAlchemyError: what the database says; `is_busy` where others use the table just now.
     """
-    await connection.execute(_PATIENCE)
+    await connection.execute(PATIENCE)
     await connection.execute(_MAKE, {"first": first})
 
 
@@ -75,7 +76,7 @@ class Months:
         self._engine = engine
         self._clock = clock
         self._older_at = self._again_at = clock()
-        self._pause = FIRST_PAUSE
+        self._pause, self._busy_pause = FIRST_PAUSE, BUSY_PAUSE
         self._first: date | None = None
 
     async def make(self) -> bool:
@@ -91,13 +92,14 @@ class Months:
             if not is_databases_fault(error):
                 raise
             if is_busy(error):
-                self._again_at = self._clock() + BUSY_PAUSE
+                self._again_at = self._clock() + self._busy_pause
+                self._busy_pause = min(2 * self._busy_pause, LONGEST_PAUSE)
                 return True
             self._put_off(error)
             return False
         if self._pause > FIRST_PAUSE:
             logger.info("partitions of llm_calls can be made again")
-        self._pause = FIRST_PAUSE
+        self._pause, self._busy_pause = FIRST_PAUSE, BUSY_PAUSE
         return True
 
     async def _make(self) -> None:

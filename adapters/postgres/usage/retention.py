@@ -18,11 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from adapters.postgres.database_errors import sqlstate
 from adapters.postgres.llm_calls import KEPT_CONSTRAINT
 from adapters.postgres.reading import working
+from adapters.postgres.usage.months import PATIENCE
 from adapters.postgres.usage.roller import LOCK, PostgresUsageRoller
 from domain.errors import UsageUnavailableError, UserError
 
-TRIES = 120
-PAUSE_SECONDS = 0.5
+TRIES = 60
+PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.5, 5.0
+"""Between two tries, ever longer: some minutes in all, in which others have most of the time."""
 _BUSY = frozenset({"55P03", "40P01"})
 """A lock that was not to be had in time; a deadlock."""
 _PARTITION = re.compile(r"llm_calls_(\d{4})(\d{2})")
@@ -114,7 +116,6 @@ _DIFFERENT = text("""
     ORDER BY month
 """)
 
-_PATIENCE = text("SELECT set_config('lock_timeout', '1000', true)")
 _ALONE = text("SELECT pg_try_advisory_xact_lock(:lock)")
 _REMEMBER = text("""
     INSERT INTO usage_retention (raw_from) VALUES (:day)
@@ -211,7 +212,7 @@ class PostgresRetention:
             UserError: the tables are never free, or rows would be left in partitions that are not ours.
             UsageUnavailableError: the database cannot do it now; nothing was dropped.
         """
-        for _ in range(TRIES):
+        for tried in range(TRIES):
             try:
                 async with working(self._engine) as connection:
                     done = await _drop(connection, plan)
@@ -221,7 +222,7 @@ class PostgresRetention:
                 done = None
             if done is not None:
                 return done
-            await asyncio.sleep(PAUSE_SECONDS)
+            await asyncio.sleep(min(PAUSE_SECONDS * (tried + 1), LONGEST_PAUSE_SECONDS))
         raise UserError(
             "The tables are in use all the time. Nothing was dropped.",
             "Try again when fewer questions are asked; it takes a second alone.",
@@ -235,7 +236,7 @@ async def _partitions_before(connection: AsyncConnection, raw_from: date) -> lis
 
 async def _drop(connection: AsyncConnection, plan: RetentionPlan) -> bool | None:
     """None: a roller is at work."""
-    await connection.execute(_PATIENCE)
+    await connection.execute(PATIENCE)
     if not (await connection.execute(_ALONE, {"lock": LOCK})).scalar_one():
         return None
     await connection.execute(text("LOCK TABLE llm_calls IN ACCESS EXCLUSIVE MODE"))
